@@ -1,0 +1,53 @@
+use alloc::vec::Vec;
+
+use crate::{Error, check};
+
+/// Copies the rows of a batch side by side into `out`, which keeps its memory from batch to batch.
+///
+/// `rows` holds rows of `row_len` elements, one behind the other; row i is `rows[i * row_len..][..row_len]`.
+/// Afterwards `out` has `batch.len() * row_len` elements. Labels are rows of length 1.
+///
+/// # Errors
+/// [`Error::Count`] if `row_len` is 0, `rows` does not end with a whole row, or an index of the batch is not below the
+/// number of rows; `out` is as it was then.
+///
+/// # Cost
+/// One copy of the batch's rows, and a look at its indices before. No allocation once `out` has room for a batch.
+///
+/// # Example
+/// ```
+/// let pixels = [0, 1, 10, 11, 20, 21]; // three rows of two
+/// let mut out = Vec::new();
+/// gradstep::gather(&pixels, 2, &[2, 0], &mut out)?;
+/// assert_eq!(out, [20, 21, 0, 1]);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+pub fn gather<T: Copy>(rows: &[T], row_len: usize, batch: &[usize], out: &mut Vec<T>) -> Result<(), Error> {
+    check::at_least_one("row_len", row_len)?;
+    let count = rows.len() / row_len;
+    if rows.len() % row_len != 0 {
+        return Err(Error::Count {
+            name: "length of rows",
+            value: rows.len() as u64,
+            expected: "a multiple of row_len =",
+            bound: row_len as u64,
+        });
+    }
+    if let Some(&index) = batch.iter().find(|&&index| index >= count) {
+        return Err(Error::Count {
+            name: "index in batch",
+            value: index as u64,
+            expected: "below the number of rows =",
+            bound: count as u64,
+        });
+    }
+    let Some(&any) = rows.first().filter(|_| !batch.is_empty()) else {
+        out.clear();
+        return Ok(());
+    };
+    out.resize(batch.len() * row_len, any);
+    for (row, &index) in out.chunks_exact_mut(row_len).zip(batch) {
+        row.copy_from_slice(&rows[index * row_len..][..row_len]);
+    }
+    Ok(())
+}

@@ -1,0 +1,121 @@
+use alloc::vec::Vec;
+use core::marker::PhantomData;
+
+use half::slice::HalfFloatSliceExt;
+use num_traits::Float;
+
+use crate::{
+    Error, Optimizer,
+    check::{self, from_f64, to_f64},
+};
+
+/// Half-precision parameters that learn: any optimizer over f32, on an f32 copy of bf16 or f16 parameters.
+///
+/// bf16 has 8 bits of significand, so an update below 1/512 of its parameter rounds to nothing, and training stands
+/// still. Here the gradients are widened, the optimizer steps on the f32 copy (its velocity is f32 too), and the
+/// parameters become that copy, rounded to nearest (Micikevicius et al. 2018, "Mixed precision training").
+///
+/// The copy is the truth: the parameters are written and never read. To set them anew, make a new `MasterCopy`. A
+/// [`Guard`](crate::Guard) goes around it, not inside.
+/// `learning_rate` and `set_learning_rate` are in the parameters' type, as for every optimizer; to set one in f32, use
+/// [`optimizer_mut`](MasterCopy::optimizer_mut).
+///
+/// State: the optimizer's, and 8 bytes a parameter. Cost of a step: the optimizer's on f32, a pass that widens and one
+/// that narrows; no allocation.
+///
+/// # Example
+/// ```
+/// use gradstep::{MasterCopy, Optimizer, Sgd};
+/// use half::bf16;
+///
+/// let mut params = [bf16::ONE];
+/// let mut sgd = MasterCopy::new(Sgd::new(0.001_f32)?, &params)?;
+/// for _ in 0..100 {
+///     sgd.step(&mut params, &[bf16::ONE])?; // 1 - 0.001 rounds to 1 in bf16
+/// }
+/// assert_eq!(params, [bf16::from_f32(0.9)]);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(
+        try_from = "crate::saved::MasterCopy<O>",
+        into = "crate::saved::MasterCopy<O>",
+        bound(
+            serialize = "H: Clone, O: Clone + serde::Serialize",
+            deserialize = "O: Optimizer<f32> + serde::Deserialize<'de>"
+        )
+    )
+)]
+pub struct MasterCopy<H, O> {
+    pub(crate) optimizer: O,
+    pub(crate) master: Vec<f32>,
+    /// The gradients in f32, for the time of a step.
+    pub(crate) grads: Vec<f32>,
+    pub(crate) params: PhantomData<H>,
+}
+
+impl<H: Float, O: Optimizer<f32>> MasterCopy<H, O>
+where
+    [H]: HalfFloatSliceExt,
+{
+    /// `optimizer` on an f32 copy of `params`.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is no room for the copy; those of the optimizer's [`check`](Optimizer::check) if it is
+    /// for another length.
+    pub fn new(optimizer: O, params: &[H]) -> Result<Self, Error> {
+        let mut master = check::zeros("a master copy", params.len())?;
+        params.convert_to_f32_slice(&mut master);
+        let grads = check::zeros("a master copy", params.len())?;
+        optimizer.check(&master, &grads)?;
+        Ok(MasterCopy { optimizer, master, grads, params: PhantomData })
+    }
+
+    /// The parameters in f32.
+    pub fn master(&self) -> &[f32] {
+        &self.master
+    }
+
+    /// The optimizer over f32.
+    pub fn optimizer(&self) -> &O {
+        &self.optimizer
+    }
+
+    /// The optimizer over f32, to change its settings.
+    pub fn optimizer_mut(&mut self) -> &mut O {
+        &mut self.optimizer
+    }
+}
+
+impl<H: Float, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O>
+where
+    [H]: HalfFloatSliceExt,
+{
+    fn step(&mut self, params: &mut [H], grads: &[H]) -> Result<(), Error> {
+        self.check(params, grads)?;
+        grads.convert_to_f32_slice(&mut self.grads);
+        self.optimizer.step(&mut self.master, &self.grads)?;
+        params.convert_from_f32_slice(&self.master);
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> H {
+        from_f64(to_f64(self.optimizer.learning_rate()))
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: H) -> Result<(), Error> {
+        self.optimizer.set_learning_rate(from_f64(to_f64(learning_rate)))
+    }
+
+    fn reset(&mut self) {
+        self.optimizer.reset();
+    }
+
+    fn check(&self, params: &[H], grads: &[H]) -> Result<(), Error> {
+        check::length("grads", grads.len(), "params", params.len())?;
+        check::length("params", params.len(), "the master copy", self.master.len())
+    }
+}

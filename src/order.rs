@@ -1,0 +1,153 @@
+#![doc = include_str!("order.md")]
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::threads::join;
+
+/// The version of the order described here. It never changes; a new algorithm would be a version 2, to be asked for.
+pub const VERSION: u64 = 1;
+
+/// Up to this length one Fisher–Yates shuffle; above it, buckets.
+const ONE_SHUFFLE: usize = 1 << 20;
+/// A bucket has at most this many indices, as long as ...
+const BUCKET_BITS: u32 = 17;
+/// ... there are no more than 2 to this power of them: more write streams than that outgrow the caches.
+const MAX_BITS: u32 = 10;
+
+/// The generator of stream `stream` under the key (`tag`, `seed`, `len`, `epoch`).
+pub(crate) fn words(tag: &[u8; 8], seed: u64, len: u64, epoch: u64, stream: u64) -> ChaCha8Rng {
+    let mut key = [0; 32];
+    key[..8].copy_from_slice(tag);
+    key[8..16].copy_from_slice(&seed.to_le_bytes());
+    key[16..24].copy_from_slice(&len.to_le_bytes());
+    key[24..].copy_from_slice(&epoch.to_le_bytes());
+    let mut words = ChaCha8Rng::from_seed(key);
+    words.set_stream(stream);
+    words
+}
+
+/// Writes the order of version 1 for (`seed`, `indices.len()`, `epoch`) into `indices`.
+pub(crate) fn fill(indices: &mut [usize], seed: u64, epoch: u64) {
+    let len = indices.len();
+    let words = |stream| words(b"order v1", seed, len as u64, epoch, stream);
+    if len <= ONE_SHUFFLE {
+        for (i, index) in indices.iter_mut().enumerate() {
+            *index = i;
+        }
+        shuffle(indices, &mut words(0));
+    } else {
+        let bits = (usize::BITS - (len - 1).leading_zeros() - BUCKET_BITS).min(MAX_BITS);
+        let ends = scatter(indices, bits, || words(0));
+        shuffle_buckets(indices, &ends[..1 << bits], 0, 1, &words);
+    }
+}
+
+/// Deals 0..len out to 2^bits buckets, each index to a random one, and returns where each bucket ends.
+fn scatter(indices: &mut [usize], bits: u32, words: impl Fn() -> ChaCha8Rng) -> [usize; 1 << MAX_BITS] {
+    let bucket = |lane: u16| usize::from(lane >> (16 - bits)) % (1 << MAX_BITS);
+
+    // The same draws twice: first to learn the sizes, then to place. Four counts, so that no add waits for the last.
+    let mut counts = [[0; 1 << MAX_BITS]; 4];
+    let len = indices.len();
+    each_lanes(len, words(), |_, lanes| {
+        for (count, &lane) in counts.iter_mut().zip(lanes) {
+            count[bucket(lane)] += 1;
+        }
+    });
+    let mut next = [0; 1 << MAX_BITS];
+    let mut start = 0;
+    for (k, next) in next.iter_mut().enumerate() {
+        *next = start;
+        start += counts.iter().map(|count| count[k]).sum::<usize>();
+    }
+    each_lanes(len, words(), |first, lanes| {
+        for (i, &lane) in lanes.iter().enumerate() {
+            let next = &mut next[bucket(lane)];
+            indices[*next] = first + i;
+            *next += 1;
+        }
+    });
+    next
+}
+
+/// Calls `visit` with the first index and the lanes of up to four indices, for all of 0..len.
+fn each_lanes(len: usize, mut words: ChaCha8Rng, mut visit: impl FnMut(usize, &[u16])) {
+    for first in (0..len).step_by(4) {
+        let word = words.next_u64();
+        let lanes: [u16; 4] = core::array::from_fn(|i| (word >> (16 * i)) as u16);
+        if first + 4 <= len {
+            visit(first, &lanes);
+        } else {
+            visit(first, &lanes[..len - first]);
+        }
+    }
+}
+
+/// Shuffles each of the buckets that end at `ends`, counted from `start` in `indices`; the first is on stream `stream`.
+fn shuffle_buckets(
+    indices: &mut [usize],
+    ends: &[usize],
+    start: usize,
+    stream: u64,
+    words: &(impl Fn(u64) -> ChaCha8Rng + Sync),
+) {
+    if let [_] = ends {
+        return shuffle(indices, &mut words(stream));
+    }
+    let (left_ends, right_ends) = ends.split_at(ends.len() / 2);
+    let middle = left_ends[left_ends.len() - 1];
+    let (left, right) = indices.split_at_mut(middle - start);
+    let right_stream = stream + left_ends.len() as u64;
+    join(
+        || shuffle_buckets(left, left_ends, start, stream, words),
+        || shuffle_buckets(right, right_ends, middle, right_stream, words),
+    );
+}
+
+/// Fisher–Yates from the end, several indices drawn from one word (Brackett-Rozinsky and Lemire 2024).
+fn shuffle(indices: &mut [usize], words: &mut ChaCha8Rng) {
+    let mut left = indices.len();
+    // The product of the bounds is at most 2^60, so that a word is seldom drawn again.
+    swap_down::<1>(indices, &mut left, 1 << 30, words);
+    swap_down::<2>(indices, &mut left, 1 << 20, words);
+    swap_down::<3>(indices, &mut left, 1 << 15, words);
+    swap_down::<4>(indices, &mut left, 1 << 12, words);
+    swap_down::<5>(indices, &mut left, 1 << 10, words);
+    swap_down::<6>(indices, &mut left, 6, words);
+    swap_down::<1>(indices, &mut left, 1, words);
+}
+
+/// While more than `until` are left: swaps the last `K` of them, one after the other, with one at or before it.
+#[inline(always)]
+fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usize, words: &mut ChaCha8Rng) {
+    while *left > until {
+        let rest = &mut indices[..*left];
+        let with = draw::<K>(rest.len() as u64, words);
+        for (k, with) in with.into_iter().enumerate() {
+            rest.swap(rest.len() - 1 - k, with as usize);
+        }
+        *left -= K;
+    }
+}
+
+/// Uniform draws below `bound`, `bound - 1`, …, `bound - K + 1`, all from one word.
+///
+/// A word is a fraction w/2^64; times the bound, its whole part is a draw and the rest is a fraction again.
+/// The last rest tells whether the word is one of the 2^64 mod (product of the bounds) that would make some draws
+/// likelier than others; then the next word is taken.
+#[inline(always)]
+fn draw<const K: usize>(bound: u64, words: &mut ChaCha8Rng) -> [u64; K] {
+    let product = (0..K as u64).fold(1_u64, |product, k| product * (bound - k));
+    loop {
+        let mut rest = words.next_u64();
+        let draws = core::array::from_fn(|k| {
+            let wide = u128::from(rest) * u128::from(bound - k as u64);
+            rest = wide as u64;
+            (wide >> 64) as u64
+        });
+        if rest >= product || rest >= product.wrapping_neg() % product {
+            return draws;
+        }
+    }
+}

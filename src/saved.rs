@@ -1,0 +1,298 @@
+//! How everything is saved: what `serde` sees in place of the types themselves, and the checks on the way back.
+
+use alloc::{format, string::String, vec::Vec};
+use core::{fmt::Display, str::FromStr};
+
+use num_traits::Float;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+
+use crate::{Error, Form, WeightDecay, batcher, check, groups, momentum, order, sgd, stream};
+
+/// What a scalar needs to be saved: f32, f64, and `half`'s types with its feature `serde`.
+pub trait Scalar: Float + Send + Sync + Display + FromStr + Serialize + DeserializeOwned {}
+
+impl<F: Float + Send + Sync + Display + FromStr + Serialize + DeserializeOwned> Scalar for F {}
+
+/// A scalar to the bit: as its shortest decimal string where the format is text, since JSON knows neither NaN nor
+/// infinity and its readers may be off by a bit; as it is in binary formats.
+pub(crate) struct Exact<F>(F);
+
+impl<F: Scalar> Serialize for Exact<F> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() { serializer.collect_str(&self.0) } else { self.0.serialize(serializer) }
+    }
+}
+
+impl<'de, F: Scalar> Deserialize<'de> for Exact<F> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            return F::deserialize(deserializer).map(Exact);
+        }
+        let text = String::deserialize(deserializer)?;
+        let refused = |_| serde::de::Error::custom(format!("expected a number, found `{text}`"));
+        text.parse().map(Exact).map_err(refused)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields, bound = "F: Scalar")]
+pub(crate) enum Optimizer<F> {
+    Sgd {
+        /// Of a scalar: text read as a narrower float would be rounded in silence.
+        bits: u32,
+        learning_rate: Exact<F>,
+        weight_decay: WeightDecay<Exact<F>>,
+        steps: u64,
+    },
+    Momentum {
+        bits: u32,
+        learning_rate: Exact<F>,
+        momentum: Exact<F>,
+        form: Form,
+        weight_decay: WeightDecay<Exact<F>>,
+        velocity: Vec<Exact<F>>,
+        steps: u64,
+    },
+}
+
+impl<F> Optimizer<F> {
+    fn instead_of(&self, expected: &str) -> Error {
+        let saved = match self {
+            Optimizer::Sgd { .. } => "Sgd",
+            Optimizer::Momentum { .. } => "Momentum",
+        };
+        Error::Saved { name: "optimizer", saved: saved.into(), expected: expected.into() }
+    }
+}
+
+fn bits<F>() -> u32 {
+    8 * size_of::<F>() as u32
+}
+
+fn check_bits<F>(saved: u32) -> Result<(), Error> {
+    if saved == bits::<F>() {
+        return Ok(());
+    }
+    Err(Error::Saved {
+        name: "width of a scalar in bits",
+        saved: format!("{saved}"),
+        expected: format!("{}", bits::<F>()),
+    })
+}
+
+impl<F> WeightDecay<F> {
+    fn map<G>(self, scalar: impl Fn(F) -> G) -> WeightDecay<G> {
+        match self {
+            WeightDecay::None => WeightDecay::None,
+            WeightDecay::Coupled(w) => WeightDecay::Coupled(scalar(w)),
+            WeightDecay::Decoupled(w) => WeightDecay::Decoupled(scalar(w)),
+        }
+    }
+}
+
+impl<F> From<sgd::Sgd<F>> for Optimizer<F> {
+    fn from(sgd: sgd::Sgd<F>) -> Self {
+        Optimizer::Sgd {
+            bits: bits::<F>(),
+            learning_rate: Exact(sgd.learning_rate),
+            weight_decay: sgd.weight_decay.map(Exact),
+            steps: sgd.steps,
+        }
+    }
+}
+
+impl<F: Scalar> TryFrom<Optimizer<F>> for sgd::Sgd<F> {
+    type Error = Error;
+
+    fn try_from(saved: Optimizer<F>) -> Result<Self, Error> {
+        match saved {
+            Optimizer::Sgd { bits, learning_rate, weight_decay, steps } => {
+                check_bits::<F>(bits)?;
+                Ok(sgd::Sgd { steps, ..sgd::Sgd::new(learning_rate.0)?.with_weight_decay(weight_decay.map(|w| w.0))? })
+            }
+            other => Err(other.instead_of("Sgd")),
+        }
+    }
+}
+
+impl<F> From<momentum::Momentum<F>> for Optimizer<F> {
+    fn from(momentum: momentum::Momentum<F>) -> Self {
+        Optimizer::Momentum {
+            bits: bits::<F>(),
+            learning_rate: Exact(momentum.learning_rate),
+            momentum: Exact(momentum.momentum),
+            form: momentum.form,
+            weight_decay: momentum.weight_decay.map(Exact),
+            velocity: momentum.velocity.into_iter().map(Exact).collect(),
+            steps: momentum.steps,
+        }
+    }
+}
+
+impl<F: Scalar> TryFrom<Optimizer<F>> for momentum::Momentum<F> {
+    type Error = Error;
+
+    fn try_from(saved: Optimizer<F>) -> Result<Self, Error> {
+        match saved {
+            Optimizer::Momentum { bits, learning_rate, momentum, form, weight_decay, velocity, steps } => {
+                check_bits::<F>(bits)?;
+                let settings = momentum::Momentum::new(learning_rate.0, momentum.0, 0)?
+                    .with_form(form)
+                    .with_weight_decay(weight_decay.map(|w| w.0))?;
+                Ok(momentum::Momentum { velocity: velocity.into_iter().map(|m| m.0).collect(), steps, ..settings })
+            }
+            other => Err(other.instead_of("Momentum")),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    bound(serialize = "F: Scalar, O: Serialize", deserialize = "F: Scalar, O: Deserialize<'de>")
+)]
+pub(crate) struct ParamGroups<F, O> {
+    groups: Vec<Group<F, O>>,
+    factor: Exact<F>,
+    steps: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    bound(serialize = "F: Scalar, O: Serialize", deserialize = "F: Scalar, O: Deserialize<'de>")
+)]
+struct Group<F, O> {
+    name: String,
+    len: usize,
+    learning_rate: Exact<F>,
+    frozen: bool,
+    optimizer: O,
+}
+
+impl<F, O> From<groups::ParamGroups<F, O>> for ParamGroups<F, O> {
+    fn from(model: groups::ParamGroups<F, O>) -> Self {
+        let group = |group: groups::Group<F, O>| Group {
+            name: group.name,
+            len: group.len,
+            learning_rate: Exact(group.learning_rate),
+            frozen: group.frozen,
+            optimizer: group.optimizer,
+        };
+        ParamGroups {
+            groups: model.groups.into_iter().map(group).collect(),
+            factor: Exact(model.factor),
+            steps: model.steps,
+        }
+    }
+}
+
+impl<F: Scalar, O: crate::Optimizer<F>> TryFrom<ParamGroups<F, O>> for groups::ParamGroups<F, O> {
+    type Error = Error;
+
+    fn try_from(saved: ParamGroups<F, O>) -> Result<Self, Error> {
+        let mut model = groups::ParamGroups::new();
+        for Group { name, len, learning_rate, frozen, optimizer } in saved.groups {
+            // As it was saved: `insert` would set the optimizer's own learning rate anew.
+            let learning_rate = check::learning_rate(learning_rate.0)?;
+            model.push(groups::Group { name, len, optimizer, learning_rate, frozen })?;
+        }
+        model.factor = check::at_least_zero("factor", saved.factor.0)?;
+        model.steps = saved.steps;
+        Ok(model)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Batcher {
+    order_version: u64,
+    len: u64,
+    batch_size: u64,
+    /// None has to be written out: a seed that got lost must not load as "not shuffled".
+    #[serde(deserialize_with = "Option::deserialize")]
+    seed: Option<u64>,
+    drop_last: bool,
+}
+
+impl From<batcher::Batcher> for Batcher {
+    fn from(batcher: batcher::Batcher) -> Self {
+        Batcher {
+            order_version: order::VERSION,
+            len: batcher.len() as u64,
+            batch_size: batcher.batch_size() as u64,
+            seed: batcher.seed(),
+            drop_last: batcher.is_drop_last(),
+        }
+    }
+}
+
+impl TryFrom<Batcher> for batcher::Batcher {
+    type Error = Error;
+
+    fn try_from(saved: Batcher) -> Result<Self, Error> {
+        if saved.order_version != order::VERSION {
+            let (saved, expected) = (format!("{}", saved.order_version), format!("{}", order::VERSION));
+            return Err(Error::Saved { name: "order version", saved, expected });
+        }
+        let fits = |name, value: u64| {
+            let too_large = |_| Error::Count { name, value, expected: "at most", bound: usize::MAX as u64 };
+            usize::try_from(value).map_err(too_large)
+        };
+        let (len, batch_size) = (fits("len", saved.len)?, fits("batch_size", saved.batch_size)?);
+        let batcher = match saved.seed {
+            Some(seed) => batcher::Batcher::new(len, batch_size, seed)?,
+            None => batcher::Batcher::sequential(len, batch_size)?,
+        };
+        if saved.drop_last { batcher.drop_last() } else { Ok(batcher) }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Position {
+    batcher: batcher::Batcher,
+    epoch: u64,
+    batch: u64,
+}
+
+impl From<stream::Position> for Position {
+    fn from(position: stream::Position) -> Self {
+        Position { batcher: position.batcher(), epoch: position.epoch(), batch: position.batch() }
+    }
+}
+
+impl TryFrom<Position> for stream::Position {
+    type Error = Error;
+
+    fn try_from(saved: Position) -> Result<Self, Error> {
+        saved.batcher.position(saved.epoch, saved.batch)
+    }
+}
+
+#[cfg(feature = "half")]
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct MasterCopy<O> {
+    master: Vec<Exact<f32>>,
+    optimizer: O,
+}
+
+#[cfg(feature = "half")]
+impl<H, O> From<crate::MasterCopy<H, O>> for MasterCopy<O> {
+    fn from(saved: crate::MasterCopy<H, O>) -> Self {
+        MasterCopy { master: saved.master.into_iter().map(Exact).collect(), optimizer: saved.optimizer }
+    }
+}
+
+#[cfg(feature = "half")]
+impl<H, O: crate::Optimizer<f32>> TryFrom<MasterCopy<O>> for crate::MasterCopy<H, O> {
+    type Error = Error;
+
+    fn try_from(saved: MasterCopy<O>) -> Result<Self, Error> {
+        let master: Vec<f32> = saved.master.into_iter().map(|value| value.0).collect();
+        let grads = check::zeros("a master copy", master.len())?;
+        saved.optimizer.check(&master, &grads)?;
+        Ok(crate::MasterCopy { optimizer: saved.optimizer, master, grads, params: core::marker::PhantomData })
+    }
+}

@@ -1,0 +1,70 @@
+use core::ops::Range;
+
+use crate::{Batcher, Error};
+
+/// One rank's part of every global batch.
+///
+/// The global batch comes first; of its B samples, rank r of W takes those from ⌊r B / W⌋ up to ⌊(r + 1) B / W⌋. So the
+/// samples of step k are the same set for every number of ranks, the shards in rank order are the batch, and none is
+/// repeated or padded. Sums of gradients are divided by the global batch's size, which each rank knows: it is
+/// `batch.len()`. In a last batch that is shorter than W some ranks get an empty shard; their sum is zero.
+///
+/// # Example
+/// ```
+/// use gradstep::Batcher;
+/// let batcher = Batcher::new(10, 4, 42)?;
+/// let (first, second) = (batcher.shard(0, 2)?, batcher.shard(1, 2)?);
+/// for batch in &batcher.epoch(0) {
+///     assert_eq!([first.of(batch), second.of(batch)].concat(), batch);
+/// }
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shard {
+    rank: usize,
+    world_size: usize,
+}
+
+impl Batcher {
+    /// The part that rank `rank` of `world_size` takes of each batch.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if `world_size` is 0 or above the batch size, or `rank` is not below `world_size`.
+    pub fn shard(&self, rank: usize, world_size: usize) -> Result<Shard, Error> {
+        let refused = |name, value: usize, expected, bound: usize| {
+            Err(Error::Count { name, value: value as u64, expected, bound: bound as u64 })
+        };
+        if world_size == 0 {
+            refused("world_size", world_size, "at least", 1)
+        } else if world_size > self.batch_size() {
+            refused("world_size", world_size, "at most batch_size =", self.batch_size())
+        } else if rank >= world_size {
+            refused("rank", rank, "below world_size =", world_size)
+        } else {
+            Ok(Shard { rank, world_size })
+        }
+    }
+}
+
+impl Shard {
+    /// The rank, from 0.
+    pub fn rank(&self) -> usize {
+        self.rank
+    }
+
+    /// The number of ranks.
+    pub fn world_size(&self) -> usize {
+        self.world_size
+    }
+
+    /// Which of a global batch's `len` samples are this rank's.
+    pub fn range(&self, len: usize) -> Range<usize> {
+        let start = |rank: usize| (rank as u128 * len as u128 / self.world_size as u128) as usize;
+        start(self.rank)..start(self.rank + 1)
+    }
+
+    /// This rank's part of a global batch: of its indices, or of anything else that runs along with them.
+    pub fn of<'a, T>(&self, batch: &'a [T]) -> &'a [T] {
+        &batch[self.range(batch.len())]
+    }
+}

@@ -1,0 +1,117 @@
+use alloc::string::{String, ToString};
+
+use crate::{Batcher, Epoch, Error};
+
+/// Batches over epoch after epoch, from any position on.
+///
+/// Not an [`Iterator`], since a batch is borrowed from the stream: no allocation and no copy. It ends after the last
+/// batch of epoch 2^64 − 1.
+///
+/// # Example
+/// ```
+/// use gradstep::Batcher;
+/// let batcher = Batcher::new(10, 4, 42)?;
+/// let mut stream = batcher.stream();
+/// for _step in 0..100 {
+///     let Some(_batch) = stream.next_batch() else { break };
+/// }
+/// let position = stream.position(); // a few integers: save them with the parameters
+/// assert_eq!((position.epoch(), position.batch()), (33, 1)); // 33 epochs of 3 batches, and 1 more
+///
+/// let mut resumed = batcher.resume(position)?;
+/// assert_eq!(resumed.next_batch(), stream.next_batch());
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Stream {
+    epoch: Epoch,
+    position: Position,
+}
+
+/// Where a [`Stream`] stands: its batcher's settings, the epoch, and how many batches of it are done.
+///
+/// After the last batch of epoch e, that is (e, batches per epoch); it stands for the same place as (e + 1, 0).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(try_from = "crate::saved::Position", into = "crate::saved::Position")
+)]
+pub struct Position {
+    batcher: Batcher,
+    epoch: u64,
+    batch: u64,
+}
+
+impl Batcher {
+    /// The batches of all epochs, from epoch 0 on. Allocates one `usize` a sample, once.
+    pub fn stream(&self) -> Stream {
+        Stream { epoch: self.epoch(0), position: Position { batcher: *self, epoch: 0, batch: 0 } }
+    }
+
+    /// The place behind `batch` batches of epoch `epoch`.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if an epoch has fewer batches.
+    pub fn position(&self, epoch: u64, batch: u64) -> Result<Position, Error> {
+        let bound = self.batches_per_epoch() as u64;
+        if batch > bound {
+            return Err(Error::Count { name: "batch", value: batch, expected: "at most batches_per_epoch =", bound });
+        }
+        Ok(Position { batcher: *self, epoch, batch })
+    }
+
+    /// The batches from `position` on, as the stream that was there would go on.
+    ///
+    /// # Errors
+    /// [`Error::Saved`] if the position belongs to a batcher with other settings: it would be another order.
+    pub fn resume(&self, position: Position) -> Result<Stream, Error> {
+        let same = |name, saved: String, expected: String| {
+            if saved == expected { Ok(()) } else { Err(Error::Saved { name, saved, expected }) }
+        };
+        let seed = |seed: Option<u64>| seed.map_or("none".to_string(), |seed| seed.to_string());
+        let saved = position.batcher;
+        same("len", saved.len().to_string(), self.len().to_string())?;
+        same("batch_size", saved.batch_size().to_string(), self.batch_size().to_string())?;
+        same("seed", seed(saved.seed()), seed(self.seed()))?;
+        same("drop_last", saved.is_drop_last().to_string(), self.is_drop_last().to_string())?;
+        Ok(Stream { epoch: self.epoch(position.epoch), position })
+    }
+}
+
+impl Stream {
+    /// The next batch.
+    pub fn next_batch(&mut self) -> Option<&[usize]> {
+        let position = &mut self.position;
+        if position.batch == position.batcher.batches_per_epoch() as u64 {
+            position.epoch = position.epoch.checked_add(1)?;
+            position.batch = 0;
+            self.epoch.refill(position.epoch);
+        }
+        let batch = self.epoch.batch(position.batch as usize)?;
+        position.batch += 1;
+        Some(batch)
+    }
+
+    /// Where the stream stands: behind the last batch that it gave.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+}
+
+impl Position {
+    /// The batcher's settings.
+    pub fn batcher(&self) -> Batcher {
+        self.batcher
+    }
+
+    /// The epoch.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// How many of its batches are done.
+    pub fn batch(&self) -> u64 {
+        self.batch
+    }
+}
