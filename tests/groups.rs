@@ -1,0 +1,569 @@
+//! Several named tensors as one model: all or nothing, errors that name the tensor, common schedules, frozen groups.
+
+use gradstep::{Error, Form, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, elementwise, schedule};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+fn momentum(learning_rate: f64, len: usize) -> Momentum<f64> {
+    Momentum::new(learning_rate, 0.5, len).unwrap()
+}
+
+/// Tensors a, b and c of 1, 2 and 3 parameters at learning rates 1/2, 1/4 and 1/8.
+fn model() -> ParamGroups<f64, Momentum<f64>> {
+    let mut model = ParamGroups::new();
+    for (name, len, learning_rate) in [("a", 1, 0.5), ("b", 2, 0.25), ("c", 3, 0.125)] {
+        model.insert(name, len, momentum(learning_rate, len)).unwrap();
+    }
+    model
+}
+
+/// Parameters and gradients of one tensor.
+type Tensor = (Vec<f64>, Vec<f64>);
+
+fn tensors() -> [Tensor; 3] {
+    [(vec![1.0], vec![1.0]), (vec![2.0, -0.0], vec![-1.0, 0.5]), (vec![3.0, 0.1, 7.0], vec![0.3, 2.0, -4.0])]
+}
+
+/// `model.step` on tensors given by name and place in `tensors`.
+fn step<O: Optimizer<f64>>(
+    model: &mut ParamGroups<f64, O>,
+    tensors: &mut [Tensor],
+    order: &[(&str, usize)],
+) -> Result<(), Error> {
+    let mut slots: Vec<_> = tensors.iter_mut().map(|(params, grads)| Some((params, grads))).collect();
+    let mut given = Vec::new();
+    for &(name, place) in order {
+        let (params, grads) = slots[place].take().unwrap();
+        given.push((name, params.as_mut_slice(), grads.as_slice()));
+    }
+    model.step(&mut given)
+}
+
+fn bits(tensors: &[Tensor]) -> Vec<u64> {
+    tensors.iter().flat_map(|(params, _)| params).map(|p| p.to_bits()).collect()
+}
+
+const IN_ORDER: [(&str, usize); 3] = [("a", 0), ("b", 1), ("c", 2)];
+
+// Stepping ------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_model_is_its_optimizers_alone_to_the_bit() {
+    let (mut together, mut alone) = (tensors(), tensors());
+    let mut model = model();
+    let mut optimizers = [momentum(0.5, 1), momentum(0.25, 2), momentum(0.125, 3)];
+    for _ in 0..5 {
+        step(&mut model, &mut together, &IN_ORDER).unwrap();
+        for (optimizer, (params, grads)) in optimizers.iter_mut().zip(&mut alone) {
+            optimizer.step(params, grads).unwrap();
+        }
+    }
+    assert_eq!(bits(&together), bits(&alone));
+    assert_eq!(["a", "b", "c"].map(|name| model.get(name).unwrap().clone()), optimizers);
+    assert_eq!((model.steps(), model.names().collect::<Vec<_>>()), (5, vec!["a", "b", "c"]));
+}
+
+#[test]
+fn the_order_given_does_not_matter() {
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let (mut model_in_order, mut in_order) = (model(), tensors());
+    let (mut model_shuffled, mut shuffled) = (model(), tensors());
+    for order in orders {
+        step(&mut model_in_order, &mut in_order, &IN_ORDER).unwrap();
+        step(&mut model_shuffled, &mut shuffled, &order.map(|i| IN_ORDER[i])).unwrap();
+    }
+    assert_eq!((bits(&in_order), model_in_order), (bits(&shuffled), model_shuffled));
+}
+
+/// The names key the state, not the order in which they were inserted.
+#[test]
+fn the_order_of_insertion_does_not_matter() {
+    let (mut forwards, mut a) = (model(), tensors());
+    let mut backwards = ParamGroups::new();
+    for name in ["c", "b", "a"] {
+        backwards
+            .insert(name, forwards.get(name).unwrap().velocity().len(), forwards.get(name).unwrap().clone())
+            .unwrap();
+    }
+    let mut b = tensors();
+    for _ in 0..3 {
+        step(&mut forwards, &mut a, &IN_ORDER).unwrap();
+        step(&mut backwards, &mut b, &IN_ORDER).unwrap();
+    }
+    assert_eq!(bits(&a), bits(&b));
+    assert!(["a", "b", "c"].iter().all(|name| forwards.get(name) == backwards.get(name)));
+}
+
+/// -(learning rate)·gradient for the two plain ones, by hand: 1 - 1/2·1 and 2 + 1/4·1, 0 - 1/4·1/2.
+#[test]
+fn kinds_mix_behind_a_box() {
+    let mut model: ParamGroups<f64, Box<dyn Optimizer<f64>>> = ParamGroups::default();
+    model.insert("a", 1, Box::new(Sgd::new(0.5).unwrap())).unwrap();
+    model.insert("b", 2, Box::new(momentum(0.25, 2).with_form(Form::Classical))).unwrap();
+    let nesterov = momentum(0.125, 3).with_form(Form::PyTorchNesterov).with_weight_decay(WeightDecay::Coupled(0.5));
+    model.insert("c".to_string(), 3, Box::new(nesterov.clone().unwrap())).unwrap();
+    let mut got = tensors();
+    step(&mut model, &mut got, &[("b", 1), ("c", 2), ("a", 0)]).unwrap();
+    assert_eq!((&got[0].0, &got[1].0), (&vec![0.5], &vec![2.25, -0.125]));
+    let (mut params, grads) = tensors()[2].clone();
+    nesterov.unwrap().step(&mut params, &grads).unwrap();
+    assert_eq!(got[2].0, params);
+    model.scale_learning_rates(0.5).unwrap();
+    assert_eq!(["a", "b", "c"].map(|name| model.get(name).unwrap().learning_rate()), [0.25, 0.125, 0.0625]);
+}
+
+/// The way to mix kinds and save them: an enum of one's own.
+#[derive(Debug, Clone, PartialEq)]
+enum Either {
+    Plain(Sgd<f64>),
+    Heavy(Momentum<f64>),
+}
+
+impl Either {
+    fn inner(&self) -> &dyn Optimizer<f64> {
+        match self {
+            Either::Plain(sgd) => sgd,
+            Either::Heavy(momentum) => momentum,
+        }
+    }
+
+    fn inner_mut(&mut self) -> &mut dyn Optimizer<f64> {
+        match self {
+            Either::Plain(sgd) => sgd,
+            Either::Heavy(momentum) => momentum,
+        }
+    }
+}
+
+impl Optimizer<f64> for Either {
+    fn step(&mut self, params: &mut [f64], grads: &[f64]) -> Result<(), Error> {
+        self.inner_mut().step(params, grads)
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.inner().learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
+        self.inner_mut().set_learning_rate(learning_rate)
+    }
+
+    fn reset(&mut self) {
+        self.inner_mut().reset();
+    }
+
+    fn check(&self, params: &[f64], grads: &[f64]) -> Result<(), Error> {
+        self.inner().check(params, grads)
+    }
+}
+
+#[test]
+fn kinds_mix_in_an_enum() {
+    let mut model = ParamGroups::new();
+    model.insert("a", 1, Either::Plain(Sgd::new(0.5).unwrap())).unwrap();
+    model.insert("b", 2, Either::Heavy(momentum(0.25, 2))).unwrap();
+    let mut got = tensors();
+    step(&mut model, &mut got[..2], &IN_ORDER[..2]).unwrap();
+    assert_eq!((&got[0].0, &got[1].0), (&vec![0.5], &vec![2.25, -0.125]));
+    let Some(Either::Heavy(heavy)) = model.get("b") else { panic!("b is heavy") };
+    assert_eq!(heavy.velocity(), [0.25, -0.125]);
+}
+
+#[test]
+fn a_model_without_tensors() {
+    let mut model: ParamGroups<f64, Sgd<f64>> = ParamGroups::new();
+    model.step(&mut []).unwrap();
+    assert_eq!((model.steps(), model.names().count(), model.get("a")), (1, 0, None));
+    model.scale_learning_rates(0.5).unwrap();
+    assert_eq!(model.step(&mut [("a", &mut [], &[])]).unwrap_err().to_string(), "tensor `a` is unknown");
+    let mut empty = ParamGroups::new();
+    empty.insert("", 0, Sgd::new(0.1_f32).unwrap()).unwrap();
+    assert_eq!(empty.step(&mut []).unwrap_err().to_string(), "tensor `` is missing");
+    empty.step(&mut [("", &mut [], &[])]).unwrap();
+}
+
+// Refusals ------------------------------------------------------------------------------------------------------------
+
+/// Tensors in disorder, and what is said to it. The third number is how many parameters to give, the fourth gradients.
+#[test]
+fn what_is_wrong_is_named() {
+    type Given = Vec<(&'static str, usize, usize)>;
+    let cases: [(Given, &str); 13] = [
+        (vec![("a", 1, 1), ("b", 2, 2)], "tensor `c` is missing"),
+        (vec![("b", 2, 2), ("c", 3, 3)], "tensor `a` is missing"),
+        (vec![], "tensor `a` is missing"),
+        (vec![("a", 1, 1), ("b", 2, 2), ("d", 3, 3)], "tensor `d` is unknown"),
+        (vec![("a", 1, 1), ("b", 2, 2), ("c", 3, 3), ("A", 1, 1)], "tensor `A` is unknown"),
+        (vec![("a", 1, 1), ("a", 1, 1), ("b", 2, 2), ("c", 3, 3)], "tensor `a` was given twice"),
+        (vec![("a", 1, 1), ("b", 2, 2), ("c", 3, 3), ("a", 1, 1)], "tensor `a` was given twice"),
+        (vec![("c", 3, 3), ("b", 2, 2), ("b", 2, 2), ("a", 1, 1)], "tensor `b` was given twice"),
+        (vec![("c", 3, 3), ("a", 1, 1), ("c", 3, 3)], "tensor `c` was given twice"),
+        (
+            vec![("a", 1, 1), ("b", 3, 3), ("c", 3, 3)],
+            "tensor `b`: params has length 3, expected 2, the length of the tensor as inserted",
+        ),
+        (
+            vec![("c", 3, 2), ("b", 2, 2), ("a", 1, 1)],
+            "tensor `c`: grads has length 2, expected 3, the length of params",
+        ),
+        (
+            vec![("a", 0, 0), ("b", 2, 2), ("c", 3, 3)],
+            "tensor `a`: params has length 0, expected 1, the length of the tensor as inserted",
+        ),
+        (
+            vec![("a", 1, 1), ("b", 2, 3), ("c", 3, 3)],
+            "tensor `b`: grads has length 3, expected 2, the length of params",
+        ),
+    ];
+    for (given, message) in cases {
+        let mut model = model();
+        step(&mut model, &mut tensors(), &IN_ORDER).unwrap();
+        let before = model.clone();
+        let mut params: Vec<_> = given.iter().map(|&(_, len, _)| vec![1.5; len]).collect();
+        let grads: Vec<_> = given.iter().map(|&(.., len)| vec![1.0; len]).collect();
+        let mut slices = Vec::new();
+        for ((name, ..), (params, grads)) in given.iter().zip(params.iter_mut().zip(&grads)) {
+            slices.push((*name, params.as_mut_slice(), grads.as_slice()));
+        }
+        assert_eq!(model.step(&mut slices).unwrap_err().to_string(), message);
+        assert_eq!(model, before, "{message}");
+        assert!(params.concat().iter().all(|&p| p == 1.5), "{message}");
+    }
+}
+
+/// Sgd has no state of a length that would object: the model itself remembers how long each tensor was.
+#[test]
+fn lengths_are_kept_for_optimizers_without_state() {
+    let mut model = ParamGroups::new();
+    model.insert("a", 2, Sgd::new(0.5).unwrap()).unwrap();
+    let error = model.step(&mut [("a", &mut [1.0; 3], &[1.0; 3])]).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `a`: params has length 3, expected 2, the length of the tensor as inserted");
+}
+
+#[test]
+fn an_optimizer_for_another_length_is_named() {
+    let mut model = ParamGroups::new();
+    model.insert("a", 2, momentum(0.5, 3)).unwrap();
+    let error = model.step(&mut [("a", &mut [1.0; 2], &[1.0; 2])]).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `a`: params has length 2, expected 3, the length of the velocity");
+}
+
+#[test]
+fn names_are_inserted_once() {
+    let mut model = model();
+    let before = model.clone();
+    let error = model.insert("b", 9, momentum(0.1, 9)).unwrap_err();
+    assert_eq!((error.to_string(), model), ("tensor `b` is there already".to_string(), before));
+}
+
+#[test]
+fn unknown_names_are_refused() {
+    let mut model = model();
+    let before = model.clone();
+    let refused = [model.freeze("d"), model.unfreeze("d"), model.set_learning_rate("d", 0.1)];
+    for error in refused {
+        assert_eq!(error.unwrap_err().to_string(), "tensor `d` is unknown");
+    }
+    assert!(model.get("d").is_none() && model.get_mut("d").is_none());
+    assert_eq!(model, before);
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    /// One thing wrong at any place among many tensors in any order: no parameter, velocity or count changes. Mended,
+    /// the same call goes through, and frozen tensors alone stand still.
+    #[test]
+    fn one_bad_tensor_and_nothing_changes(
+        lens in prop::collection::vec(0..5_usize, 1..9),
+        shuffle in prop::collection::vec(any::<u32>(), 9),
+        place in any::<prop::sample::Index>(),
+        frozen in any::<prop::sample::Index>(),
+        wrong in 0..5,
+    ) {
+        let names: Vec<String> = (0..lens.len()).map(|i| format!("tensor {i}")).collect();
+        let mut model = ParamGroups::new();
+        for (name, &len) in names.iter().zip(&lens) {
+            model.insert(name, len, momentum(0.5, len)).unwrap();
+        }
+        let mut tensors: Vec<_> = lens.iter().map(|&len| (vec![1.0; len], vec![1.0; len])).collect();
+        let mut order: Vec<_> = names.iter().map(String::as_str).zip(0..).collect();
+        step(&mut model, &mut tensors, &order).unwrap();
+        order.sort_by_key(|&(_, i)| shuffle[i]);
+        let place = place.index(order.len());
+        let frozen = frozen.index(order.len());
+        if frozen != order[place].1 {
+            model.freeze(&names[frozen]).unwrap();
+        }
+
+        let (good_order, good) = (order.clone(), tensors.clone());
+        let (name, i) = order[place];
+        let named = match wrong {
+            0 => { order.remove(place); format!("tensor `{name}` is missing") }
+            1 => { order[place].0 = "other"; "tensor `other` is unknown".to_string() }
+            2 => { tensors[i].0.push(1.0); format!("tensor `{name}`: ") }
+            3 => { tensors[i].1.push(1.0); format!("tensor `{name}`: ") }
+            _ => {
+                tensors.push(tensors[i].clone());
+                order.push((name, tensors.len() - 1));
+                format!("tensor `{name}` was given twice")
+            }
+        };
+        let before = (model.clone(), bits(&tensors));
+        let error = step(&mut model, &mut tensors, &order).unwrap_err().to_string();
+        prop_assert!(error.starts_with(&named), "{}", error);
+        prop_assert_eq!((&model, bits(&tensors)), (&before.0, before.1));
+
+        let mut tensors = good.clone();
+        step(&mut model, &mut tensors, &good_order).unwrap();
+        for (i, (now, then)) in tensors.iter().zip(&good).enumerate() {
+            let still = lens[i] == 0 || (i == frozen && frozen != good_order[place].1);
+            prop_assert_eq!(now.0 == then.0, still);
+        }
+    }
+}
+
+// Learning rates ------------------------------------------------------------------------------------------------------
+
+fn rates<O: Optimizer<f64>>(model: &ParamGroups<f64, O>) -> [f64; 3] {
+    ["a", "b", "c"].map(|name| model.get(name).unwrap().learning_rate())
+}
+
+#[test]
+fn a_common_schedule_keeps_the_ratios() {
+    let mut model = model();
+    let schedule = schedule::cosine(1.0, 0.0, 4).unwrap();
+    let mut got = tensors();
+    for k in [0, 2, 4, 0] {
+        // Over a step at rate 0 too: the factor replaces the one before.
+        model.scale_learning_rates(schedule(k)).unwrap();
+        assert_eq!(rates(&model), [0.5, 0.25, 0.125].map(|rate| rate * schedule(k)));
+        step(&mut model, &mut got, &IN_ORDER).unwrap();
+    }
+    assert_eq!(rates(&model), [0.5, 0.25, 0.125]);
+    assert_eq!(model.steps(), 4);
+}
+
+#[test]
+fn one_rate_is_set_under_the_common_factor() {
+    let mut model = model();
+    model.scale_learning_rates(0.5).unwrap();
+    model.set_learning_rate("b", 2.0).unwrap();
+    assert_eq!(rates(&model), [0.25, 1.0, 0.0625]);
+    model.scale_learning_rates(0.25).unwrap();
+    assert_eq!(rates(&model), [0.125, 0.5, 0.03125]);
+    let before = model.clone();
+    let error = model.set_learning_rate("b", -2.0).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `b`: learning_rate is -0.5, expected a finite number of at least 0");
+    assert_eq!(model, before);
+    // A tensor that comes later comes under the factor as well.
+    model.insert("d", 1, momentum(4.0, 1)).unwrap();
+    assert_eq!(model.get("d").unwrap().learning_rate(), 1.0);
+    model.scale_learning_rates(1.0).unwrap();
+    assert_eq!((rates(&model), model.get("d").unwrap().learning_rate()), ([0.5, 2.0, 0.125], 4.0));
+}
+
+#[test]
+fn factors_must_be_finite_and_not_negative() {
+    let mut model = model();
+    let before = model.clone();
+    for (factor, text) in [(-1.0, "-1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let error = model.scale_learning_rates(factor).unwrap_err();
+        assert_eq!(error.to_string(), format!("factor is {text}, expected a finite number of at least 0"));
+    }
+    assert_eq!(model, before);
+}
+
+/// Takes learning rates up to 1 only.
+#[derive(Debug, Clone, PartialEq)]
+struct Wary(f64);
+
+impl Optimizer<f64> for Wary {
+    fn step(&mut self, params: &mut [f64], grads: &[f64]) -> Result<(), Error> {
+        let learning_rate = self.0;
+        elementwise(params, [], grads, move |p, [], g| (p - learning_rate * g, []))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.0
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
+        if learning_rate > 1.0 {
+            return Err(Error::Number { name: "learning_rate", value: learning_rate, expected: "at most 1" });
+        }
+        self.0 = learning_rate;
+        Ok(())
+    }
+
+    fn reset(&mut self) {}
+}
+
+fn wary() -> ParamGroups<f64, Wary> {
+    let mut model = ParamGroups::new();
+    for (name, learning_rate) in [("a", 0.25), ("b", 0.5), ("c", 0.25)] {
+        model.insert(name, 1, Wary(learning_rate)).unwrap();
+    }
+    model
+}
+
+#[test]
+fn a_refused_factor_changes_no_rate() {
+    let mut model = wary();
+    model.scale_learning_rates(2.0).unwrap();
+    let before = model.clone();
+    let error = model.scale_learning_rates(3.0).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `b`: learning_rate is 1.5, expected at most 1");
+    assert_eq!(model, before);
+    // The factor is the old one too: a rate set now is doubled.
+    model.set_learning_rate("a", 0.125).unwrap();
+    assert_eq!(rates(&model), [0.25, 1.0, 0.5]);
+    let error = model.set_learning_rate("a", 0.75).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `a`: learning_rate is 1.5, expected at most 1");
+    model.scale_learning_rates(1.0).unwrap();
+    assert_eq!(rates(&model), [0.125, 0.5, 0.25]);
+}
+
+/// Also a rate that was set past the model, by `get_mut`.
+#[test]
+fn a_refused_factor_changes_no_rate_set_directly() {
+    let mut model = wary();
+    model.get_mut("a").unwrap().set_learning_rate(0.75).unwrap();
+    assert!(model.scale_learning_rates(3.0).is_err());
+    assert_eq!(rates(&model), [0.75, 0.5, 0.25]);
+}
+
+/// The product is beyond f64 for the second tensor only.
+#[test]
+fn a_rate_that_overflows_is_named() {
+    let mut model = ParamGroups::new();
+    for (name, learning_rate) in [("a", 0.5), ("b", 4.0), ("c", 0.5)] {
+        model.insert(name, 1, Sgd::new(learning_rate).unwrap()).unwrap();
+    }
+    let error = model.scale_learning_rates(f64::MAX).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `b`: learning_rate is inf, expected a finite number of at least 0");
+    assert_eq!(rates(&model), [0.5, 4.0, 0.5]);
+}
+
+#[test]
+fn a_rate_refused_on_insertion_is_named() {
+    let mut model = wary();
+    model.scale_learning_rates(2.0).unwrap();
+    let before = model.clone();
+    let error = model.insert("d", 1, Wary(0.75)).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `d`: learning_rate is 1.5, expected at most 1");
+    assert_eq!(model, before);
+}
+
+// Frozen --------------------------------------------------------------------------------------------------------------
+
+/// One step, two frozen ones, one more: b is where two steps alone bring it, its velocity kept over the pause.
+#[test]
+fn frozen_tensors_keep_their_velocity() {
+    let (mut model, mut got) = (model(), tensors());
+    step(&mut model, &mut got, &IN_ORDER).unwrap();
+    model.freeze("b").unwrap();
+    let (kept, at) = (model.get("b").unwrap().clone(), got[1].clone());
+    assert_ne!(kept.velocity(), [0.0; 2]);
+    step(&mut model, &mut got, &IN_ORDER).unwrap(); // given
+    step(&mut model, &mut got, &[("c", 2), ("a", 0)]).unwrap(); // left out
+    model.scale_learning_rates(0.5).unwrap();
+    model.scale_learning_rates(1.0).unwrap();
+    assert_eq!((model.get("b").unwrap(), &got[1]), (&kept, &at));
+    assert_eq!(model.steps(), 3);
+
+    model.unfreeze("b").unwrap();
+    step(&mut model, &mut got, &IN_ORDER).unwrap();
+    let (mut alone, (mut params, grads)) = (momentum(0.25, 2), tensors()[1].clone());
+    for _ in 0..2 {
+        alone.step(&mut params, &grads).unwrap();
+    }
+    assert_eq!((model.get("b").unwrap(), &got[1].0), (&alone, &params));
+    assert_eq!((model.get("a").unwrap().steps(), alone.steps()), (4, 2));
+}
+
+#[test]
+fn frozen_tensors_are_checked_if_given() {
+    let mut model = model();
+    model.freeze("b").unwrap();
+    model.freeze("b").unwrap(); // twice is once
+    let before = (model.clone(), bits(&tensors()));
+    let mut got = tensors();
+    got[1].1.push(0.0);
+    let error = step(&mut model, &mut got, &IN_ORDER).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `b`: grads has length 3, expected 2, the length of params");
+    let mut got = [tensors(), tensors()].concat();
+    let error = step(&mut model, &mut got, &[("a", 0), ("b", 1), ("c", 2), ("b", 4)]).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `b` was given twice");
+    assert_eq!((&model, bits(&got[..3])), (&before.0, before.1));
+    model.unfreeze("b").unwrap();
+    assert_eq!(step(&mut model, &mut got, &[("a", 0), ("c", 2)]).unwrap_err().to_string(), "tensor `b` is missing");
+}
+
+#[test]
+fn reset_forgets_all_but_the_settings() {
+    let (mut model, mut got) = (model(), tensors());
+    let fresh = model.clone();
+    step(&mut model, &mut got, &IN_ORDER).unwrap();
+    model.freeze("b").unwrap();
+    model.scale_learning_rates(0.5).unwrap();
+    model.reset();
+    assert_eq!((model.steps(), rates(&model)), (0, [0.25, 0.125, 0.0625]));
+    step(&mut model, &mut got, &[("a", 0), ("c", 2)]).unwrap(); // b is frozen still
+    model.reset();
+    model.unfreeze("b").unwrap();
+    model.scale_learning_rates(1.0).unwrap();
+    assert_eq!(model, fresh);
+}
+
+// Restoring -----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn restored_models_go_on_to_the_bit() {
+    let (mut model, mut got) = (model(), tensors());
+    step(&mut model, &mut got, &IN_ORDER).unwrap();
+    model.freeze("c").unwrap();
+    let (saved, at) = (model.clone(), got.clone());
+    step(&mut model, &mut got, &IN_ORDER).unwrap();
+
+    // Inserted in another order, with other settings and a past of its own.
+    let mut other = ParamGroups::new();
+    for (name, len) in [("b", 2), ("c", 3), ("a", 1)] {
+        other.insert(name, len, momentum(0.9, len)).unwrap();
+    }
+    step(&mut other, &mut tensors(), &IN_ORDER).unwrap();
+    other.restore(saved).unwrap();
+    let mut again = at;
+    step(&mut other, &mut again, &IN_ORDER).unwrap();
+    assert_eq!((bits(&again), other), (bits(&got), model));
+}
+
+#[test]
+fn other_tensors_are_not_restored() {
+    let mut model = model();
+    let before = model.clone();
+    let with = |tensors: &[(&str, usize)]| {
+        let mut saved = ParamGroups::new();
+        for &(name, len) in tensors {
+            saved.insert(name, len, momentum(0.9, len)).unwrap();
+        }
+        saved
+    };
+    let cases: [(&[(&str, usize)], &str); 4] = [
+        (&[("b", 2), ("a", 1)], "saved set of tensors is [`a`, `b`], expected [`a`, `b`, `c`]"),
+        (&[("d", 3), ("b", 2), ("a", 1)], "saved set of tensors is [`a`, `b`, `d`], expected [`a`, `b`, `c`]"),
+        (
+            &[("a", 1), ("b", 2), ("c", 3), ("d", 1)],
+            "saved set of tensors is [`a`, `b`, `c`, `d`], expected [`a`, `b`, `c`]",
+        ),
+        (&[("c", 3), ("b", 4), ("a", 1)], "tensor `b`: saved length is 4, expected 2"),
+    ];
+    for (tensors, message) in cases {
+        assert_eq!(model.restore(with(tensors)).unwrap_err().to_string(), message);
+        assert_eq!(model, before);
+    }
+}

@@ -1,0 +1,83 @@
+//! Half-precision parameters with an f32 copy move where they alone would stand still.
+#![cfg(feature = "half")]
+
+use gradstep::{Guard, MasterCopy, Momentum, Optimizer, Sgd};
+use half::{bf16, f16};
+
+#[test]
+fn updates_are_not_lost_to_rounding() {
+    // Near 1 the next bf16 below is 1 - 2^-8, so 1 - 2^-10 rounds back to 1.
+    let rate = 2.0_f32.powi(-10);
+    let (mut stuck, mut moving) = ([bf16::ONE], [bf16::ONE]);
+    let mut plain = Sgd::new(bf16::from_f32(rate)).unwrap();
+    let mut master = MasterCopy::new(Sgd::new(rate).unwrap(), &moving).unwrap();
+    for _ in 0..512 {
+        plain.step(&mut stuck, &[bf16::ONE]).unwrap();
+        master.step(&mut moving, &[bf16::ONE]).unwrap();
+    }
+    assert_eq!((stuck, moving), ([bf16::ONE], [bf16::from_f32(0.5)]));
+}
+
+#[test]
+fn it_is_the_f32_optimizer_rounded() {
+    let (mut full, mut params) = ([1.0_f32, -2.0], [f16::from_f32(1.0), f16::from_f32(-2.0)]);
+    let mut momentum = Momentum::new(0.001, 0.9, 2).unwrap();
+    let mut master = MasterCopy::new(momentum.clone(), &params).unwrap();
+    for k in 0..100 {
+        let grads = [f16::from_f32(0.1 * k as f32), f16::from_f32(-3.0)];
+        momentum.step(&mut full, &grads.map(f16::to_f32)).unwrap();
+        master.step(&mut params, &grads).unwrap();
+        assert_eq!((master.master(), params), (&full[..], full.map(f16::from_f32)));
+    }
+    assert_eq!(master.optimizer(), &momentum);
+    master.optimizer_mut().set_learning_rate(0.002).unwrap();
+    assert_eq!(master.learning_rate(), f16::from_f32(0.002));
+    master.set_learning_rate(f16::ONE).unwrap();
+    master.reset();
+    assert_eq!((master.optimizer().learning_rate(), master.optimizer().velocity()), (1.0, &[0.0; 2][..]));
+}
+
+#[test]
+fn refusals_change_nothing() {
+    let mut params = [bf16::ONE; 2];
+    let wrong = MasterCopy::new(Momentum::new(0.1, 0.9, 3).unwrap(), &params).unwrap_err();
+    assert_eq!(wrong.to_string(), "params has length 2, expected 3, the length of the velocity");
+
+    let mut guarded = Guard(MasterCopy::new(Momentum::new(0.1, 0.9, 2).unwrap(), &params).unwrap());
+    let before = guarded.clone();
+    let refused = |result: Result<(), gradstep::Error>| result.unwrap_err().to_string();
+    assert_eq!(
+        refused(guarded.step(&mut params, &[bf16::ONE; 3])),
+        "grads has length 3, expected 2, the length of params"
+    );
+    assert_eq!(
+        refused(guarded.step(&mut [bf16::ONE; 3], &[bf16::ONE; 3])),
+        "params has length 3, expected 2, the length of the master copy"
+    );
+    assert_eq!(
+        refused(guarded.step(&mut params, &[bf16::ONE, bf16::NAN])),
+        "grads[1] is NaN, expected a finite number"
+    );
+    assert_eq!((guarded, params), (before, [bf16::ONE; 2]));
+}
+
+#[test]
+#[cfg(feature = "serde")]
+fn saved_and_restored_in_mid_run() {
+    let mut params = [bf16::ONE; 2];
+    let mut whole = MasterCopy::new(Momentum::new(0.001, 0.9, 2).unwrap(), &params).unwrap();
+    let grads = [bf16::from_f32(0.3), bf16::from_f32(-7.0)];
+    whole.step(&mut params, &grads).unwrap();
+    let mut restored: MasterCopy<bf16, Momentum<f32>> =
+        serde_json::from_str(&serde_json::to_string(&whole).unwrap()).unwrap();
+    let mut params_of_restored = params;
+    for _ in 0..50 {
+        whole.step(&mut params, &grads).unwrap();
+        restored.step(&mut params_of_restored, &grads).unwrap();
+    }
+    assert_eq!(params_of_restored, params);
+    assert_eq!(restored.master(), whole.master());
+    let torn = r#"{"master":["1","2"],"optimizer":{"Momentum":{"bits":32,"learning_rate":"1","momentum":"0","form":"Classical","weight_decay":"None","velocity":["0"],"steps":0}}}"#;
+    let error = serde_json::from_str::<MasterCopy<bf16, Momentum<f32>>>(torn).unwrap_err();
+    assert!(error.to_string().starts_with("params has length 2, expected 1, the length of the velocity"), "{error}");
+}

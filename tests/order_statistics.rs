@@ -1,0 +1,353 @@
+//! Statistics that a bad shuffle fails: the same checks for both orders, and for shuffles made bad on purpose.
+//!
+//! Each check looks at orders 0, 1, 2, … of a source and gives a score, which for a fair source is close to a standard
+//! normal number: beyond ±5 it counts as unfair. Of all sources of seeds, one in 10^6 would fail a given check by
+//! chance, and one in 10^5 those that count rare events (`fixed_points`), whose tail is somewhat heavier. There are
+//! some 250 scores below: 1 in 1,000 for the file, once and for all, since every seed is fixed.
+
+use gradstep::{Batcher, Permutation};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+type Order = Vec<usize>;
+
+// The checks -----------------------------------------------------------------------------------------------------------
+
+/// Where chi-squared of that many degrees of freedom would be on the standard normal scale (Wilson and Hilferty 1931).
+fn chi_squared_score(chi_squared: f64, degrees: usize) -> f64 {
+    let spread = 2.0 / (9.0 * degrees as f64);
+    ((chi_squared / degrees as f64).cbrt() - (1.0 - spread)) / spread.sqrt()
+}
+
+fn chi_squared(counts: impl IntoIterator<Item = (usize, f64)>) -> f64 {
+    counts.into_iter().map(|(count, expected)| (count as f64 - expected).powi(2) / expected).sum()
+}
+
+/// Each of the len! orders is equally likely.
+fn every_order(trials: u64, order: impl Fn(u64) -> Order) -> f64 {
+    let len = order(0).len();
+    let mut counts = vec![0; (1..=len).product()];
+    for x in (0..trials).map(order) {
+        // Its number in the alphabet: at each place, how many smaller ones are still to come.
+        let number = (0..len).fold(0, |number, i| {
+            let smaller = x[i + 1..].iter().filter(|&&later| later < x[i]).count();
+            number * (len - i) + smaller
+        });
+        counts[number] += 1;
+    }
+    let (degrees, expected) = (counts.len() - 1, trials as f64 / counts.len() as f64);
+    chi_squared_score(chi_squared(counts.into_iter().map(|count| (count, expected))), degrees)
+}
+
+/// Each value is equally likely at each position; of both, `bins` ranges are told apart.
+fn places(bins: usize, trials: u64, order: impl Fn(u64) -> Order) -> f64 {
+    let len = order(0).len();
+    let bin = |index: usize| index * bins / len;
+    let mut counts = vec![0; bins * bins];
+    for x in (0..trials).map(order) {
+        for (position, &value) in x.iter().enumerate() {
+            counts[bin(position) * bins + bin(value)] += 1;
+        }
+    }
+    let mut sizes = vec![0.0; bins];
+    (0..len).for_each(|index| sizes[bin(index)] += 1.0);
+    let expected = |cell: usize| trials as f64 * sizes[cell / bins] * sizes[cell % bins] / len as f64;
+    let chi_squared = chi_squared(counts.into_iter().enumerate().map(|(cell, count)| (count, expected(cell))));
+    // A row or column sum is fixed in each order: hence the degrees, and the factor of sampling without replacement.
+    chi_squared_score(chi_squared * (len - 1) as f64 / len as f64, (bins - 1).pow(2))
+}
+
+/// From each value to the next one, each step mod len is equally likely; of len - 1 steps, `bins` ranges are told apart.
+fn steps(bins: usize, trials: u64, order: impl Fn(u64) -> Order) -> f64 {
+    let len = order(0).len();
+    let bin = |step: usize| (step - 1) * bins / (len - 1);
+    let mut counts = vec![0; bins];
+    for x in (0..trials).map(order) {
+        for pair in x.windows(2) {
+            counts[bin((pair[1] + len - pair[0]) % len)] += 1;
+        }
+    }
+    let mut expected = vec![0.0; bins];
+    (1..len).for_each(|step| expected[bin(step)] += trials as f64);
+    chi_squared_score(chi_squared(counts.into_iter().zip(expected)), bins - 1)
+}
+
+/// Half of the orders are even: as many exchanges away from 0, 1, 2, ….
+fn parity(trials: u64, order: impl Fn(u64) -> Order) -> f64 {
+    let is_even = |x: &Order| {
+        let mut seen = vec![false; x.len()];
+        let mut cycles = 0;
+        for start in 0..x.len() {
+            cycles += usize::from(!seen[start]);
+            let mut at = start;
+            while !seen[at] {
+                seen[at] = true;
+                at = x[at];
+            }
+        }
+        (x.len() - cycles) % 2 == 0
+    };
+    let even = (0..trials).map(order).filter(is_even).count();
+    (2.0 * even as f64 - trials as f64) / (trials as f64).sqrt()
+}
+
+/// One value an order stands at its own position, on average, with variance 1.
+fn fixed_points(trials: u64, order: impl Fn(u64) -> Order) -> f64 {
+    let fixed = |x: Order| x.into_iter().enumerate().filter(|(position, value)| position == value).count();
+    let count: usize = (0..trials).map(order).map(fixed).sum();
+    (count as f64 - trials as f64) / (trials as f64).sqrt()
+}
+
+/// How `b` looks to one who calls each value by its position in `a`: if `a` and `b` are independent and all orders
+/// equally likely, then so it is with this one.
+fn relative(a: &Order, b: &Order) -> Order {
+    let mut position_in_b = vec![0; b.len()];
+    for (position, &value) in b.iter().enumerate() {
+        position_in_b[value] = position;
+    }
+    a.iter().map(|&value| position_in_b[value]).collect()
+}
+
+fn assert_fair(score: f64, what: &str) {
+    assert!(score.abs() < 5.0, "{what}: score {score}");
+}
+
+fn assert_caught(score: f64, what: &str) {
+    assert!(score.abs() > 5.0, "{what} got through: score {score}");
+}
+
+// The sources ----------------------------------------------------------------------------------------------------------
+
+/// An order as a function of (seed, epoch).
+type Keyed<'a> = &'a dyn Fn(u64, u64) -> Order;
+
+fn exact(len: usize) -> impl Fn(u64, u64) -> Order {
+    move |seed, epoch| Batcher::new(len, 1, seed).unwrap().epoch(epoch).indices().to_vec()
+}
+
+fn permuted(len: usize) -> impl Fn(u64, u64) -> Order {
+    move |seed, epoch| {
+        let mut out = vec![0; len];
+        Permutation::new(len as u64, seed, epoch).unwrap().fill(0, &mut out).unwrap();
+        out.into_iter().map(|index| index as usize).collect()
+    }
+}
+
+/// What it is, and order 0, 1, 2, … of it.
+type Walk<'a> = (&'static str, Box<dyn Fn(u64) -> Order + 'a>);
+
+/// The four ways in which a run goes through orders, or from one to the next.
+fn walks(order: Keyed<'_>) -> [Walk<'_>; 4] {
+    [
+        ("over seeds", Box::new(|t| order(t, 0))),
+        ("over epochs", Box::new(|t| order(42, t))),
+        ("from an epoch to the next", Box::new(|t| relative(&order(42, t), &order(42, t + 1)))),
+        ("from (s, e + 1) to (s + 1, e)", Box::new(|t| relative(&order(t, 6), &order(t + 1, 5)))),
+    ]
+}
+
+// Both orders are fair -------------------------------------------------------------------------------------------------
+
+#[test]
+fn scores_are_normal() {
+    // From a table of chi-squared: 1 in 1,000 is above 29.588 (10 degrees) and 149.449 (100), as above 3.090 sigma.
+    assert!((chi_squared_score(29.588, 10) - 3.090).abs() < 0.02);
+    assert!((chi_squared_score(149.449, 100) - 3.090).abs() < 0.02);
+}
+
+#[test]
+fn exact_holds_every_index_once() {
+    for k in 1..=20 {
+        for len in [(1 << k) - 1, 1 << k, (1 << k) + 1] {
+            let mut seen = vec![false; len];
+            exact(len)(42, k).into_iter().for_each(|index| seen[index] = true);
+            assert!(!seen.contains(&false), "len {len}");
+        }
+    }
+}
+
+#[test]
+fn exact_gives_every_order_of_up_to_six() {
+    let mut orders = 1;
+    for len in 2..=6 {
+        orders *= len as u64;
+        for (walk, order) in walks(&exact(len)) {
+            assert_fair(every_order(20 * orders.max(24), order), &format!("every order of {len} {walk}"));
+        }
+    }
+}
+
+#[test]
+fn exact_is_fair_at_middle_lens() {
+    for len in [7, 16, 17, 33, 64, 100] {
+        for (walk, order) in walks(&exact(len)) {
+            let what = |check| format!("{check} of {len} {walk}");
+            let orders: Vec<_> = (0..2000).map(order).collect();
+            let order = |t| orders[t as usize].clone();
+            assert_fair(places(len, 2000, order), &what("places"));
+            assert_fair(steps(len - 1, 2000, order), &what("steps"));
+            assert_fair(parity(2000, order), &what("parity"));
+            assert_fair(fixed_points(2000, order), &what("fixed points"));
+        }
+    }
+}
+
+/// 2^20 + 1 is the first length that goes through buckets.
+#[test]
+fn exact_is_fair_at_large_lens() {
+    for (len, bins, trials) in [(1025, 32, 100), (4096, 64, 100), (65_537, 64, 4), ((1 << 20) + 1, 256, 2)] {
+        for (walk, order) in walks(&exact(len)) {
+            let orders: Vec<_> = (0..trials).map(order).collect();
+            let order = |t| orders[t as usize].clone();
+            let what = |check| format!("{check} of {len} {walk}");
+            assert_fair(places(bins, trials, order), &what("places"));
+            assert_fair(steps(bins, trials, order), &what("steps"));
+            if trials >= 100 {
+                assert_fair(parity(trials, order), &what("parity"));
+                assert_fair(fixed_points(trials, order), &what("fixed points"));
+            }
+        }
+    }
+}
+
+#[test]
+fn permutation_is_fair() {
+    for len in [1 << 16, (1 << 16) + 1, 257 * 257, 100_000] {
+        for (walk, order) in walks(&permuted(len)) {
+            let orders: Vec<_> = (0..4).map(order).collect();
+            let order = |t| orders[t as usize].clone();
+            let what = |check| format!("{check} of {len} {walk}");
+            assert_fair(places(64, 4, order), &what("places"));
+            assert_fair(places(128, 4, order), &what("places in detail"));
+            assert_fair(steps(256, 4, order), &what("steps"));
+        }
+    }
+}
+
+/// 2^16 fills its grid; 257^2 and 257^2 - 1 would all but fill one of two odd sides. There every round would be an even
+/// permutation, being made of rotations of an odd number of things, and no order would be odd (or, less one, even).
+#[test]
+fn permutation_has_odd_and_even_orders_and_fixed_points() {
+    for len in [1 << 16, (1 << 16) + 1, 257 * 257 - 1, 257 * 257] {
+        let order = permuted(len);
+        let orders: Vec<_> = (0..100).map(|t| order(t, 0)).collect();
+        let order = |t| orders[t as usize].clone();
+        assert_fair(parity(100, order), &format!("parity of {len}"));
+        assert_fair(fixed_points(100, order), &format!("fixed points of {len}"));
+    }
+}
+
+/// Too long to go through: a stretch of each order, whose samples are then all but independent of each other.
+#[test]
+fn permutation_is_fair_at_huge_lens() {
+    const SAMPLES: u64 = 1 << 16;
+    for len in [1_000_000_000_000_u64, 1 << 48, 1 << 62] {
+        let row = len.isqrt(); // where the left half of the position goes up by one
+        let at = |seed, epoch| move |i| Permutation::new(len, seed, epoch).unwrap().get(i).unwrap();
+        let stretch = |seed, epoch| {
+            let mut out = vec![0; SAMPLES as usize + 1];
+            Permutation::new(len, seed, epoch).unwrap().fill(len / 3, &mut out).unwrap();
+            out
+        };
+        let minus = |a: u64, b: u64| (a + (len - b)) % len;
+        let between = |a: Vec<u64>, b: Vec<u64>| a.into_iter().zip(b).map(|(a, b)| minus(a, b)).collect();
+        let base = stretch(42, 6);
+        let column: Vec<_> = (0..SAMPLES).map(|i| i * row % len).map(at(42, 6)).collect();
+        let samples: [(&str, Vec<u64>); 8] = [
+            ("along a row", base.clone()),
+            ("steps along a row", base.windows(2).map(|pair| minus(pair[1], pair[0])).collect()),
+            ("along a column", column.clone()),
+            ("steps along a column", column.windows(2).map(|pair| minus(pair[1], pair[0])).collect()),
+            ("from an epoch to the next", between(base.clone(), stretch(42, 7))),
+            ("from (s, e + 1) to (s + 1, e)", between(base, stretch(43, 5))),
+            ("over seeds", (0..SAMPLES / 4).map(|seed| at(seed, 0)(0)).collect()),
+            ("over epochs", (0..SAMPLES / 4).map(|epoch| at(0, epoch)(0)).collect()),
+        ];
+        for (what, samples) in samples {
+            let score = |bin: &dyn Fn(u64) -> u64| {
+                let mut counts = [0; 256];
+                samples.iter().for_each(|&sample| counts[bin(sample) as usize] += 1);
+                chi_squared_score(chi_squared(counts.map(|count| (count, samples.len() as f64 / 256.0))), 255)
+            };
+            assert_fair(score(&|sample| sample / len.div_ceil(256)), &format!("high part {what}, len {len}"));
+            assert_fair(score(&|sample| sample % 256), &format!("low part {what}, len {len}"));
+        }
+    }
+}
+
+// Bad shuffles are caught ----------------------------------------------------------------------------------------------
+
+fn below(words: &mut ChaCha8Rng, bound: usize) -> usize {
+    ((u128::from(words.next_u64()) * bound as u128) >> 64) as usize
+}
+
+/// Exchanges each of the `len` values, from the last to the second, with that at `other(random, its position)`.
+fn exchanges(len: usize, seed: u64, other: impl Fn(&mut ChaCha8Rng, usize) -> usize) -> Order {
+    let mut words = ChaCha8Rng::seed_from_u64(seed);
+    let mut x: Order = (0..len).collect();
+    for i in (1..len).rev() {
+        x.swap(i, other(&mut words, i));
+    }
+    x
+}
+
+fn fisher_yates(len: usize, seed: u64) -> Order {
+    exchanges(len, seed, |words, i| below(words, i + 1))
+}
+
+#[test]
+fn a_fair_shuffle_by_other_means_passes() {
+    assert_fair(every_order(2000, |t| fisher_yates(4, t)), "every order");
+    assert_fair(places(16, 1000, |t| fisher_yates(16, t)), "places");
+    assert_fair(steps(15, 1000, |t| fisher_yates(16, t)), "steps");
+    assert_fair(parity(1000, |t| fisher_yates(16, t)), "parity");
+    assert_fair(fixed_points(1000, |t| fisher_yates(16, t)), "fixed points");
+}
+
+#[test]
+fn an_exchange_with_any_value_is_caught() {
+    let biased = |len| move |t| exchanges(len, t, |words, _| below(words, len));
+    assert_caught(every_order(2000, biased(4)), "every order");
+    assert_caught(places(16, 1000, biased(16)), "places");
+}
+
+/// Sattolo's algorithm: a bound that is one too low gives only the orders that are one cycle.
+#[test]
+fn an_exchange_that_never_stays_is_caught() {
+    let cyclic = |len| move |t| exchanges(len, t, below);
+    assert_caught(every_order(2000, cyclic(4)), "every order");
+    assert_caught(places(16, 1000, cyclic(16)), "places");
+    assert_caught(fixed_points(100, cyclic(16)), "fixed points");
+    assert_caught(parity(100, cyclic(16)), "parity");
+}
+
+#[test]
+fn only_even_orders_are_caught() {
+    let even = |len| {
+        move |t| {
+            let mut x = fisher_yates(len, t);
+            let is_odd = parity(1, |_| x.clone()) < 0.0;
+            x.swap(0, usize::from(is_odd));
+            x
+        }
+    };
+    assert_caught(every_order(2000, even(4)), "every order");
+    assert_caught(parity(100, even(16)), "parity");
+    assert_caught(parity(100, even(1024)), "parity");
+}
+
+#[test]
+fn neighbours_that_stay_together_are_caught() {
+    let pairs = |t| fisher_yates(8, t).into_iter().flat_map(|pair| [2 * pair, 2 * pair + 1]).collect();
+    assert_caught(steps(15, 1000, pairs), "steps");
+}
+
+#[test]
+fn seed_plus_epoch_is_caught() {
+    let order = |seed: u64, epoch: u64| fisher_yates(16, seed + epoch);
+    let [seeds, epochs, next_epoch, crossed] = walks(&order).map(|(_, order)| places(16, 1000, order));
+    assert_fair(seeds, "over seeds");
+    assert_fair(epochs, "over epochs");
+    assert_fair(next_epoch, "from an epoch to the next");
+    assert_caught(crossed, "from (s, e + 1) to (s + 1, e)");
+}

@@ -1,0 +1,579 @@
+//! Schedules: the value at step 0, at the joints, past the end, and at 10^12 steps, to the bit.
+
+use gradstep::schedule::{
+    constant, cosine, cosine_restarts, exponential, linear, one_cycle, polynomial, step_decay, then,
+};
+use gradstep::{Optimizer, Sgd};
+use half::f16;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+const TRILLION: u64 = 1_000_000_000_000;
+
+/// The same cases on every run.
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() }
+}
+
+// Values worked out by hand: dyadic, so exact ------------------------------------------------------------------------
+
+#[test]
+fn constant_everywhere() {
+    let schedule = constant(0.1_f32).unwrap();
+    assert_eq!([0, 1, TRILLION, u64::MAX].map(schedule), [0.1; 4]);
+}
+
+#[test]
+fn linear_up_and_down() {
+    let up = linear(0.25, 1.25, 4).unwrap();
+    assert_eq!([0, 1, 2, 3, 4, 5, TRILLION, u64::MAX].map(up), [0.25, 0.5, 0.75, 1.0, 1.25, 1.25, 1.25, 1.25]);
+    let down = linear(1.0_f32, 0.0, 8).unwrap();
+    assert_eq!([0, 1, 4, 7, 8, 9, u64::MAX].map(down), [1.0, 0.875, 0.5, 0.125, 0.0, 0.0, 0.0]);
+    let at_once = linear(1.0, 0.5, 1).unwrap();
+    assert_eq!([0, 1, 2].map(at_once), [1.0, 0.5, 0.5]);
+}
+
+#[test]
+fn polynomial_of_any_whole_power() {
+    // 1/4 + 2 (1 - k/4)^3: 1 - k/4 is 1, 3/4, 1/2, 1/4, with cubes 1, 27/64, 1/8, 1/64.
+    let cubic = polynomial(2.25, 0.25, 3, 4).unwrap();
+    assert_eq!([0, 1, 2, 3, 4, 5].map(cubic), [2.25, 1.09375, 0.5, 0.28125, 0.25, 0.25]);
+    assert_eq!(cubic(u64::MAX), 0.25);
+    // (1 - t)^0 would be 1 until the end, and no ramp.
+    assert_eq!(refusal(polynomial(1.0, 0.5, 0, 4)), "power is 0, expected at least 1");
+    // Power 1 is linear (but for a rounding: it counts from the other end).
+    let (one, line) = (polynomial(0.1, 0.003, 1, 97).unwrap(), linear(0.1, 0.003, 97).unwrap());
+    assert!((0..100).all(|k| f64::abs(one(k) - line(k)) < 2e-17));
+    let steepest = polynomial(1.0, 0.0, u32::MAX, 2).unwrap();
+    assert_eq!([0, 1, 2].map(steepest), [1.0, 0.0, 0.0]); // 2^-4294967295 is below every f64
+}
+
+#[test]
+fn step_decay_falls_at_each_multiple() {
+    let schedule = step_decay(3.0, 0.5, 10).unwrap();
+    assert_eq!([0, 9, 10, 19, 20, 99].map(schedule), [3.0, 3.0, 1.5, 1.5, 0.75, 3.0 / 512.0]);
+    assert_eq!([10 * TRILLION, u64::MAX].map(schedule), [0.0, 0.0]);
+    let (kept, stopped) = (step_decay(0.1, 1.0, 1).unwrap(), step_decay(0.1, 0.0, 2).unwrap());
+    assert_eq!([0, TRILLION, u64::MAX].map(kept), [0.1; 3]);
+    assert_eq!([0, 1, 2, 3].map(stopped), [0.1, 0.1, 0.0, 0.0]);
+    let last = step_decay(0.1, 0.5, u64::MAX).unwrap();
+    assert_eq!([0, u64::MAX - 1, u64::MAX].map(last), [0.1, 0.1, 0.05]);
+}
+
+#[test]
+fn exponential_is_step_decay_at_every_step() {
+    let schedule = exponential(3.0, 0.5).unwrap();
+    assert_eq!([0, 1, 2, 10].map(schedule), [3.0, 1.5, 0.75, 3.0 / 1024.0]);
+    // To the last subnormal and past it: 2^-1074 = bits 1, and 2^-1075 is no f64.
+    let halves = exponential(1.0, 0.5).unwrap();
+    assert_eq!([1022, 1074, 1075, u64::MAX].map(halves), [f64::MIN_POSITIVE, f64::from_bits(1), 0.0, 0.0]);
+    assert_eq!(exponential(0.1_f32, 1.0).unwrap()(u64::MAX), 0.1);
+}
+
+#[test]
+fn cosine_at_its_exact_angles() {
+    // cos 0 = 1, cos 60° = 1/2, cos 90° = 0, cos 120° = -1/2: shares 1, 3/4, 1/2, 1/4.
+    let schedule = cosine(1.0, 0.5, 6).unwrap();
+    assert_eq!([0, 2, 3, 4, 6, 7, u64::MAX].map(schedule), [1.0, 0.875, 0.75, 0.625, 0.5, 0.5, 0.5]);
+    let rising = cosine(0.0_f32, 1.0, 2).unwrap();
+    assert_eq!([0, 1, 2].map(rising), [0.0, 0.5, 1.0]);
+    assert_eq!([0, 1].map(cosine(1.0, 0.25, 1).unwrap()), [1.0, 0.25]);
+}
+
+#[test]
+fn restarts_grow() {
+    // Periods 6, 18, 54: restarts at 6, 24, 78.
+    let schedule = cosine_restarts(1.0, 0.0, 6, 3).unwrap();
+    assert_eq!([0, 2, 3, 6, 12, 15, 24].map(schedule), [1.0, 0.75, 0.5, 1.0, 0.75, 0.5, 1.0]);
+    assert_eq!([51, 78].map(schedule), [0.5, 1.0]);
+    // The step before a restart is a step away from `to`.
+    assert!(schedule(5) > 0.0 && schedule(5) < 0.07 && schedule(77) < 0.001);
+
+    let even = cosine_restarts(1.0_f32, 0.5, 4, 1).unwrap();
+    assert_eq!([0, 2, 4, 6, 8].map(even), [1.0, 0.75, 1.0, 0.75, 1.0]);
+    assert_eq!([4 * TRILLION, 4 * TRILLION + 2].map(even), [1.0, 0.75]);
+    assert_eq!([0, 1, 2, u64::MAX].map(cosine_restarts(0.1, 0.0, 1, 1).unwrap()), [0.1; 4]);
+}
+
+#[test]
+fn restarts_at_the_far_end() {
+    // Periods 2^40 · 2^i begin at 2^40 (2^i - 1); the last to begin within u64 is i = 24.
+    let doubled = cosine_restarts(1.0, 0.0, 1 << 40, 2).unwrap();
+    assert_eq!(doubled((1 << 40) * ((1 << 24) - 1)), 1.0);
+    for i in [1, 10, 23] {
+        let start = (1 << 40) * ((1_u64 << i) - 1);
+        assert_eq!([start, start + (1 << (39 + i))].map(doubled), [1.0, 0.5], "period {i}");
+    }
+    // The second period is 2^40 · 2^40 = 2^80 steps: 2^63 of them are 2^-17 of the way, where (1 + cos πt) / 2 is
+    // 1 - (πt)²/4 = 1 - 1.4e-10.
+    let vast = cosine_restarts(1.0_f64, 0.0, 1 << 40, 1 << 40).unwrap();
+    assert!((vast((1 << 63) + (1 << 40)) - (1.0 - 1.436_2e-10)).abs() < 1e-13, "{}", vast((1 << 63) + (1 << 40)));
+    // 2 (2^64 - 1) steps, of which u64::MAX - 2 are just short of half.
+    let once = cosine_restarts(1.0_f64, 0.0, 2, u64::MAX).unwrap();
+    assert!((once(u64::MAX) - 0.5).abs() < 1e-15, "{}", once(u64::MAX));
+    assert_eq!([0, u64::MAX - 1, u64::MAX].map(cosine_restarts(1.0, 0.0, u64::MAX, 9).unwrap()), [1.0, 0.0, 1.0]);
+}
+
+#[test]
+fn one_cycle_up_and_down() {
+    let schedule = one_cycle(0.25, 1.25, 0.0, 6, 3).unwrap();
+    assert_eq!([0, 2, 3, 4, 6].map(schedule), [0.25, 0.5, 0.75, 1.0, 1.25]);
+    assert_eq!([7, 9, 10, TRILLION, u64::MAX].map(schedule), [0.9375, 0.0, 0.0, 0.0, 0.0]);
+    // Longer than u64 together: the end is never reached, and nothing overflows.
+    let long = one_cycle(0.0, 1.0, 0.0, u64::MAX, u64::MAX).unwrap();
+    assert_eq!([0, 1 << 63, u64::MAX].map(long), [0.0, 0.5, 1.0]);
+}
+
+#[test]
+fn joined_one_after_another() {
+    // Warm-up over 4, flat for 2, down over 2; a closure after that.
+    let schedule = then(linear(0.0, 1.0, 4).unwrap(), 4, then(constant(1.0).unwrap(), 2, linear(1.0, 0.0, 2).unwrap()));
+    assert_eq!([0, 2, 3, 4, 5, 6, 7, 8, 9].map(schedule), [0.0, 0.5, 0.75, 1.0, 1.0, 1.0, 0.5, 0.0, 0.0]);
+    let more = then(schedule, 9, |k| k as f64);
+    assert_eq!([8, 9, 10, 9 + TRILLION].map(more), [0.0, 0.0, 1.0, 1e12]);
+    // The same joined from the left.
+    let left = then(then(linear(0.0, 1.0, 4).unwrap(), 4, constant(1.0).unwrap()), 6, linear(1.0, 0.0, 2).unwrap());
+    assert!((0..12).all(|k| left(k) == schedule(k)));
+    // Cut short, and no steps at all.
+    assert_eq!([1, 2, 3].map(then(linear(0.0, 1.0, 4).unwrap(), 2, |k| -1.0 - k as f64)), [0.25, -1.0, -2.0]);
+    assert_eq!([0, 1].map(then(constant(9.0).unwrap(), 0, |k| k as f64)), [0.0, 1.0]);
+    assert_eq!(then(constant(9.0).unwrap(), u64::MAX, |k| k as f64)(u64::MAX), 0.0);
+}
+
+/// Any closure is one, and a schedule is `Copy`: it can be given away and asked again.
+#[test]
+fn closures_are_schedules() {
+    fn train(schedule: impl Fn(u64) -> f64) -> f64 {
+        let (mut sgd, mut params) = (Sgd::new(0.0).unwrap(), [0.0]);
+        for _ in 0..3 {
+            sgd.set_learning_rate(schedule(sgd.steps())).unwrap();
+            sgd.step(&mut params, &[-1.0]).unwrap();
+        }
+        params[0]
+    }
+    let schedule = linear(1.0, 0.0, 4).unwrap();
+    assert_eq!(train(schedule), 1.0 + 0.75 + 0.5);
+    assert_eq!(train(schedule), 2.25);
+    assert_eq!(train(|k| 1.0 / (1 << k) as f64), 1.75);
+    let boxed: Vec<Box<dyn Fn(u64) -> f64 + Send + Sync>> = vec![Box::new(schedule), Box::new(|_| 1.0)];
+    assert_eq!(boxed.iter().map(train).collect::<Vec<_>>(), [2.25, 3.0]);
+}
+
+// The ends, for any rate ----------------------------------------------------------------------------------------------
+
+/// "`from` at step 0, `to` at `steps`": the very number given, not one a rounding away.
+#[test]
+fn the_ends_are_the_numbers_given() {
+    let rates = [0.1, 0.7, 0.3, 1e-3, 1e-8, 0.0, 3.0, f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1)];
+    for (from, to) in rates.iter().flat_map(|&from| rates.map(|to| (from, to))) {
+        let ends = [from, to, to].map(f64::to_bits);
+        let got = |value: [f64; 3]| value.map(f64::to_bits);
+        assert_eq!(got([0, 10, 11].map(linear(from, to, 10).unwrap())), ends, "linear {from:e} {to:e}");
+        assert_eq!(got([0, 10, 11].map(polynomial(from, to, 3, 10).unwrap())), ends, "polynomial {from:e} {to:e}");
+        assert_eq!(got([0, 10, 11].map(cosine(from, to, 10).unwrap())), ends, "cosine {from:e} {to:e}");
+        let again = [0, 10, 30].map(cosine_restarts(from, to, 10, 2).unwrap());
+        assert_eq!(got(again), [from; 3].map(f64::to_bits), "restarts {from:e} {to:e}");
+        let cycle = [0, 10, 20].map(one_cycle(from, to, from, 10, 10).unwrap());
+        assert_eq!(got(cycle), [from, to, from].map(f64::to_bits), "one-cycle {from:e} {to:e}");
+    }
+}
+
+/// from + (to - from) k / steps. Over 1 - k / steps instead, a tenth would be 0.09999999999999998, and the first of
+/// 10^12 steps would have four digits of sixteen left.
+#[test]
+fn linear_warm_up_is_its_formula() {
+    let tenths = linear(0.0, 1.0, 10).unwrap();
+    assert_eq!([0, 1, 2, 3, 4, 5].map(tenths), [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]);
+    let long = linear(0.0, 1.0, TRILLION).unwrap();
+    for k in [1, 7, 1000, 123_456_789] {
+        let truth = k as f64 / 1e12;
+        assert!((long(k) / truth - 1.0).abs() < 1e-15, "{k}: {:e}", long(k));
+    }
+}
+
+#[test]
+fn equal_ends_are_a_constant() {
+    for rate in [0.1, 0.3, 0.7, 1e-3] {
+        for k in 0..12 {
+            assert_eq!(linear(rate, rate, 10).unwrap()(k), rate);
+            assert_eq!(cosine(rate, rate, 10).unwrap()(k), rate);
+            assert_eq!(cosine_restarts(rate, rate, 3, 2).unwrap()(k), rate);
+        }
+    }
+}
+
+// Far steps -----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn exact_at_a_trillion() {
+    let (quarter, n) = (TRILLION / 4, TRILLION);
+    let at = [0, quarter, 2 * quarter, 3 * quarter, n, n + 1, u64::MAX];
+    assert_eq!(at.map(linear(0.0, 1.0, n).unwrap()), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0]);
+    assert_eq!(at.map(polynomial(1.0, 0.0, 2, n).unwrap()), [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0, 0.0]);
+    assert_eq!([n / 2, n].map(cosine(1.0, 0.0, n).unwrap()), [0.5, 0.0]);
+    assert_eq!([n - 1, n, 2 * n].map(step_decay(1.0, 0.5, n).unwrap()), [1.0, 0.5, 0.25]);
+    assert_eq!([n, 2 * n, 3 * n].map(cosine_restarts(1.0, 0.0, n, 2).unwrap()), [1.0, 0.5, 1.0]);
+    let joined = then(constant(0.5).unwrap(), n, linear(1.0, 0.0, 4).unwrap());
+    assert_eq!([n - 1, n, n + 1, n + 4].map(joined), [0.5, 1.0, 0.75, 0.0]);
+}
+
+/// f32 has 24 bits: beyond 2^24 a counter of that type would stand still. A step of the u64 moves the value still.
+#[test]
+fn f32_schedules_count_beyond_24_bits() {
+    let start = 1 << 40;
+    let ramp = then(constant(0.0_f32).unwrap(), start, linear(0.0, 1.0, 4).unwrap());
+    assert_eq!([start - 1, start, start + 1, start + 2, start + 3].map(ramp), [0.0, 0.0, 0.25, 0.5, 0.75]);
+    let decay = step_decay(1.0_f32, 0.5, (1 << 24) + 1).unwrap();
+    assert_eq!([1 << 24, (1 << 24) + 1, (1 << 25) + 1, (1 << 25) + 2].map(decay), [1.0, 0.5, 0.5, 0.25]);
+    let restarts = cosine_restarts(1.0_f32, 0.0, 2, 1).unwrap();
+    assert_eq!([TRILLION, TRILLION + 1, TRILLION + 2].map(restarts), [1.0, 0.5, 1.0]);
+    // f64's own limit, 2^53.
+    assert_eq!([(1 << 60) + 1, (1 << 60) + 2].map(cosine_restarts(1.0, 0.0, 2, 1).unwrap()), [0.5, 1.0]);
+    let halves = linear(f16::ZERO, f16::ONE, 1 << 40).unwrap();
+    assert_eq!([1 << 38, 1 << 39].map(halves), [f16::from_f32(0.25), f16::from_f32(0.5)]);
+}
+
+/// In f64 and rounded to f32 once.
+#[test]
+fn f32_is_f64_rounded_once() {
+    let (from, to) = (0.1_f32, 0.003_f32);
+    for k in 0..40 {
+        let wide = cosine(f64::from(from), f64::from(to), 33).unwrap();
+        assert_eq!(cosine(from, to, 33).unwrap()(k), wide(k) as f32);
+        let wide = exponential(f64::from(from), f64::from(0.9_f32)).unwrap();
+        assert_eq!(exponential(from, 0.9_f32).unwrap()(k), wide(k) as f32);
+    }
+}
+
+// True values, worked out in 80 decimal digits (Python's `decimal`) ---------------------------------------------------
+
+/// factor^k of the f64 nearest to the decimal written: 1 ulp, at any exponent.
+/// `float(Decimal(factor) ** k)` with 80 digits.
+#[test]
+fn powers_are_right_to_the_last_bit() {
+    let truths: [(f64, u64, f64); 7] = [
+        (0.999_999_999_999, TRILLION, 0.367_887_579_387_309_76),
+        (0.999_999_9, 3_000_000_000, 5.148_123_812_906_238e-131),
+        (0.9999, 123_456, 4.346_162_347_759_27e-6),
+        (0.99, 50_000, 5.750_821_364_590_612e-219),
+        (0.9, 6000, 2.851_390_090_453_217_4e-275),
+        (0.3, 400, 7.055_079_108_655_229e-210),
+        (0.1, 300, 1.000_000_000_000_016_6e-300),
+    ];
+    for (factor, k, truth) in truths {
+        let got = exponential(1.0, factor).unwrap()(k);
+        assert!(got.to_bits().abs_diff(truth.to_bits()) <= 1, "{factor}^{k}: {got:e}, expected {truth:e}");
+        assert_eq!(step_decay(1.0, factor, 3).unwrap()(3 * k + 2), got);
+        assert_eq!(exponential(0.5, factor).unwrap()(k), 0.5 * got);
+    }
+    // The standard library, by another way: (1 - 10^-12)^(10^12) = exp(10^12 ln(1 - 10^-12)).
+    let factor = 0.999_999_999_999_f64;
+    let by_exp = (1e12 * (factor - 1.0).ln_1p()).exp();
+    assert!((exponential(1.0, factor).unwrap()(TRILLION) / by_exp - 1.0).abs() < 1e-15);
+}
+
+/// `(from, to, k, steps, truth)`, π and cos to 80 digits. Off by at most 2^-53 of the larger rate.
+#[test]
+fn cosines_are_right_to_the_last_bit() {
+    let truths = [
+        (1.0_f64, 0.0, 1, 4, 0.853_553_390_593_273_7),
+        (1.0, 0.0, 3, 4, 0.146_446_609_406_726_24),
+        (1.0, 0.0, 1, 6, 0.933_012_701_892_219_3),
+        (1.0, 0.0, 5, 6, 0.066_987_298_107_780_67),
+        (0.1, 0.001, 1, 100, 0.099_975_574_738_103_71),
+        (0.1, 0.001, 37, 100, 0.070_158_820_586_421_64),
+        (0.1, 0.001, 63, 100, 0.030_841_179_413_578_362),
+        (0.1, 0.001, 99, 100, 0.001_024_425_261_896_287_9),
+        (0.3, 0.7, 17, 1000, 0.300_285_163_776_098_04),
+        (0.5, 0.0, 123_456_789_012, TRILLION, 0.481_430_992_647_366_94),
+        (0.5, 0.0, 999_999_000_000, TRILLION, 1.233_700_550_135_155_2e-12),
+        (1.0, 0.0, 999_999, 1_000_000, 2.467_401_100_270_310_3e-12),
+    ];
+    for (from, to, k, steps, truth) in truths {
+        let got = cosine(from, to, steps).unwrap()(k);
+        let off = (got - truth).abs();
+        assert!(off <= f64::EPSILON / 2.0 * f64::max(from, to), "{from} {to} {k}/{steps}: {got:e}, off by {off:e}");
+    }
+}
+
+/// The library's cosine and powf as a second opinion, all along.
+#[test]
+fn agrees_with_the_standard_library() {
+    for k in 0..=1000_u64 {
+        let t = k as f64 / 1000.0;
+        let half = (1.0 + (std::f64::consts::PI * t).cos()) / 2.0;
+        assert!((cosine(1.0, 0.0, 1000).unwrap()(k) - half).abs() < 4e-16, "{k}");
+        assert!((polynomial(1.0, 0.0, 7, 1000).unwrap()(k) - (1.0 - t).powi(7)).abs() < 1e-15, "{k}");
+        assert!((exponential(1.0, 0.99).unwrap()(k) / 0.99_f64.powf(k as f64) - 1.0).abs() < 1e-14, "{k}");
+    }
+}
+
+/// Literal bits: another machine, feature or release must give these. A change here is a change of values.
+#[test]
+fn value_stability_schedules() {
+    let ks = [0, 1, 33, 66, 99, 100, 150, 1000, TRILLION];
+    let bits = |schedule: &dyn Fn(u64) -> f64| ks.map(|k| schedule(k).to_bits());
+    let golden = [
+        (
+            "linear",
+            bits(&linear(0.001, 0.1, 100).unwrap()),
+            [
+                0x3f50_624d_d2f1_a9fc,
+                0x3f60_4d55_1d68_c693,
+                0x3fa1_3d31_b9b6_6f94,
+                0x3fb0_fba8_826a_a8ec,
+                0x3fb9_58b8_27fa_1a0d,
+                0x3fb9_9999_9999_999a,
+                0x3fb9_9999_9999_999a,
+                0x3fb9_9999_9999_999a,
+                0x3fb9_9999_9999_999a,
+            ],
+        ),
+        (
+            "polynomial",
+            bits(&polynomial(0.1, 0.001, 3, 100).unwrap()),
+            [
+                0x3fb9_9999_9999_999a,
+                0x3fb8_d8e5_e40e_cc91,
+                0x3f9f_839f_53ba_33b8,
+                0x3f74_08af_95c9_1952,
+                0x3f50_62b8_1fdb_566c,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+            ],
+        ),
+        (
+            "step_decay",
+            bits(&step_decay(0.1, 0.9, 7).unwrap()),
+            [
+                0x3fb9_9999_9999_999a,
+                0x3fb9_9999_9999_999a,
+                0x3fb0_cbd1_244a_6224,
+                0x3fa3_d5ff_7202_d533,
+                0x3f97_6d03_8db9_caa5,
+                0x3f97_6d03_8db9_caa5,
+                0x3f86_68b4_cfe7_acc9,
+                0x3e61_12a6_c977_c5bc,
+                0x0000_0000_0000_0000,
+            ],
+        ),
+        (
+            "exponential",
+            bits(&exponential(0.1, 0.99).unwrap()),
+            [
+                0x3fb9_9999_9999_999a,
+                0x3fb9_5810_624d_d2f2,
+                0x3fb2_5fb8_047c_2a9e,
+                0x3faa_6001_5675_4be7,
+                0x3fa2_ee1e_cc69_db35,
+                0x3fa2_bda8_bb02_65d1,
+                0x3f96_ad39_c988_5c9c,
+                0x3ed2_1b7a_367c_b40b,
+                0x0000_0000_0000_0000,
+            ],
+        ),
+        (
+            "slow exponential",
+            bits(&exponential(0.1, 0.999_999_999_999).unwrap()),
+            [
+                0x3fb9_9999_9999_999a,
+                0x3fb9_9999_9999_7d74,
+                0x3fb9_9999_9995_f8c1,
+                0x3fb9_9999_9992_57e8,
+                0x3fb9_9999_998e_b710,
+                0x3fb9_9999_998e_9aea,
+                0x3fb9_9999_9989_1b92,
+                0x3fb9_9999_992b_a6ba,
+                0x3fa2_d5f9_e06a_2487,
+            ],
+        ),
+        (
+            "cosine",
+            bits(&cosine(0.1, 0.001, 100).unwrap()),
+            [
+                0x3fb9_9999_9999_999a,
+                0x3fb9_97ff_cfe6_2231,
+                0x3fb3_60ea_25fa_b957,
+                0x3f9b_4af9_8357_d1f7,
+                0x3f50_c8c0_3fcf_8424,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+            ],
+        ),
+        (
+            "rising cosine",
+            bits(&cosine(0.001, 0.1, 10_000_000_000_000).unwrap()),
+            [
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f50_624d_d2f1_a9fc,
+                0x3f6c_09ed_61dd_95a0,
+            ],
+        ),
+        (
+            "restarts",
+            bits(&cosine_restarts(0.1, 0.001, 70, 2).unwrap()),
+            [
+                0x3fb9_9999_9999_999a,
+                0x3fb9_9655_5ea8_cfe3,
+                0x3fac_20b8_b903_71a1,
+                0x3f5d_6acf_bae7_f094,
+                0x3fb7_0299_789b_3ef1,
+                0x3fb6_d5da_b688_77c6,
+                0x3fa4_3767_eba0_d48b,
+                0x3f68_0a49_62d2_f567,
+                0x3f9a_dd61_efe3_fc01,
+            ],
+        ),
+        (
+            "even restarts",
+            bits(&cosine_restarts(0.1, 0.001, 70, 1).unwrap()),
+            [
+                0x3fb9_9999_9999_999a,
+                0x3fb9_9655_5ea8_cfe3,
+                0x3fac_20b8_b903_71a1,
+                0x3f5d_6acf_bae7_f094,
+                0x3fb0_4c99_9c3b_ffea,
+                0x3faf_7edd_b629_ebf9,
+                0x3fb8_5856_ffa7_922d,
+                0x3fb4_d430_59b6_634c,
+                0x3f94_1bc9_dcbb_f3d7,
+            ],
+        ),
+        (
+            "one-cycle",
+            bits(&one_cycle(0.004, 0.1, 4e-7, 60, 140).unwrap()),
+            [
+                0x3f70_624d_d2f1_a9fc,
+                0x3f70_a748_225c_c810,
+                0x3fae_77f1_ce45_2ec1,
+                0x3fb9_7bf1_bd83_40e6,
+                0x3fb5_00d3_6f6d_d18b,
+                0x3fb4_c7db_37a3_7094,
+                0x3f9c_fc46_3408_2372,
+                0x3e9a_d7f2_9abc_af48,
+                0x3e9a_d7f2_9abc_af48,
+            ],
+        ),
+    ];
+    for (name, got, expected) in golden {
+        assert_eq!(got, expected, "{name}: {got:#x?}");
+    }
+    let single = cosine(0.1_f32, 0.001, 100).unwrap();
+    let got = ks.map(|k| single(k).to_bits());
+    assert_eq!(
+        got,
+        [
+            0x3dcc_cccd,
+            0x3dcc_bfff,
+            0x3d9b_0751,
+            0x3cda_57cc,
+            0x3a86_4602,
+            0x3a83_126f,
+            0x3a83_126f,
+            0x3a83_126f,
+            0x3a83_126f
+        ],
+        "{got:#x?}"
+    );
+}
+
+// What is refused -----------------------------------------------------------------------------------------------------
+
+/// The message of the refusal; the empty text where there is none.
+fn refusal<T>(schedule: Result<T, gradstep::Error>) -> String {
+    schedule.err().map_or(String::new(), |error| error.to_string())
+}
+
+#[test]
+fn bad_rates_are_refused() {
+    for (bad, text) in [(-0.5, "-0.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let message = |name: &str| format!("{name} is {text}, expected a finite number of at least 0");
+        assert_eq!(refusal(constant(bad)), message("learning_rate"));
+        assert_eq!(refusal(step_decay(bad, 0.5, 1)), message("learning_rate"));
+        assert_eq!(refusal(exponential(bad, 0.5)), message("learning_rate"));
+        for (from, to, name) in [(bad, 0.5, "from"), (0.5, bad, "to")] {
+            assert_eq!(refusal(linear(from, to, 1)), message(name));
+            assert_eq!(refusal(polynomial(from, to, 2, 1)), message(name));
+            assert_eq!(refusal(cosine(from, to, 1)), message(name));
+            assert_eq!(refusal(cosine_restarts(from, to, 1, 1)), message(name));
+        }
+        assert_eq!(refusal(one_cycle(bad, 0.5, 0.5, 1, 1)), message("start"));
+        assert_eq!(refusal(one_cycle(0.5, bad, 0.5, 1, 1)), message("peak"));
+        assert_eq!(refusal(one_cycle(0.5, 0.5, bad, 1, 1)), message("end"));
+    }
+    assert_eq!(refusal(linear(-0.0, f64::MAX, 1)), "");
+}
+
+#[test]
+fn bad_factors_are_refused() {
+    for (bad, text) in [(-0.5, "-0.5"), (1.5, "1.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let message = format!("factor is {text}, expected a number from 0 to 1");
+        assert_eq!(refusal(step_decay(0.1, bad, 1)), message);
+        assert_eq!(refusal(exponential(0.1, bad)), message);
+    }
+}
+
+#[test]
+fn zero_steps_are_refused() {
+    assert_eq!(refusal(linear(0.0, 1.0, 0)), "steps is 0, expected at least 1");
+    assert_eq!(refusal(polynomial(0.0, 1.0, 2, 0)), "steps is 0, expected at least 1");
+    assert_eq!(refusal(step_decay(0.1, 0.5, 0)), "every is 0, expected at least 1");
+    assert_eq!(refusal(cosine(0.0, 1.0, 0)), "steps is 0, expected at least 1");
+    assert_eq!(refusal(cosine_restarts(0.0, 1.0, 0, 1)), "steps is 0, expected at least 1");
+    assert_eq!(refusal(cosine_restarts(0.0, 1.0, 1, 0)), "growth is 0, expected at least 1");
+    assert_eq!(refusal(one_cycle(0.0, 1.0, 0.0, 0, 1)), "rise is 0, expected at least 1");
+    assert_eq!(refusal(one_cycle(0.0, 1.0, 0.0, 1, 0)), "fall is 0, expected at least 1");
+}
+
+// Properties ----------------------------------------------------------------------------------------------------------
+
+proptest! {
+    #![proptest_config(config(300))]
+
+    /// At any step at all: a learning rate that an optimizer takes, between the two ends (but for a rounding).
+    #[test]
+    fn always_between_its_ends(from in 0.0..10.0_f64, to in 0.0..10.0_f64, k: u64, steps in 1..=u64::MAX, growth in 1..9_u64) {
+        let (low, high) = (from.min(to), from.max(to));
+        let values = [
+            linear(from, to, steps).unwrap()(k),
+            polynomial(from, to, 3, steps).unwrap()(k),
+            cosine(from, to, steps).unwrap()(k),
+            cosine_restarts(from, to, steps, growth).unwrap()(k),
+            cosine_restarts(from, to, 1 + steps % 100, growth).unwrap()(k),
+            one_cycle(from, to, from, steps, steps).unwrap()(k),
+        ];
+        for value in values {
+            prop_assert!(value >= low * (1.0 - 1e-15) && value <= high * (1.0 + 1e-15), "{:?}", values);
+        }
+    }
+
+    /// Down all the way, never up by more than a rounding.
+    #[test]
+    fn falling_schedules_fall(steps in 1..2000_u64, factor in 0.0..1.0_f64) {
+        let falls = |schedule: &dyn Fn(u64) -> f64| (0..steps + 2).all(|k| schedule(k + 1) <= schedule(k) + 1e-16);
+        prop_assert!(falls(&linear(1.0, 0.1, steps).unwrap()));
+        prop_assert!(falls(&cosine(1.0, 0.1, steps).unwrap()));
+        prop_assert!(falls(&polynomial(1.0, 0.1, 2, steps).unwrap()));
+        prop_assert!(falls(&exponential(1.0, factor).unwrap()));
+    }
+
+    /// Restart i of period steps · growth^i is the plain cosine of that period.
+    #[test]
+    fn each_restart_is_a_cosine(steps in 1..50_u64, growth in 1..5_u64, nth in 0..6_u32, k in 0..40_000_u64) {
+        let start: u64 = (0..nth).map(|i| steps * growth.pow(i)).sum();
+        let period = steps * growth.pow(nth);
+        let k = k % period;
+        let (restarts, once) = (cosine_restarts(0.1, 0.01, steps, growth).unwrap(), cosine(0.1, 0.01, period).unwrap());
+        prop_assert_eq!(f64::to_bits(restarts(start + k)), f64::to_bits(once(k)));
+    }
+}
