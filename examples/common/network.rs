@@ -1,0 +1,156 @@
+//! A multilayer perceptron with one hidden layer, forward and backward by hand, over one flat slice of parameters.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::data::Samples;
+
+/// `inputs` → `hidden`, ReLU → `classes`, softmax: the sizes alone. The parameters are the caller's.
+///
+/// They are one slice: the first layer, then the second. A layer is a row of biases, then a row of weights for each of
+/// its inputs, each row as long as the layer has outputs. So both passes run along rows, and skip those of an input
+/// that is 0: most pixels of a digit, and about half of the hidden units.
+pub(crate) struct Network {
+    pub(crate) inputs: usize,
+    pub(crate) hidden: usize,
+    pub(crate) classes: usize,
+}
+
+impl Network {
+    /// Where the second layer's parameters begin.
+    fn second(&self) -> usize {
+        (1 + self.inputs) * self.hidden
+    }
+
+    /// How many parameters there are.
+    pub(crate) fn len(&self) -> usize {
+        self.second() + (1 + self.hidden) * self.classes
+    }
+
+    /// Biases of 0, and weights uniform in ±√(6 / the layer's inputs) (He et al. 2015, for ReLU).
+    pub(crate) fn initial(&self, seed: u64) -> Vec<f32> {
+        // Built from the generator's words, not by rand's sampling: that may change between versions of rand.
+        let mut key = *b"weights, and the seed:          ";
+        key[24..].copy_from_slice(&seed.to_le_bytes());
+        let mut words = ChaCha8Rng::from_seed(key);
+
+        let mut params = vec![0.0; self.len()];
+        let (first, second) = params.split_at_mut(self.second());
+        for (layer, inputs, outputs) in [(first, self.inputs, self.hidden), (second, self.hidden, self.classes)] {
+            let limit = (6.0 / inputs as f32).sqrt();
+            for weight in &mut layer[outputs..] {
+                let unit = (words.next_u32() >> 8) as f32 / (1 << 24) as f32; // in [0, 1), exact
+                *weight = limit * (2.0 * unit - 1.0);
+            }
+        }
+        params
+    }
+
+    /// The mean cross-entropy over the samples of `batch`; `grads` becomes its gradient.
+    pub(crate) fn loss_and_gradient(
+        &self,
+        params: &[f32],
+        samples: &Samples,
+        batch: &[usize],
+        grads: &mut [f32],
+    ) -> f64 {
+        let (_, second) = params.split_at(self.second());
+        grads.fill(0.0);
+        let (first_grads, second_grads) = grads.split_at_mut(self.second());
+        let mut hidden = vec![0.0; self.hidden];
+        let mut hidden_grads = vec![0.0; self.hidden];
+        let mut output = vec![0.0; self.classes];
+        let mut loss = 0.0;
+        for &sample in batch {
+            let (pixels, label) = samples.get(sample);
+            self.forward(params, pixels, &mut hidden, &mut output);
+            loss += softmax(&mut output, label);
+
+            // d loss / d logits = (softmax - one-hot label) / batch size, in place.
+            output[label] -= 1.0;
+            for o in &mut output {
+                *o /= batch.len() as f32;
+            }
+            add_gradient(second_grads, &hidden, &output);
+            for ((d, weights), &h) in hidden_grads.iter_mut().zip(rows(second, self.classes)).zip(&hidden) {
+                *d = if h > 0.0 { dot(weights, &output) } else { 0.0 };
+            }
+            add_gradient(first_grads, pixels, &hidden_grads);
+        }
+        loss / batch.len() as f64
+    }
+
+    /// The share of `samples` whose class has the largest output.
+    pub(crate) fn accuracy(&self, params: &[f32], samples: &Samples) -> f64 {
+        let mut hidden = vec![0.0; self.hidden];
+        let mut output = vec![0.0; self.classes];
+        let correct = (0..samples.len()).filter(|&sample| {
+            let (pixels, label) = samples.get(sample);
+            self.forward(params, pixels, &mut hidden, &mut output);
+            (0..self.classes).max_by(|&a, &b| output[a].total_cmp(&output[b])) == Some(label)
+        });
+        correct.count() as f64 / samples.len() as f64
+    }
+
+    /// The logits of one image, in `output`.
+    fn forward(&self, params: &[f32], pixels: &[f32], hidden: &mut [f32], output: &mut [f32]) {
+        let (first, second) = params.split_at(self.second());
+        affine(first, pixels, hidden);
+        for h in hidden.iter_mut() {
+            *h = h.max(0.0);
+        }
+        affine(second, hidden, output);
+    }
+}
+
+/// A layer's rows of weights, one an input.
+fn rows(layer: &[f32], outputs: usize) -> impl Iterator<Item = &[f32]> {
+    layer[outputs..].chunks_exact(outputs)
+}
+
+/// `output = biases + Σ input[i] weights[i]`
+fn affine(layer: &[f32], input: &[f32], output: &mut [f32]) {
+    output.copy_from_slice(&layer[..output.len()]);
+    for (&x, weights) in input.iter().zip(rows(layer, output.len())) {
+        if x != 0.0 {
+            for (o, w) in output.iter_mut().zip(weights) {
+                *o += x * w;
+            }
+        }
+    }
+}
+
+/// Adds to a layer's gradient what one sample gives: `d` to the biases, `input[i] d` to the weights of input i.
+fn add_gradient(layer: &mut [f32], input: &[f32], d: &[f32]) {
+    let (biases, weights) = layer.split_at_mut(d.len());
+    for (b, d) in biases.iter_mut().zip(d) {
+        *b += d;
+    }
+    for (&x, weights) in input.iter().zip(weights.chunks_exact_mut(d.len())) {
+        if x != 0.0 {
+            for (w, d) in weights.iter_mut().zip(d) {
+                *w += x * d;
+            }
+        }
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
+
+/// Turns logits into probabilities, in place, and returns the cross-entropy `-ln p[label]`.
+fn softmax(logits: &mut [f32], label: usize) -> f64 {
+    // Shifted by the largest, which changes nothing but keeps exp from overflowing.
+    let largest = logits.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
+    let shifted = logits[label] - largest;
+    let mut sum = 0.0;
+    for z in logits.iter_mut() {
+        *z = (*z - largest).exp();
+        sum += *z;
+    }
+    for z in logits.iter_mut() {
+        *z /= sum;
+    }
+    f64::from(sum.ln() - shifted)
+}

@@ -1,0 +1,159 @@
+//! An optimizer of your own: AdamW, outside the crate, on [`Optimizer`] and [`elementwise`] alone.
+//!
+//! ```sh
+//! cargo run --example custom_optimizer
+//! ```
+//!
+//! Checks it against two steps worked out by hand and twenty recorded from PyTorch (tests/data/adamw.py), then fits a
+//! logistic regression with it. Ends with exit code 1 where anything is off.
+
+use anyhow::{Context, Result, ensure};
+use gradstep::{Error, Optimizer, elementwise, schedule};
+
+/// `θ <- θ - η w θ ; m <- β₁ m + (1 - β₁) g ; v <- β₂ v + (1 - β₂) g² ; θ <- θ - η m̂ / (√v̂ + ε)`, where
+/// `m̂ = m / (1 - β₁ᵗ)` and `v̂ = v / (1 - β₂ᵗ)` at step t = 1, 2, … (Loshchilov and Hutter 2019; `torch.optim.AdamW`).
+struct AdamW {
+    learning_rate: f64,
+    betas: [f64; 2],
+    eps: f64,
+    weight_decay: f64,
+    state: [Vec<f64>; 2], // m and v
+    steps: u64,
+}
+
+impl AdamW {
+    fn new(learning_rate: f64, betas: [f64; 2], eps: f64, weight_decay: f64, len: usize) -> Result<Self, Error> {
+        for (name, value) in [("learning_rate", learning_rate), ("eps", eps), ("weight_decay", weight_decay)] {
+            checked(name, value, f64::MAX, "a finite number of at least 0")?;
+        }
+        for beta in betas {
+            checked("beta", beta, 1.0 - f64::EPSILON / 2.0, "a number from 0 up to, but not including, 1")?;
+        }
+        Ok(AdamW { learning_rate, betas, eps, weight_decay, state: [vec![0.0; len], vec![0.0; len]], steps: 0 })
+    }
+}
+
+impl Optimizer<f64> for AdamW {
+    fn step(&mut self, params: &mut [f64], grads: &[f64]) -> Result<(), Error> {
+        self.check(params, grads)?;
+        self.steps += 1;
+        let ([b1, b2], eta, eps) = (self.betas, self.learning_rate, self.eps);
+        // 1 - βᵗ without the cancellation: β = 0.999 would lose three digits of sixteen at first.
+        let [c1, c2] = self.betas.map(|beta| -(self.steps as f64 * beta.ln()).exp_m1());
+        let keep = 1.0 - eta * self.weight_decay;
+        elementwise(params, self.state.each_mut().map(Vec::as_mut_slice), grads, move |p, [m, v], g| {
+            let m = b1 * m + (1.0 - b1) * g;
+            let v = b2 * v + (1.0 - b2) * g * g;
+            (keep * p - eta * (m / c1) / ((v / c2).sqrt() + eps), [m, v])
+        })
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
+        self.learning_rate = checked("learning_rate", learning_rate, f64::MAX, "a finite number of at least 0")?;
+        Ok(())
+    }
+
+    fn reset(&mut self) {
+        self.state.iter_mut().for_each(|slice| slice.fill(0.0));
+        self.steps = 0;
+    }
+
+    fn check(&self, params: &[f64], grads: &[f64]) -> Result<(), Error> {
+        for (name, len) in [("params", params.len()), ("grads", grads.len())] {
+            let expected = self.state[0].len();
+            if len != expected {
+                return Err(Error::Length { name, len, expected, of: "the state" });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `value`, if it is within `0..=most`; NaN is not.
+fn checked(name: &'static str, value: f64, most: f64, expected: &'static str) -> Result<f64, Error> {
+    if (0.0..=most).contains(&value) { Ok(value) } else { Err(Error::Number { name, value, expected }) }
+}
+
+fn main() -> Result<()> {
+    let error = two_steps_by_hand()?;
+    println!("two steps worked out by hand: agrees within {error:.0e}");
+    let error = recorded_trajectory()?;
+    println!("20 steps recorded from torch.optim.AdamW: agrees within {error:.0e}");
+    let [slope, intercept] = logistic_fit()?;
+    println!("hours of study against passing the exam: slope {slope:.4}, intercept {intercept:.4}");
+    Ok(())
+}
+
+/// With η = w = β₁ = 1/2, β₂ = 3/4, ε = 1 and θ = 16 at first, each step keeps 1 - η w = 3/4 of θ. The two parameters:
+///
+/// - Gradients 1, 1: m = 1 - β₁ᵗ and v = 1 - β₂ᵗ, so m̂ = v̂ = 1 at every step, and the step is η · 1 / (1 + ε) = 1/4:
+///   16 · 3/4 - 1/4 = 11.75, then 11.75 · 3/4 - 1/4 = 8.5625.
+/// - Gradients 1, -1: the same first step, and v̂ = 1 still, since only g² enters. But now
+///   m = 1/2 · 1/2 - 1/2 = -1/4 and m̂ = -1/4 / (1 - 1/4) = -1/3: 11.75 · 3/4 + 1/2 · 1/3 / 2 = 8.8125 + 1/12.
+fn two_steps_by_hand() -> Result<f64> {
+    let mut adamw = AdamW::new(0.5, [0.5, 0.75], 1.0, 0.5, 2)?;
+    let (mut params, mut error) = ([16.0; 2], 0.0);
+    for (grads, expected) in [([1.0, 1.0], [11.75, 11.75]), ([1.0, -1.0], [8.5625, 8.8125 + 1.0 / 12.0])] {
+        adamw.step(&mut params, &grads)?;
+        error = largest_difference(&params, &expected).max(error);
+    }
+    ensure!(error < 1e-14, "off by {error:e} from the steps worked out by hand");
+    Ok(error)
+}
+
+/// Rows `step,learning_rate,grad…,param…`; step 0 holds the first parameters.
+fn recorded_trajectory() -> Result<f64> {
+    let rows = include_str!("../tests/data/adamw.csv").lines().filter(|line| !line.starts_with('#')).skip(1);
+    let mut rows = rows.map(|row| row.split(',').skip(1).map(|cell| cell.parse().unwrap_or(f64::NAN)).collect());
+    let first: Vec<f64> = rows.next().context("tests/data/adamw.csv is empty")?;
+    let mut params = first[4..].to_vec();
+    let mut adamw = AdamW::new(0.1, [0.9, 0.999], 1e-8, 0.01, params.len())?;
+    let mut error = 0.0;
+    for row in rows {
+        adamw.set_learning_rate(row[0])?;
+        adamw.step(&mut params, &row[1..4])?;
+        error = largest_difference(&params, &row[4..]).max(error);
+        ensure!(error < 1e-12, "step {}: off by {error:e} from PyTorch", adamw.steps);
+    }
+    ensure!(adamw.steps == 20, "{} steps in tests/data/adamw.csv, expected 20", adamw.steps);
+    Ok(error)
+}
+
+/// Twenty students (the worked example of Wikipedia's "Logistic regression"); the best fit is 1.5046, -4.0777.
+fn logistic_fit() -> Result<[f64; 2]> {
+    let failed = [0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 3.5];
+    let passed = [1.75, 2.25, 2.75, 3.25, 4.0, 4.25, 4.5, 4.75, 5.0, 5.5];
+    let rows = || failed.map(|hours| (hours, 0.0)).into_iter().chain(passed.map(|hours| (hours, 1.0)));
+    let mut adamw = AdamW::new(0.0, [0.9, 0.999], 1e-8, 0.0, 2)?;
+    let schedule = schedule::cosine(0.1, 0.0, 2000)?;
+    let mut params = [0.0_f64; 2];
+    for step in 0..2000 {
+        let mut grads = [0.0, 0.0];
+        for (hours, label) in rows() {
+            let miss = 1.0 / (1.0 + (-(params[0] * hours + params[1])).exp()) - label;
+            grads = [grads[0] + miss * hours / 20.0, grads[1] + miss / 20.0];
+        }
+        adamw.set_learning_rate(schedule(step))?;
+        adamw.step(&mut params, &grads)?;
+    }
+    ensure!(largest_difference(&params, &[1.5046, -4.0777]) < 1e-4, "the fit went to {params:?}");
+    Ok(params)
+}
+
+/// Infinite where one is NaN, so that no check can pass by it.
+fn largest_difference(a: &[f64], b: &[f64]) -> f64 {
+    let difference = a.iter().zip(b).map(|(a, b)| (a - b).abs());
+    difference.fold(0.0, |most, next| {
+        if next <= most {
+            most
+        } else if next.is_nan() {
+            f64::INFINITY
+        } else {
+            next
+        }
+    })
+}
