@@ -1,0 +1,46 @@
+//! The rows of a batch side by side, beside the bare row-copy loop, over data larger than the caches.
+//!
+//! `cargo bench --bench gather [-- MEGABYTES]`; nanoseconds a row, least of several rounds taken in turn.
+
+use gradstep::{Batcher, gather};
+
+mod alternate;
+use alternate::alternate;
+
+fn main() {
+    let megabytes = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(512);
+    let data: Vec<f32> = (0..megabytes << 18).map(|i| i as f32).collect();
+    println!("| bytes a row | gather ns | bare ns | bare / gather |");
+    println!("|------------:|----------:|--------:|--------------:|");
+    for row_len in [4, 16, 64, 256, 1024] {
+        let batcher = Batcher::new(data.len() / row_len, 1024, 1).expect("valid");
+        // Other epochs for each, so that neither finds in the caches what the other has just read.
+        let from = |epoch| batcher.position(epoch, 0).and_then(|position| batcher.resume(position)).expect("valid");
+        let (mut own_batches, mut bare_batches) = (from(0), from(1 << 32));
+        let (mut own, mut bare) = (Vec::new(), vec![0.0; 1024 * row_len]);
+        let times = alternate(
+            200,
+            5,
+            &mut [
+                &mut || {
+                    let batch = own_batches.next_batch().expect("endless");
+                    gather(&data, row_len, batch, &mut own).expect("below len");
+                },
+                &mut || {
+                    let batch = bare_batches.next_batch().expect("endless");
+                    bare.truncate(batch.len() * row_len);
+                    for (row, &i) in bare.chunks_exact_mut(row_len).zip(batch) {
+                        row.copy_from_slice(&data[i * row_len..][..row_len]);
+                    }
+                },
+            ],
+        );
+        let at = own_batches.position();
+        let epoch = batcher.epoch(at.epoch());
+        let last = epoch.batch(at.batch() as usize - 1).expect("the last batch taken");
+        assert!(own.chunks(row_len).zip(last).all(|(row, i)| *row == data[i * row_len..][..row_len]), "other rows");
+        assert_eq!(own.len(), bare.len());
+        let [own, bare] = [times[0], times[1]].map(|time| time * 1e9 / 1024.0);
+        println!("| {:>11} | {own:9.1} | {bare:7.1} | {:13.2} |", 4 * row_len, bare / own);
+    }
+}
