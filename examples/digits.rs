@@ -6,6 +6,9 @@
 //! cargo run --release --example digits -- --help
 //! ```
 //!
+//! Of the embedded digits 1,440 are trained on, each of them also shifted four ways, and 357 are held out. (Network, rate
+//! and shifts were chosen with an eye on those, so their accuracy is no untouched test result.)
+//!
 //! Prints training loss and held-out accuracy after every epoch and draws both as an SVG. The same seed prints the same
 //! numbers on every run; on another platform the last digits may differ, as `exp` and `ln` are the platform's.
 //!
@@ -22,7 +25,7 @@ use clap::{Parser, ValueEnum};
 use common::data;
 use common::network::Network;
 use common::plot::{self, Point};
-use gradstep::{Batcher, Momentum, Optimizer, Sgd};
+use gradstep::{Batcher, Momentum, Optimizer, Sgd, schedule};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Trains a small multilayer perceptron on handwritten digits and draws its learning curve.
@@ -44,7 +47,7 @@ struct Options {
     #[arg(long)]
     epochs: Option<u64>,
     /// Seeds the initial weights and the order of the samples
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
     /// A folder with the four files of MNIST, raw or .gz, to train on instead of the embedded digits
     #[arg(long, value_name = "DIR")]
@@ -91,6 +94,7 @@ fn train(options: &Options) -> Result<()> {
             Box::new(Momentum::new(options.learning_rate, options.momentum.unwrap_or(0.9), params.len())?)
         }
     };
+    let schedule = schedule::linear(options.learning_rate, 0.0, epochs)?;
     let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
 
     println!("{name}: {} training samples, {} held out", data.train.len(), data.held_out.len());
@@ -106,7 +110,7 @@ fn train(options: &Options) -> Result<()> {
     for epoch in 0..epochs {
         order.refill(epoch);
         // Smaller and smaller steps: with long ones the last epochs would only jump about the minimum.
-        optimizer.set_learning_rate(options.learning_rate * (1.0 - epoch as f32 / epochs as f32))?;
+        optimizer.set_learning_rate(schedule(epoch))?;
         let mut loss = 0.0;
         for batch in &order {
             let batch_loss = network.loss_and_gradient(&params, &data.train, batch, &mut grads);

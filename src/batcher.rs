@@ -59,8 +59,8 @@ impl Batcher {
     /// # Errors
     /// Those of [`new`](Batcher::new).
     pub fn sequential(len: usize, batch_size: usize) -> Result<Self, Error> {
-        check::at_least_one("len", len)?;
-        check::at_least_one("batch_size", batch_size)?;
+        check::at_least_one("len", len as u64)?;
+        check::at_least_one("batch_size", batch_size as u64)?;
         if len > Self::MAX_LEN {
             let bound = Self::MAX_LEN as u64;
             return Err(Error::Count { name: "len", value: len as u64, expected: "at most", bound });
@@ -77,9 +77,9 @@ impl Batcher {
     pub fn drop_last(self) -> Result<Self, Error> {
         if self.batch_size > self.len {
             return Err(Error::Count {
-                name: "batch_size",
+                name: "batch_size with drop_last",
                 value: self.batch_size as u64,
-                expected: "with drop_last at most len =",
+                expected: "at most len =",
                 bound: self.len as u64,
             });
         }
@@ -129,6 +129,15 @@ impl Batcher {
 }
 
 /// One epoch: its indices in their order, cut into batches.
+///
+/// # Example
+/// ```
+/// let mut epoch = gradstep::Batcher::sequential(5, 2)?.epoch(0);
+/// assert_eq!(epoch.iter().collect::<Vec<_>>(), [&[0, 1][..], &[2, 3], &[4]]);
+/// assert_eq!((epoch.batch(1), epoch.batch(3)), (Some(&[2, 3][..]), None));
+/// epoch.refill(1);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Epoch {
     batcher: Batcher,
@@ -136,7 +145,7 @@ pub struct Epoch {
 }
 
 impl Epoch {
-    /// Becomes epoch `epoch` of the same batcher, without allocation.
+    /// Becomes epoch `epoch` of the same batcher, without allocation: a few nanoseconds an index.
     pub fn refill(&mut self, epoch: u64) {
         if let Some(seed) = self.batcher.seed {
             order::fill(&mut self.indices, seed, epoch);

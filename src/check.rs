@@ -11,9 +11,17 @@ pub(crate) fn to_f64<F: Float>(value: F) -> f64 {
     value.to_f64().unwrap_or(f64::NAN)
 }
 
-/// Rounded to the nearest F.
+/// Rounded to the nearest F, once.
 pub(crate) fn from_f64<F: Float>(value: f64) -> F {
-    F::from(value).unwrap_or_else(F::nan)
+    let convert = |value: f64| F::from(value).unwrap_or_else(F::nan);
+    let narrow = value as f32;
+    if size_of::<F>() >= size_of::<f32>() || !narrow.is_finite() || f64::from(narrow) == value {
+        return convert(value);
+    }
+    // half's types go by way of f32. Rounded to odd there, the second rounding is that of the value itself
+    // (Boldo and Melquiond 2008).
+    let towards_zero = narrow.to_bits() - u32::from(f64::from(narrow).abs() > value.abs());
+    convert(f32::from_bits(towards_zero | 1).into())
 }
 
 fn number<F: Float>(name: &'static str, value: F, expected: &'static str, holds: bool) -> Result<F, Error> {
@@ -42,6 +50,8 @@ pub(crate) fn momentum<F: Float>(value: F) -> Result<F, Error> {
     number("momentum", value, "a number from 0 up to, but not including, 1", holds)
 }
 
+// Inlined, so that a step of a few parameters is not all calls.
+#[inline]
 pub(crate) fn length(name: &'static str, len: usize, of: &'static str, expected: usize) -> Result<(), Error> {
     if len == expected { Ok(()) } else { Err(Error::Length { name, len, expected, of }) }
 }
@@ -54,10 +64,6 @@ pub(crate) fn zeros<F: Float>(name: &'static str, len: usize) -> Result<Vec<F>, 
     Ok(zeros)
 }
 
-pub(crate) fn steps(name: &'static str, value: u64) -> Result<(), Error> {
+pub(crate) fn at_least_one(name: &'static str, value: u64) -> Result<(), Error> {
     if value >= 1 { Ok(()) } else { Err(Error::Count { name, value, expected: "at least", bound: 1 }) }
-}
-
-pub(crate) fn at_least_one(name: &'static str, value: usize) -> Result<(), Error> {
-    steps(name, value as u64)
 }

@@ -3,11 +3,19 @@ use alloc::{boxed::Box, string::String};
 /// Every way in which an input is refused.
 ///
 /// Each message says what was wrong, the value, and what was expected. An `Err` means that nothing has changed.
+///
+/// # Example
+/// ```
+/// use gradstep::{Error, Momentum};
+/// let error = Momentum::new(0.1, 1.0, 10).unwrap_err();
+/// assert!(matches!(error, Error::Number { name: "momentum", value: 1.0, .. }));
+/// assert_eq!(error.to_string(), "momentum is 1.0, expected a number from 0 up to, but not including, 1");
+/// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A real number outside its range, such as a negative learning rate.
-    #[error("{name} is {value}, expected {expected}")]
+    #[error("{name} is {value:?}, expected {expected}")]
     Number {
         /// The argument's name.
         name: &'static str,
@@ -26,7 +34,7 @@ pub enum Error {
         value: u64,
         /// How it should relate to `bound`, such as `at least`.
         expected: &'static str,
-        /// The nearest allowed value, or the limit just past it where `expected` says `below`.
+        /// What `expected` refers to.
         bound: u64,
     },
 
@@ -64,7 +72,7 @@ pub enum Error {
     },
 
     /// A gradient that is NaN or infinite.
-    #[error("{name}[{index}] is {value}, expected a finite number")]
+    #[error("{name}[{index}] is {value:?}, expected a finite number")]
     NonFinite {
         /// The slice in which it stands.
         name: String,
@@ -84,11 +92,11 @@ pub enum Error {
     },
 
     /// An error in one of several tensors.
-    #[error("tensor `{name}`: {source}")]
+    #[error("tensor `{name}`: {error}")]
     InTensor {
         /// The tensor.
         name: String,
-        /// The error.
-        source: Box<Error>,
+        /// The error. It is part of the message, and so not given again as a `source`.
+        error: Box<Error>,
     },
 }

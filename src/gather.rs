@@ -9,7 +9,7 @@ use crate::{Error, check};
 ///
 /// # Errors
 /// [`Error::Count`] if `row_len` is 0, `rows` does not end with a whole row, or an index of the batch is not below the
-/// number of rows; `out` is as it was then.
+/// number of rows; [`Error::Memory`] if there is no room for the batch. `out` is as it was then.
 ///
 /// # Cost
 /// One copy of the batch's rows, and a look at its indices before. No allocation once `out` has room for a batch.
@@ -23,7 +23,7 @@ use crate::{Error, check};
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 pub fn gather<T: Copy>(rows: &[T], row_len: usize, batch: &[usize], out: &mut Vec<T>) -> Result<(), Error> {
-    check::at_least_one("row_len", row_len)?;
+    check::at_least_one("row_len", row_len as u64)?;
     let count = rows.len() / row_len;
     if rows.len() % row_len != 0 {
         return Err(Error::Count {
@@ -45,7 +45,10 @@ pub fn gather<T: Copy>(rows: &[T], row_len: usize, batch: &[usize], out: &mut Ve
         out.clear();
         return Ok(());
     };
-    out.resize(batch.len() * row_len, any);
+    let too_long = |len| Error::Memory { name: "a batch", len };
+    let len = batch.len().checked_mul(row_len).ok_or(too_long(usize::MAX))?;
+    out.try_reserve(len.saturating_sub(out.len())).map_err(|_| too_long(len))?;
+    out.resize(len, any);
     for (row, &index) in out.chunks_exact_mut(row_len).zip(batch) {
         row.copy_from_slice(&rows[index * row_len..][..row_len]);
     }

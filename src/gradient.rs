@@ -1,6 +1,10 @@
 //! What is done to gradients between the backward pass and the step.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 
 use num_traits::Float;
 
@@ -8,10 +12,10 @@ use crate::{
     Error,
     check::{self, from_f64, to_f64},
     simd::wide,
-    threads::join,
+    threads::{PART, join},
 };
 
-/// Refuses NaN and infinities, and names the first place where one stands.
+/// Refuses NaN and infinities, and names the first place where one stands. One pass, no allocation.
 ///
 /// # Errors
 /// [`Error::NonFinite`] with the slice's number, the index in it and the value.
@@ -88,8 +92,6 @@ pub fn global_norm<F: Float + Send + Sync>(grads: &[impl AsRef<[F]>]) -> Result<
 
 const LANES: usize = 16;
 const BLOCK: usize = 4096;
-/// Up to this length one thread is faster than two.
-const PART: usize = 1 << 17;
 
 fn sum_of_squares<F: Float + Send + Sync>(slice: &[F], scale: f64) -> f64 {
     if slice.len() <= BLOCK {
@@ -199,6 +201,7 @@ where
 ///
 /// With mean gradients gᵢ over nᵢ samples it is `(Σ nᵢ gᵢ) / (Σ nᵢ)`: the mean over all samples, not the mean of the
 /// means. Summed in f64, whatever the gradients are, in the order of the calls, and rounded to their type at the end.
+/// Cost: one pass over the gradients for each micro-batch and two for the mean; no allocation after construction.
 ///
 /// # Example
 /// ```
@@ -232,10 +235,9 @@ impl Accumulator {
     /// [`Error::Length`] if `mean` has another length; [`Error::Count`] if `samples` is 0, or more than a `u64` can count
     /// with those before. Nothing has changed then.
     pub fn add<F: Float>(&mut self, mean: &[F], samples: usize) -> Result<(), Error> {
-        check::length("grads", mean.len(), "the accumulator", self.sum.len())?;
+        check::length("mean", mean.len(), "the accumulator", self.sum.len())?;
+        let (samples, bound) = (samples as u64, u64::MAX - self.samples);
         check::at_least_one("samples", samples)?;
-        let bound = u64::MAX - self.samples;
-        let samples = samples as u64;
         if samples > bound {
             return Err(Error::Count { name: "samples", value: samples, expected: "at most", bound });
         }
@@ -257,11 +259,12 @@ impl Accumulator {
     /// Writes the mean over all samples into `grads`.
     ///
     /// # Errors
-    /// [`Error::Length`] if `grads` has another length; [`Error::Count`] if nothing was added yet. `grads` is as it was
-    /// then.
+    /// [`Error::Length`] if `grads` has another length; [`Error::Count`] if nothing was added yet;
+    /// [`Error::NonFinite`] if a sum is NaN or infinite, since a gradient was, or beyond f64. `grads` is as it was then.
     pub fn mean<F: Float>(&self, grads: &mut [F]) -> Result<(), Error> {
         check::length("grads", grads.len(), "the accumulator", self.sum.len())?;
-        check::steps("number of samples", self.samples)?;
+        check::at_least_one("number of samples", self.samples)?;
+        finite(|| "sum".to_string(), &self.sum)?;
         let samples = self.samples as f64;
         wide(
             #[inline(always)]

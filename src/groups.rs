@@ -7,7 +7,9 @@ use crate::{Error, Optimizer, check};
 /// Several named tensors, each with an optimizer and settings of its own, stepped as one model.
 ///
 /// The names are yours, and state is keyed by them alone: the order in which tensors are given does not matter.
-/// [`step`](ParamGroups::step) is all-or-nothing across all of them.
+/// [`step`](ParamGroups::step) is all-or-nothing across all of them. (A rule of your own must say in its
+/// [`check`](Optimizer::check) all that its `step` would refuse: only what is known before the first tensor moves can keep
+/// all of them from moving.)
 ///
 /// `O` is one kind of optimizer for all, or `Box<dyn Optimizer<F>>` to mix kinds. (To mix kinds *and* save them with
 /// `serde`, let `O` be an enum of yours.)
@@ -24,7 +26,8 @@ use crate::{Error, Optimizer, check};
 /// let (weight_grads, bias_grads) = (vec![0.5; 6], vec![1.0; 2]);
 /// model.step(&mut [("weights", &mut weights, &weight_grads), ("bias", &mut bias, &bias_grads)])?;
 ///
-/// model.scale_learning_rates(0.5)?; // now 0.05 and 0.1: a common schedule that keeps their ratio
+/// let schedule = gradstep::schedule::linear(1.0, 0.0, 100)?; // a common schedule, as a factor: it keeps their ratio
+/// model.scale_learning_rates(schedule(model.steps()))?; // now 0.099 and 0.198
 /// model.freeze("bias")?; // keeps its velocity; may be left out of a step
 /// model.step(&mut [("weights", &mut weights, &weight_grads)])?;
 ///
@@ -76,12 +79,16 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
     /// Adds the tensor `name` of `len` parameters.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if there is one of that name already; [`Error::InTensor`] if the optimizer refuses its learning
-    /// rate times the common factor.
+    /// [`Error::Tensor`] if there is one of that name already; [`Error::InTensor`] if its optimizer is for another
+    /// length, or refuses its learning rate times the common factor.
     pub fn insert(&mut self, name: impl Into<String>, len: usize, mut optimizer: O) -> Result<(), Error> {
         let (name, learning_rate) = (name.into(), optimizer.learning_rate());
-        let set = optimizer.set_learning_rate(learning_rate * self.factor);
-        set.map_err(|error| in_tensor(&name, error))?;
+        check::learning_rate(learning_rate).map_err(|error| in_tensor(&name, error))?;
+        // Not at factor 1: `MasterCopy` would round its rate to the type of the parameters.
+        if self.factor != F::one() {
+            let set = optimizer.set_learning_rate(learning_rate * self.factor);
+            set.map_err(|error| in_tensor(&name, error))?;
+        }
         self.push(Group { name, len, optimizer, learning_rate, frozen: false })
     }
 
@@ -89,6 +96,8 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
         if self.find(&group.name, 0).is_some() {
             return Err(Error::Tensor { name: group.name, problem: "is there already" });
         }
+        let zeros = check::zeros("tensor", group.len)?;
+        group.optimizer.check(&zeros, &zeros).map_err(|error| in_tensor(&group.name, error))?;
         self.groups.push(group);
         Ok(())
     }
@@ -141,7 +150,7 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
 
     /// Sets every tensor's learning rate to `factor` times its own: a common schedule that keeps their ratios.
     ///
-    /// The factor replaces the one before; it does not multiply it. "Its own" is the learning rate that the optimizer was
+    /// Allocates one number a tensor. The factor replaces the one before; it does not multiply it. "Its own" is the learning rate that the optimizer was
     /// inserted with, or that was given to [`set_learning_rate`](ParamGroups::set_learning_rate).
     ///
     /// # Errors
@@ -149,13 +158,17 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
     /// product. Nothing has changed then.
     pub fn scale_learning_rates(&mut self, factor: F) -> Result<(), Error> {
         check::at_least_zero("factor", factor)?;
+        for group in &self.groups {
+            check::learning_rate(group.learning_rate * factor).map_err(|error| in_tensor(&group.name, error))?;
+        }
+        // An optimizer from outside may refuse it all the same: then the ones before it get theirs back.
         let before: Vec<F> = self.groups.iter().map(|group| group.optimizer.learning_rate()).collect();
         for i in 0..self.groups.len() {
             let group = &mut self.groups[i];
             if let Err(error) = group.optimizer.set_learning_rate(group.learning_rate * factor) {
                 let error = in_tensor(&group.name, error);
                 for (group, before) in self.groups[..i].iter_mut().zip(before) {
-                    group.optimizer.set_learning_rate(before)?;
+                    let _ = group.optimizer.set_learning_rate(before);
                 }
                 return Err(error);
             }
@@ -170,6 +183,7 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
     /// [`Error::Tensor`] if it is unknown, [`Error::InTensor`] if its optimizer refuses the learning rate. Nothing has
     /// changed then.
     pub fn set_learning_rate(&mut self, name: &str, learning_rate: F) -> Result<(), Error> {
+        check::learning_rate(learning_rate).map_err(|error| in_tensor(name, error))?;
         let factor = self.factor;
         let group = self.group(name)?;
         let set = group.optimizer.set_learning_rate(learning_rate * factor);
@@ -187,7 +201,7 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
         Ok(())
     }
 
-    /// Takes it into the steps again.
+    /// Takes a frozen tensor into the steps again, with the velocity that it had.
     ///
     /// # Errors
     /// [`Error::Tensor`] if it is unknown.
@@ -218,7 +232,7 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
         self.steps = 0;
     }
 
-    /// Takes over all of `saved`, if it was saved from a model of the same tensors.
+    /// Takes over all of `saved`, if it was saved from a model of the same tensors. Copies nothing.
     ///
     /// # Errors
     /// [`Error::Saved`] if the names are not the same set; [`Error::InTensor`] if a length differs. Nothing has changed
@@ -263,5 +277,5 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
 }
 
 fn in_tensor(name: &str, error: Error) -> Error {
-    Error::InTensor { name: name.to_string(), source: Box::new(error) }
+    Error::InTensor { name: name.to_string(), error: Box::new(error) }
 }

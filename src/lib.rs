@@ -4,8 +4,6 @@
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)]
 
 extern crate alloc;
-#[cfg(feature = "std")]
-extern crate std;
 
 mod batcher;
 mod check;

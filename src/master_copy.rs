@@ -9,16 +9,18 @@ use crate::{
     check::{self, from_f64, to_f64},
 };
 
-/// Half-precision parameters that learn: any optimizer over f32, on an f32 copy of bf16 or f16 parameters.
+/// Half-precision parameters that learn: any optimizer over f32, on an f32 copy of bf16 or f16 parameters. Feature
+/// `half`.
 ///
 /// bf16 has 8 bits of significand, so an update below 1/512 of its parameter rounds to nothing, and training stands
 /// still. Here the gradients are widened, the optimizer steps on the f32 copy (its velocity is f32 too), and the
 /// parameters become that copy, rounded to nearest (Micikevicius et al. 2018, "Mixed precision training").
 ///
 /// The copy is the truth: the parameters are written and never read. To set them anew, make a new `MasterCopy`. A
-/// [`Guard`](crate::Guard) goes around it, not inside.
-/// `learning_rate` and `set_learning_rate` are in the parameters' type, as for every optimizer; to set one in f32, use
-/// [`optimizer_mut`](MasterCopy::optimizer_mut).
+/// [`Guard`](crate::Guard) goes around it: inside, `check` would not see the gradients, and a step of
+/// [`ParamGroups`](crate::ParamGroups) would no longer be all or nothing.
+/// `learning_rate` and `set_learning_rate` are in the parameters' type, as for every optimizer, and so round it (0.001 in
+/// bf16 is 0.00099945); to set it in f32, use [`optimizer_mut`](MasterCopy::optimizer_mut).
 ///
 /// State: the optimizer's, and 8 bytes a parameter. Cost of a step: the optimizer's on f32, a pass that widens and one
 /// that narrows; no allocation.
@@ -36,7 +38,7 @@ use crate::{
 /// assert_eq!(params, [bf16::from_f32(0.9)]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[cfg_attr(
     feature = "serde",
     derive(serde::Serialize, serde::Deserialize),
@@ -55,6 +57,13 @@ pub struct MasterCopy<H, O> {
     /// The gradients in f32, for the time of a step.
     pub(crate) grads: Vec<f32>,
     pub(crate) params: PhantomData<H>,
+}
+
+/// The scratch for the gradients does not count.
+impl<H, O: PartialEq> PartialEq for MasterCopy<H, O> {
+    fn eq(&self, other: &Self) -> bool {
+        self.optimizer == other.optimizer && self.master == other.master
+    }
 }
 
 impl<H: Float, O: Optimizer<f32>> MasterCopy<H, O>
@@ -116,6 +125,7 @@ where
 
     fn check(&self, params: &[H], grads: &[H]) -> Result<(), Error> {
         check::length("grads", grads.len(), "params", params.len())?;
-        check::length("params", params.len(), "the master copy", self.master.len())
+        check::length("params", params.len(), "the master copy", self.master.len())?;
+        self.optimizer.check(&self.master, &self.master) // for the lengths
     }
 }

@@ -3,7 +3,8 @@ use num_traits::Float;
 
 use crate::{Error, Optimizer, WeightDecay, check};
 
-/// Which momentum: where the learning rate stands, and where the gradient is taken. `m` is the velocity.
+/// Which momentum: where the learning rate stands, and where the gradient is taken. The velocity is `m` in the classical
+/// forms and `v` in PyTorch's.
 ///
 /// While η stays the same, `Classical` and `PyTorch` walk the same path (`m = -η v`), and so do the two Nesterov forms.
 /// When η changes they part: in the classical forms the velocity is a distance already weighed by the old η, so the
@@ -18,9 +19,21 @@ use crate::{Error, Optimizer, WeightDecay, check};
 /// | `torch.optim.SGD(momentum, nesterov=True)`, optax `sgd(momentum, nesterov=True)` | [`PyTorchNesterov`](Form::PyTorchNesterov) |
 /// | Optimisers.jl `Momentum`, `Nesterov` | [`Classical`](Form::Classical), [`Nesterov`](Form::Nesterov) |
 ///
+/// (As of torch 2.11, Keras 3, optax 0.2, burn 0.22 and Optimisers.jl 0.4.)
+///
 /// There is no dampening: with PyTorch's `dampening = d`, a step is as long as that of the `PyTorch` form with learning
 /// rate `η (1 - d)` (but for the first gradient, which PyTorch takes undamped). There is no switch to maximise: negate
 /// the loss.
+///
+/// # Example
+/// ```
+/// use gradstep::{Form, Momentum, Optimizer};
+/// let mut params = [0.0_f64];
+/// let mut ported = Momentum::new(0.5, 0.5, 1)?.with_form(Form::PyTorchNesterov);
+/// ported.step(&mut params, &[1.0])?; // v = 1: 0 - 1/2 (1 + 1/2 · 1)
+/// assert_eq!(params, [-0.75]);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Form {
@@ -29,9 +42,9 @@ pub enum Form {
     Classical,
     /// `m <- λ m - η g ; θ <- θ + (λ m - η g)`, with the new `m` (Nesterov 1983, as in Sutskever et al. 2013 and Keras).
     Nesterov,
-    /// `m <- λ m + g ; θ <- θ - η m` (`torch.optim.SGD`).
+    /// `v <- λ v + g ; θ <- θ - η v` (`torch.optim.SGD`).
     PyTorch,
-    /// `m <- λ m + g ; θ <- θ - η (g + λ m)`, with the new `m` (`torch.optim.SGD(nesterov=True)`).
+    /// `v <- λ v + g ; θ <- θ - η (g + λ v)`, with the new `v` (`torch.optim.SGD(nesterov=True)`).
     PyTorchNesterov,
 }
 
@@ -101,7 +114,7 @@ impl<F: Float + Send + Sync> Momentum<F> {
 
     /// The same in another form.
     ///
-    /// Choose it before the first step: a velocity means another thing in another form.
+    /// Choose it before the first step. The velocity stays as it is, and means another thing in another form.
     #[must_use]
     pub fn with_form(self, form: Form) -> Self {
         Momentum { form, ..self }
@@ -143,7 +156,7 @@ impl<F: Float + Send + Sync> Momentum<F> {
         Ok(())
     }
 
-    /// The form.
+    /// Which momentum it is.
     pub fn form(&self) -> Form {
         self.form
     }
@@ -177,13 +190,13 @@ impl<F: Float + Send + Sync> Optimizer<F> for Momentum<F> {
                 let m = momentum * m - learning_rate * g;
                 (p + (momentum * m - learning_rate * g), [m])
             }),
-            Form::PyTorch => self.update(params, grads, move |p, [m], g| {
-                let m = momentum * m + g;
-                (p - learning_rate * m, [m])
+            Form::PyTorch => self.update(params, grads, move |p, [v], g| {
+                let v = momentum * v + g;
+                (p - learning_rate * v, [v])
             }),
-            Form::PyTorchNesterov => self.update(params, grads, move |p, [m], g| {
-                let m = momentum * m + g;
-                (p - learning_rate * (g + momentum * m), [m])
+            Form::PyTorchNesterov => self.update(params, grads, move |p, [v], g| {
+                let v = momentum * v + g;
+                (p - learning_rate * (g + momentum * v), [v])
             }),
         }
     }

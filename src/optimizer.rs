@@ -11,8 +11,9 @@ use crate::{Error, check};
 /// # Contract
 /// - A call that returns `Err` has changed nothing: not the parameters, not the state.
 /// - State is made at construction; `step` does not allocate.
-/// - `step` fails exactly where [`check`](Optimizer::check) does. [`ParamGroups`](crate::ParamGroups) is all-or-nothing
-///   because of it.
+/// - `step` fails exactly where [`check`](Optimizer::check) does; [`ParamGroups`](crate::ParamGroups) is all-or-nothing
+///   because of it. The `check` that is given knows only the two lengths: override it if you hold state or refuse
+///   anything else.
 ///
 /// # Example
 /// ```
@@ -37,7 +38,8 @@ pub trait Optimizer<F> {
     /// Updates `params` by one step against `grads`, which is the gradient at `params`, of the same length.
     ///
     /// # Errors
-    /// [`Error::Length`] if the lengths differ from one another or from the state's. Nothing has changed then.
+    /// [`Error::Length`] if the lengths differ from one another or from the state's, and whatever else the rule refuses
+    /// (a [`Guard`](crate::Guard), for one, [`Error::NonFinite`]). Nothing has changed then.
     fn step(&mut self, params: &mut [F], grads: &[F]) -> Result<(), Error>;
 
     /// The learning rate η that the next step will use.

@@ -5,14 +5,14 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::threads::join;
 
-/// The version of the order described here. It never changes; a new algorithm would be a version 2, to be asked for.
+/// The version of the order that this page describes; it is saved with every [`Batcher`](crate::Batcher).
 pub const VERSION: u64 = 1;
 
 /// Up to this length one Fisher–Yates shuffle; above it, buckets.
 const ONE_SHUFFLE: usize = 1 << 20;
-/// A bucket has at most this many indices, as long as ...
+/// A bucket has on average at most 2 to this power indices, as long as ...
 const BUCKET_BITS: u32 = 17;
-/// ... there are no more than 2 to this power of them: more write streams than that outgrow the caches.
+/// ... there are no more than 2 to this power of buckets: more write streams than that outgrow the caches.
 const MAX_BITS: u32 = 10;
 
 /// The generator of stream `stream` under the key (`tag`, `seed`, `len`, `epoch`).
@@ -37,10 +37,15 @@ pub(crate) fn fill(indices: &mut [usize], seed: u64, epoch: u64) {
         }
         shuffle(indices, &mut words(0));
     } else {
-        let bits = (usize::BITS - (len - 1).leading_zeros() - BUCKET_BITS).min(MAX_BITS);
+        let bits = bucket_bits(len as u64);
         let ends = scatter(indices, bits, || words(0));
         shuffle_buckets(indices, &ends[..1 << bits], 0, 1, &words);
     }
+}
+
+/// How many buckets there are, as a power of two.
+fn bucket_bits(len: u64) -> u32 {
+    (u64::BITS - (len - 1).leading_zeros() - BUCKET_BITS).min(MAX_BITS)
 }
 
 /// Deals 0..len out to 2^bits buckets, each index to a random one, and returns where each bucket ends.
@@ -108,8 +113,7 @@ fn shuffle_buckets(
 /// Fisher–Yates from the end, several indices drawn from one word (Brackett-Rozinsky and Lemire 2024).
 fn shuffle(indices: &mut [usize], words: &mut ChaCha8Rng) {
     let mut left = indices.len();
-    // The product of the bounds is at most 2^60, so that a word is seldom drawn again.
-    swap_down::<1>(indices, &mut left, 1 << 30, words);
+    // Up to 2^30 the product of the bounds is at most 2^60, so that a word is seldom drawn again.
     swap_down::<2>(indices, &mut left, 1 << 20, words);
     swap_down::<3>(indices, &mut left, 1 << 15, words);
     swap_down::<4>(indices, &mut left, 1 << 12, words);
@@ -149,5 +153,29 @@ fn draw<const K: usize>(bound: u64, words: &mut ChaCha8Rng) -> [u64; K] {
         if rest >= product || rest >= product.wrapping_neg() % product {
             return draws;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// From the outside, two draws to a word are seen only above 2^30.
+    #[test]
+    fn value_stability_of_a_bucket_above_2_to_the_20() {
+        let mut indices: Vec<usize> = (0..(1 << 20) + 5).collect();
+        shuffle(&mut indices, &mut words(b"order v1", 42, 7, 3, 1));
+        // FNV-1a over each index as 8 bytes; tests/data/order.py prints it.
+        let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        let bytes = indices.iter().flat_map(|&index| (index as u64).to_le_bytes());
+        assert_eq!(bytes.fold(0xCBF2_9CE4_8422_2325, fold), 0x9EB9_8FE3_A97A_FE0D);
+    }
+
+    #[test]
+    fn value_stability_of_the_number_of_buckets() {
+        let lens = [(1 << 20) + 1, 1 << 21, (1 << 21) + 1, 1 << 26, (1 << 26) + 1, (1 << 27) + 1, 1 << 32];
+        assert_eq!(lens.map(bucket_bits), [4, 4, 5, 9, 10, 10, 10]);
     }
 }

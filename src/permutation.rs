@@ -58,10 +58,14 @@ impl Key {
     }
 }
 
-/// `(a + b) mod m` for a, b < m <= 2^31: where a + b - m wraps around, it is the larger of the two.
+/// `(a + b) mod m` for a < m and b <= m <= 2^31: where a + b - m wraps around, it is the larger of the two.
 #[inline(always)]
 fn add_mod(a: u32, b: u32, m: u32) -> u32 {
     (a + b).min((a + b).wrapping_sub(m))
+}
+
+fn sub_mod(a: u32, b: u32, m: u32) -> u32 {
+    add_mod(a, m - b, m)
 }
 
 impl Permutation {
@@ -120,10 +124,8 @@ impl Permutation {
         loop {
             let (mut left, mut right) = ((index / right_len) as u32, (index % right_len) as u32);
             for [to_left, to_right] in self.key_pairs().rev() {
-                let (back_right, back_left) =
-                    (to_right.hash(left, self.right_len), |right| to_left.hash(right, self.left_len));
-                right = add_mod(right, self.right_len - back_right, self.right_len);
-                left = add_mod(left, self.left_len - back_left(right), self.left_len);
+                right = sub_mod(right, to_right.hash(left, self.right_len), self.right_len);
+                left = sub_mod(left, to_left.hash(right, self.left_len), self.left_len);
             }
             index = u64::from(left) * right_len + u64::from(right);
             if index < self.len {

@@ -1,7 +1,7 @@
 //! How everything is saved: what `serde` sees in place of the types themselves, and the checks on the way back.
 
 use alloc::{format, string::String, vec::Vec};
-use core::{fmt::Display, str::FromStr};
+use core::{fmt::Debug, str::FromStr};
 
 use num_traits::Float;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
@@ -9,17 +9,21 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwn
 use crate::{Error, Form, WeightDecay, batcher, check, groups, momentum, order, sgd, stream};
 
 /// What a scalar needs to be saved: f32, f64, and `half`'s types with its feature `serde`.
-pub trait Scalar: Float + Send + Sync + Display + FromStr + Serialize + DeserializeOwned {}
+pub trait Scalar: Float + Send + Sync + Debug + FromStr + Serialize + DeserializeOwned {}
 
-impl<F: Float + Send + Sync + Display + FromStr + Serialize + DeserializeOwned> Scalar for F {}
+impl<F: Float + Send + Sync + Debug + FromStr + Serialize + DeserializeOwned> Scalar for F {}
 
-/// A scalar to the bit: as its shortest decimal string where the format is text, since JSON knows neither NaN nor
+/// A scalar to the bit: as its shortest decimal string (that of `Debug`) where the format is text, since JSON knows neither NaN nor
 /// infinity and its readers may be off by a bit; as it is in binary formats.
 pub(crate) struct Exact<F>(F);
 
 impl<F: Scalar> Serialize for Exact<F> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() { serializer.collect_str(&self.0) } else { self.0.serialize(serializer) }
+        if serializer.is_human_readable() {
+            serializer.collect_str(&format_args!("{:?}", self.0))
+        } else {
+            self.0.serialize(serializer)
+        }
     }
 }
 
@@ -38,14 +42,14 @@ impl<'de, F: Scalar> Deserialize<'de> for Exact<F> {
 #[serde(deny_unknown_fields, bound = "F: Scalar")]
 pub(crate) enum Optimizer<F> {
     Sgd {
-        /// Of a scalar: text read as a narrower float would be rounded in silence.
-        bits: u32,
+        /// Which float: read as another it would be rounded in silence.
+        scalar: String,
         learning_rate: Exact<F>,
         weight_decay: WeightDecay<Exact<F>>,
         steps: u64,
     },
     Momentum {
-        bits: u32,
+        scalar: String,
         learning_rate: Exact<F>,
         momentum: Exact<F>,
         form: Form,
@@ -65,19 +69,19 @@ impl<F> Optimizer<F> {
     }
 }
 
-fn bits<F>() -> u32 {
-    8 * size_of::<F>() as u32
+fn scalar<F: Float>() -> &'static str {
+    match size_of::<F>() {
+        8 => "f64",
+        4 => "f32",
+        2 if check::to_f64(F::epsilon()) < 0.001 => "f16",
+        2 => "bf16",
+        _ => "another float",
+    }
 }
 
-fn check_bits<F>(saved: u32) -> Result<(), Error> {
-    if saved == bits::<F>() {
-        return Ok(());
-    }
-    Err(Error::Saved {
-        name: "width of a scalar in bits",
-        saved: format!("{saved}"),
-        expected: format!("{}", bits::<F>()),
-    })
+fn check_scalar<F: Float>(saved: String) -> Result<(), Error> {
+    let expected = scalar::<F>();
+    if saved == expected { Ok(()) } else { Err(Error::Saved { name: "scalar", saved, expected: expected.into() }) }
 }
 
 impl<F> WeightDecay<F> {
@@ -90,10 +94,10 @@ impl<F> WeightDecay<F> {
     }
 }
 
-impl<F> From<sgd::Sgd<F>> for Optimizer<F> {
+impl<F: Scalar> From<sgd::Sgd<F>> for Optimizer<F> {
     fn from(sgd: sgd::Sgd<F>) -> Self {
         Optimizer::Sgd {
-            bits: bits::<F>(),
+            scalar: scalar::<F>().into(),
             learning_rate: Exact(sgd.learning_rate),
             weight_decay: sgd.weight_decay.map(Exact),
             steps: sgd.steps,
@@ -106,8 +110,8 @@ impl<F: Scalar> TryFrom<Optimizer<F>> for sgd::Sgd<F> {
 
     fn try_from(saved: Optimizer<F>) -> Result<Self, Error> {
         match saved {
-            Optimizer::Sgd { bits, learning_rate, weight_decay, steps } => {
-                check_bits::<F>(bits)?;
+            Optimizer::Sgd { scalar, learning_rate, weight_decay, steps } => {
+                check_scalar::<F>(scalar)?;
                 Ok(sgd::Sgd { steps, ..sgd::Sgd::new(learning_rate.0)?.with_weight_decay(weight_decay.map(|w| w.0))? })
             }
             other => Err(other.instead_of("Sgd")),
@@ -115,10 +119,10 @@ impl<F: Scalar> TryFrom<Optimizer<F>> for sgd::Sgd<F> {
     }
 }
 
-impl<F> From<momentum::Momentum<F>> for Optimizer<F> {
+impl<F: Scalar> From<momentum::Momentum<F>> for Optimizer<F> {
     fn from(momentum: momentum::Momentum<F>) -> Self {
         Optimizer::Momentum {
-            bits: bits::<F>(),
+            scalar: scalar::<F>().into(),
             learning_rate: Exact(momentum.learning_rate),
             momentum: Exact(momentum.momentum),
             form: momentum.form,
@@ -134,8 +138,8 @@ impl<F: Scalar> TryFrom<Optimizer<F>> for momentum::Momentum<F> {
 
     fn try_from(saved: Optimizer<F>) -> Result<Self, Error> {
         match saved {
-            Optimizer::Momentum { bits, learning_rate, momentum, form, weight_decay, velocity, steps } => {
-                check_bits::<F>(bits)?;
+            Optimizer::Momentum { scalar, learning_rate, momentum, form, weight_decay, velocity, steps } => {
+                check_scalar::<F>(scalar)?;
                 let settings = momentum::Momentum::new(learning_rate.0, momentum.0, 0)?
                     .with_form(form)
                     .with_weight_decay(weight_decay.map(|w| w.0))?;
@@ -152,6 +156,7 @@ impl<F: Scalar> TryFrom<Optimizer<F>> for momentum::Momentum<F> {
     bound(serialize = "F: Scalar, O: Serialize", deserialize = "F: Scalar, O: Deserialize<'de>")
 )]
 pub(crate) struct ParamGroups<F, O> {
+    scalar: String,
     groups: Vec<Group<F, O>>,
     factor: Exact<F>,
     steps: u64,
@@ -170,7 +175,7 @@ struct Group<F, O> {
     optimizer: O,
 }
 
-impl<F, O> From<groups::ParamGroups<F, O>> for ParamGroups<F, O> {
+impl<F: Scalar, O> From<groups::ParamGroups<F, O>> for ParamGroups<F, O> {
     fn from(model: groups::ParamGroups<F, O>) -> Self {
         let group = |group: groups::Group<F, O>| Group {
             name: group.name,
@@ -180,6 +185,7 @@ impl<F, O> From<groups::ParamGroups<F, O>> for ParamGroups<F, O> {
             optimizer: group.optimizer,
         };
         ParamGroups {
+            scalar: scalar::<F>().into(),
             groups: model.groups.into_iter().map(group).collect(),
             factor: Exact(model.factor),
             steps: model.steps,
@@ -191,6 +197,7 @@ impl<F: Scalar, O: crate::Optimizer<F>> TryFrom<ParamGroups<F, O>> for groups::P
     type Error = Error;
 
     fn try_from(saved: ParamGroups<F, O>) -> Result<Self, Error> {
+        check_scalar::<F>(saved.scalar)?;
         let mut model = groups::ParamGroups::new();
         for Group { name, len, learning_rate, frozen, optimizer } in saved.groups {
             // As it was saved: `insert` would set the optimizer's own learning rate anew.
@@ -227,6 +234,11 @@ impl From<batcher::Batcher> for Batcher {
     }
 }
 
+fn fits(name: &'static str, value: u64, most: usize) -> Result<usize, Error> {
+    let bound = most as u64;
+    usize::try_from(value).map_err(|_| Error::Count { name, value, expected: "at most", bound })
+}
+
 impl TryFrom<Batcher> for batcher::Batcher {
     type Error = Error;
 
@@ -235,11 +247,8 @@ impl TryFrom<Batcher> for batcher::Batcher {
             let (saved, expected) = (format!("{}", saved.order_version), format!("{}", order::VERSION));
             return Err(Error::Saved { name: "order version", saved, expected });
         }
-        let fits = |name, value: u64| {
-            let too_large = |_| Error::Count { name, value, expected: "at most", bound: usize::MAX as u64 };
-            usize::try_from(value).map_err(too_large)
-        };
-        let (len, batch_size) = (fits("len", saved.len)?, fits("batch_size", saved.batch_size)?);
+        let (len, batch_size) =
+            (fits("len", saved.len, batcher::Batcher::MAX_LEN)?, fits("batch_size", saved.batch_size, usize::MAX)?);
         let batcher = match saved.seed {
             Some(seed) => batcher::Batcher::new(len, batch_size, seed)?,
             None => batcher::Batcher::sequential(len, batch_size)?,
@@ -258,7 +267,7 @@ pub(crate) struct Position {
 
 impl From<stream::Position> for Position {
     fn from(position: stream::Position) -> Self {
-        Position { batcher: position.batcher(), epoch: position.epoch(), batch: position.batch() }
+        Position { batcher: position.batcher(), epoch: position.epoch(), batch: position.batch() as u64 }
     }
 }
 
@@ -266,7 +275,7 @@ impl TryFrom<Position> for stream::Position {
     type Error = Error;
 
     fn try_from(saved: Position) -> Result<Self, Error> {
-        saved.batcher.position(saved.epoch, saved.batch)
+        saved.batcher.position(saved.epoch, fits("batch", saved.batch, usize::MAX)?)
     }
 }
 

@@ -4,7 +4,7 @@
 //! trait and no state. It can be asked for any step at once, in any order, also at step 10^12: the step is a `u64`, the
 //! arithmetic f64, rounded to `F` once at the end. Only +, −, × and ÷ are used, so the bits are the same everywhere.
 //!
-//! In the formulas k is the step, from 0, and t = k / steps. Where another library is named, it is optax 0.2 or torch 2.11.
+//! Each takes some nanoseconds and no memory. In the formulas k is the step, from 0, and t = k / steps. Where another library is named, it is optax 0.2 or torch 2.11.
 //!
 //! ```
 //! use gradstep::{Optimizer, Sgd, schedule};
@@ -86,7 +86,7 @@ pub fn polynomial<F: Float + Send + Sync>(
     power: u32,
     steps: u64,
 ) -> Result<impl Fn(u64) -> F + Copy + Send + Sync, Error> {
-    check::steps("power", u64::from(power))?;
+    check::at_least_one("power", u64::from(power))?;
     ramp(from, to, steps, move |t| exact_power(1.0 - t, u64::from(power)))
 }
 
@@ -112,12 +112,12 @@ pub fn step_decay<F: Float + Send + Sync>(
 ) -> Result<impl Fn(u64) -> F + Copy + Send + Sync, Error> {
     check::learning_rate(learning_rate)?;
     check::fraction("factor", factor)?;
-    check::steps("every", every)?;
+    check::at_least_one("every", every)?;
     let (learning_rate, factor) = (to_f64(learning_rate), to_f64(factor));
     Ok(move |k| from_f64(learning_rate * exact_power(factor, k / every)))
 }
 
-/// η(k) = learning_rate · factor^k: [`step_decay`] at every step. `torch.optim.lr_scheduler.ExponentialLR`.
+/// η(k) = learning_rate · factor^k, which is `learning_rate` at step 0: [`step_decay`] at every step. `torch.optim.lr_scheduler.ExponentialLR`.
 ///
 /// # Errors
 /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or the factor is not within 0 to 1.
@@ -178,7 +178,7 @@ pub fn cosine_restarts<F: Float + Send + Sync>(
     growth: u64,
 ) -> Result<impl Fn(u64) -> F + Copy + Send + Sync, Error> {
     check_ramp(from, to, steps)?;
-    check::steps("growth", growth)?;
+    check::at_least_one("growth", growth)?;
     Ok(move |k| {
         // In u128, since the last period may end beyond u64.
         let (mut k, mut period) = (u128::from(k), u128::from(steps));
@@ -197,7 +197,8 @@ pub fn cosine_restarts<F: Float + Send + Sync>(
 /// A [`cosine`] up from `start` to `peak` over `rise` steps, then one down to `end` over `fall` steps.
 ///
 /// `start` at step 0, `peak` at `rise`, `end` at `rise + fall` and ever after. Smith and Topin 2018, with cosines as in
-/// `torch.optim.lr_scheduler.OneCycleLR`, whose defaults are start = peak / 25, end = start / 10⁴ and rise : fall = 3 : 7.
+/// `torch.optim.lr_scheduler.OneCycleLR`, whose defaults are start = peak / 25, end = start / 10⁴ and rise : fall = 3 : 7,
+/// and which comes to `peak` and to `end` one step earlier.
 ///
 /// # Errors
 /// [`Error::Number`] if a learning rate is NaN, infinite or negative, [`Error::Count`] if `rise` or `fall` is 0.
@@ -218,9 +219,10 @@ pub fn one_cycle<F: Float + Send + Sync>(
     for (name, learning_rate) in [("start", start), ("peak", peak), ("end", end)] {
         check::at_least_zero(name, learning_rate)?;
     }
-    check::steps("rise", rise)?;
-    check::steps("fall", fall)?;
-    Ok(then(cosine(start, peak, rise)?, rise, cosine(peak, end, fall)?))
+    check::at_least_one("rise", rise)?;
+    check::at_least_one("fall", fall)?;
+    let (up, down) = (cosine(start, peak, rise)?, cosine(peak, end, fall)?);
+    Ok(move |k| if k < rise { up(k) } else { down(k - rise) })
 }
 
 /// `first` for `steps` steps, then `next`, which begins at its own step 0.
@@ -234,18 +236,14 @@ pub fn one_cycle<F: Float + Send + Sync>(
 /// assert_eq!([2, 3, 4].map(schedule), [0.1, 1.0, 0.5]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
-pub fn then<F, A, B>(first: A, steps: u64, next: B) -> impl Fn(u64) -> F + Copy + Send + Sync
-where
-    A: Fn(u64) -> F + Copy + Send + Sync,
-    B: Fn(u64) -> F + Copy + Send + Sync,
-{
+pub fn then<F>(first: impl Fn(u64) -> F, steps: u64, next: impl Fn(u64) -> F) -> impl Fn(u64) -> F {
     move |k| if k < steps { first(k) } else { next(k - steps) }
 }
 
 fn check_ramp<F: Float>(from: F, to: F, steps: u64) -> Result<(), Error> {
     check::at_least_zero("from", from)?;
     check::at_least_zero("to", to)?;
-    check::steps("steps", steps)
+    check::at_least_one("steps", steps)
 }
 
 /// `from` where `shape(t)` is 1, `to` where it is 0 and past the end.

@@ -25,28 +25,27 @@ pub struct Shard {
     world_size: usize,
 }
 
-impl Batcher {
-    /// The part that rank `rank` of `world_size` takes of each batch.
+impl Shard {
+    /// The part that rank `rank` of `world_size` takes of each batch of up to `batch_size` samples, whatever they come
+    /// from ([`Batcher::shard`] knows its own batch size).
     ///
     /// # Errors
-    /// [`Error::Count`] if `world_size` is 0 or above the batch size, or `rank` is not below `world_size`.
-    pub fn shard(&self, rank: usize, world_size: usize) -> Result<Shard, Error> {
+    /// [`Error::Count`] if `world_size` is 0 or above `batch_size`, or `rank` is not below `world_size`.
+    pub fn new(batch_size: usize, rank: usize, world_size: usize) -> Result<Self, Error> {
         let refused = |name, value: usize, expected, bound: usize| {
             Err(Error::Count { name, value: value as u64, expected, bound: bound as u64 })
         };
         if world_size == 0 {
             refused("world_size", world_size, "at least", 1)
-        } else if world_size > self.batch_size() {
-            refused("world_size", world_size, "at most batch_size =", self.batch_size())
+        } else if world_size > batch_size {
+            refused("world_size", world_size, "at most batch_size =", batch_size)
         } else if rank >= world_size {
             refused("rank", rank, "below world_size =", world_size)
         } else {
             Ok(Shard { rank, world_size })
         }
     }
-}
 
-impl Shard {
     /// The rank, from 0.
     pub fn rank(&self) -> usize {
         self.rank
@@ -66,5 +65,15 @@ impl Shard {
     /// This rank's part of a global batch: of its indices, or of anything else that runs along with them.
     pub fn of<'a, T>(&self, batch: &'a [T]) -> &'a [T] {
         &batch[self.range(batch.len())]
+    }
+}
+
+impl Batcher {
+    /// The part that rank `rank` of `world_size` takes of each batch.
+    ///
+    /// # Errors
+    /// Those of [`Shard::new`].
+    pub fn shard(&self, rank: usize, world_size: usize) -> Result<Shard, Error> {
+        Shard::new(self.batch_size(), rank, world_size)
     }
 }

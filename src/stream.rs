@@ -25,12 +25,14 @@ use crate::{Batcher, Epoch, Error};
 #[derive(Debug, Clone)]
 pub struct Stream {
     epoch: Epoch,
+    /// Which epoch that is; the position may already be at the start of the next.
+    number: u64,
     position: Position,
 }
 
 /// Where a [`Stream`] stands: its batcher's settings, the epoch, and how many batches of it are done.
 ///
-/// After the last batch of epoch e, that is (e, batches per epoch); it stands for the same place as (e + 1, 0).
+/// After the last batch of epoch e it is (e + 1, 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[cfg_attr(
     feature = "serde",
@@ -40,25 +42,29 @@ pub struct Stream {
 pub struct Position {
     batcher: Batcher,
     epoch: u64,
-    batch: u64,
+    batch: usize,
 }
 
 impl Batcher {
     /// The batches of all epochs, from epoch 0 on. Allocates one `usize` a sample, once.
     pub fn stream(&self) -> Stream {
-        Stream { epoch: self.epoch(0), position: Position { batcher: *self, epoch: 0, batch: 0 } }
+        Stream { epoch: self.epoch(0), number: 0, position: Position { batcher: *self, epoch: 0, batch: 0 } }
     }
 
-    /// The place behind `batch` batches of epoch `epoch`.
+    /// The place behind `batch` batches of epoch `epoch`; behind all of them it is the start of the next epoch.
     ///
     /// # Errors
     /// [`Error::Count`] if an epoch has fewer batches.
-    pub fn position(&self, epoch: u64, batch: u64) -> Result<Position, Error> {
-        let bound = self.batches_per_epoch() as u64;
-        if batch > bound {
-            return Err(Error::Count { name: "batch", value: batch, expected: "at most batches_per_epoch =", bound });
+    pub fn position(&self, epoch: u64, batch: usize) -> Result<Position, Error> {
+        let last = self.batches_per_epoch();
+        if batch > last {
+            let (value, bound) = (batch as u64, last as u64);
+            return Err(Error::Count { name: "batch", value, expected: "at most batches_per_epoch =", bound });
         }
-        Ok(Position { batcher: *self, epoch, batch })
+        Ok(match epoch.checked_add(1) {
+            Some(next) if batch == last => Position { batcher: *self, epoch: next, batch: 0 },
+            _ => Position { batcher: *self, epoch, batch },
+        })
     }
 
     /// The batches from `position` on, as the stream that was there would go on.
@@ -75,22 +81,21 @@ impl Batcher {
         same("batch_size", saved.batch_size().to_string(), self.batch_size().to_string())?;
         same("seed", seed(saved.seed()), seed(self.seed()))?;
         same("drop_last", saved.is_drop_last().to_string(), self.is_drop_last().to_string())?;
-        Ok(Stream { epoch: self.epoch(position.epoch), position })
+        Ok(Stream { epoch: self.epoch(position.epoch), number: position.epoch, position })
     }
 }
 
 impl Stream {
-    /// The next batch.
+    /// The next batch; `None` behind the last one of epoch 2^64 − 1.
     pub fn next_batch(&mut self) -> Option<&[usize]> {
-        let position = &mut self.position;
-        if position.batch == position.batcher.batches_per_epoch() as u64 {
-            position.epoch = position.epoch.checked_add(1)?;
-            position.batch = 0;
-            self.epoch.refill(position.epoch);
+        let Position { batcher, epoch, batch } = self.position;
+        if self.number != epoch {
+            self.epoch.refill(epoch);
+            self.number = epoch;
         }
-        let batch = self.epoch.batch(position.batch as usize)?;
-        position.batch += 1;
-        Some(batch)
+        let indices = self.epoch.batch(batch)?;
+        self.position = batcher.position(epoch, batch + 1).unwrap_or(self.position);
+        Some(indices)
     }
 
     /// Where the stream stands: behind the last batch that it gave.
@@ -105,13 +110,13 @@ impl Position {
         self.batcher
     }
 
-    /// The epoch.
+    /// The epoch, from 0.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
     /// How many of its batches are done.
-    pub fn batch(&self) -> u64 {
+    pub fn batch(&self) -> usize {
         self.batch
     }
 }

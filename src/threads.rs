@@ -1,5 +1,8 @@
 //! The only place that knows whether there are threads.
 
+/// Up to this length one thread is faster than two.
+pub(crate) const PART: usize = 1 << 17;
+
 /// Runs both, side by side with feature `rayon`, one after the other without.
 #[cfg(feature = "rayon")]
 pub(crate) use rayon::join;

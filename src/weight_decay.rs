@@ -7,7 +7,7 @@ use crate::{Error, check, elementwise};
 /// Under plain SGD the two are the same in exact arithmetic; with momentum they are not: the coupled decay is gathered
 /// into the velocity, the decoupled one is not. Porting: `torch.optim.SGD(weight_decay=w)` and optax's
 /// `add_decayed_weights` before the rule are [`Coupled`](WeightDecay::Coupled); Keras' `SGD(weight_decay=w)` is
-/// [`Decoupled`](WeightDecay::Decoupled).
+/// [`Decoupled`](WeightDecay::Decoupled). (As of torch 2.11, optax 0.2 and Keras 3.)
 ///
 /// # Example
 /// ```
@@ -26,7 +26,8 @@ pub enum WeightDecay<F> {
     None,
     /// L2: `g <- g + w θ`, before the rule. The gradient of `w/2 |θ|²` added to the loss.
     Coupled(F),
-    /// `θ <- θ - (η w) θ`, before the rule, which is given the gradient as it was (Loshchilov and Hutter 2019).
+    /// `θ <- θ - (η w) θ`, before the rule, which is given the gradient as it was (Loshchilov and Hutter 2019). The product
+    /// η w is made once a step; it should be well below 1, where it would take θ to 0 at once.
     Decoupled(F),
 }
 

@@ -1,5 +1,5 @@
 //! No allocation in a step, in an epoch that is refilled, or per batch.
-#![cfg(not(feature = "rayon"))] // its thread pool allocates for itself when first used
+#![cfg(not(feature = "rayon"))] // the queues of its pool allocate now and then
 
 use allocation_counter::measure;
 use gradstep::{

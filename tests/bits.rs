@@ -11,7 +11,7 @@ mod all;
 const LENS: [usize; 22] =
     [0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 1000, 131_071, 131_072, 131_073, 300_007];
 
-/// Numbers of all sizes and signs, with zeros and subnormals among them; reproducible.
+/// Numbers of all sizes and signs, with zeros of both signs and subnormals among them; reproducible.
 fn numbers<F: Float>(len: usize, salt: u64) -> Vec<F> {
     let number = |i: u64| {
         let mut x = (i + salt).wrapping_mul(0x9E37_79B9_7F4A_7C15);
@@ -74,19 +74,17 @@ fn equals_the_plain_loop<F: Float + Send + Sync>() {
                     let mut params = numbers::<F>(offset + len, 1);
                     let (mut expected, mut velocity) = (params[offset..].to_vec(), vec![F::zero(); len]);
                     let (eta, lambda) = (scalar(all::LEARNING_RATE), scalar(all::MOMENTUM));
-                    let mut optimizer: Box<dyn Optimizer<F>> = match form {
-                        None => Box::new(Sgd::new(eta).unwrap().with_weight_decay(decay).unwrap()),
-                        Some(form) => {
-                            let momentum = Momentum::new(eta, lambda, len).unwrap().with_form(form);
-                            Box::new(momentum.with_weight_decay(decay).unwrap())
-                        }
-                    };
+                    let mut sgd = Sgd::new(eta).unwrap().with_weight_decay(decay).unwrap();
+                    let momentum = Momentum::new(eta, lambda, len).unwrap().with_form(form.unwrap_or_default());
+                    let mut momentum = momentum.with_weight_decay(decay).unwrap();
                     for step in 0..if len < 100_000 { 3 } else { 1 } {
                         let grads = numbers::<F>(offset + len, 1000 + step);
+                        let optimizer: &mut dyn Optimizer<F> = if form.is_none() { &mut sgd } else { &mut momentum };
                         optimizer.step(&mut params[offset..], &grads[offset..]).unwrap();
                         plain(&mut expected, &mut velocity, &grads[offset..], form, decay);
                     }
                     assert!(same(&params[offset..], &expected), "len {len}, offset {offset}, {form:?}");
+                    assert!(same(momentum.velocity(), &velocity), "velocity, len {len}, offset {offset}, {form:?}");
                 }
             }
         }

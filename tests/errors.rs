@@ -27,7 +27,7 @@ fn learning_rate() {
 
 #[test]
 fn momentum() {
-    for (bad, shown) in [(1.0, "1"), (-0.25, "-0.25"), (2.0, "2"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+    for (bad, shown) in [(1.0, "1.0"), (-0.25, "-0.25"), (2.0, "2.0"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
         let message = format!("momentum is {shown}, expected a number from 0 up to, but not including, 1");
         says(Momentum::new(0.1, bad, 3), &message);
         let mut momentum = Momentum::new(0.1, 0.9, 3).unwrap();
@@ -77,8 +77,9 @@ fn batcher() {
     says(Batcher::sequential(0, 4), "len is 0, expected at least 1");
     says(Batcher::sequential(10, 0), "batch_size is 0, expected at least 1");
     says(Batcher::new(usize::MAX, 4, 1), &format!("len is {}, expected at most {}", usize::MAX, Batcher::MAX_LEN));
-    says(Batcher::new(10, 11, 1).unwrap().drop_last(), "batch_size is 11, expected with drop_last at most len = 10");
+    says(Batcher::new(10, 11, 1).unwrap().drop_last(), "batch_size with drop_last is 11, expected at most len = 10");
     assert!(Batcher::new(10, 10, 1).unwrap().drop_last().is_ok());
+    assert!(Batcher::new(Batcher::MAX_LEN, 4, 1).is_ok());
     let batcher = Batcher::new(10, 4, 1).unwrap();
     says(batcher.position(7, 4), "batch is 4, expected at most batches_per_epoch = 3");
 }

@@ -255,7 +255,7 @@ fn clipping_by_value() {
 
 #[test]
 fn limits_must_be_finite_and_above_zero() {
-    for (limit, text) in [(0.0, "0"), (-0.0, "-0"), (-1.0, "-1"), (f64::INFINITY, "inf"), (f64::NAN, "NaN")] {
+    for (limit, text) in [(0.0, "0.0"), (-0.0, "-0.0"), (-1.0, "-1.0"), (f64::INFINITY, "inf"), (f64::NAN, "NaN")] {
         let mut grads = [[3.0_f64, 4.0]];
         assert_eq!(
             clip_global_norm(&mut grads, limit).unwrap_err().to_string(),
@@ -302,7 +302,7 @@ fn accumulator_refuses_and_does_not_change() {
     let before = accumulator.clone();
     assert_eq!(accumulator.add(&[1.0, 2.0], 0).unwrap_err().to_string(), "samples is 0, expected at least 1");
     let long = accumulator.add(&[1.0; 3], 1).unwrap_err();
-    assert_eq!(long.to_string(), "grads has length 3, expected 2, the length of the accumulator");
+    assert_eq!(long.to_string(), "mean has length 3, expected 2, the length of the accumulator");
     let short = accumulator.mean(&mut grads[..1]).unwrap_err();
     assert_eq!(short.to_string(), "grads has length 1, expected 2, the length of the accumulator");
     assert_eq!((accumulator, grads), (before, [7.0, 7.0]));
@@ -345,8 +345,40 @@ fn the_mean_of_finite_gradients_is_finite() {
 fn a_limit_too_far_below_the_norm_is_refused() {
     let mut grads = [[1e300]];
     let error = clip_global_norm(&mut grads, 1e-300).unwrap_err();
-    assert_eq!(error.to_string(), "max_norm / norm is 0, expected a normal f64");
+    assert_eq!(error.to_string(), "max_norm / norm is 0.0, expected a normal f64");
+    let error = clip_global_norm(&mut grads, 1e-10).unwrap_err();
+    assert_eq!(error.to_string(), "max_norm / norm is 1e-310, expected a normal f64");
     assert_eq!(grads, [[1e300]]);
+}
+
+/// Sums that are no number, or beyond f64, are refused and not handed on.
+#[test]
+fn a_mean_that_is_not_finite_is_refused() {
+    for (value, samples, text) in [(f64::NAN, 1, "NaN"), (f64::INFINITY, 1, "inf"), (1e308, 10, "inf")] {
+        let mut accumulator = Accumulator::new(2).unwrap();
+        accumulator.add(&[0.0, value], samples).unwrap();
+        let mut grads = [7.0, 7.0];
+        let error = accumulator.mean(&mut grads).unwrap_err();
+        assert_eq!(error.to_string(), format!("sum[1] is {text}, expected a finite number"));
+        assert_eq!(grads, [7.0, 7.0]);
+    }
+}
+
+/// f16 lies between 1 and 1 + 2^-10 here: by way of f32 it would be a tie, and go to 1.
+#[test]
+fn half_precision_is_rounded_once() {
+    let mut accumulator = Accumulator::new(2).unwrap();
+    let above_the_tie = 1.0 + 2.0_f64.powi(-11) + 2.0_f64.powi(-40);
+    accumulator.add(&[above_the_tie, -above_the_tie], 1).unwrap();
+    let mut grads = [f16::ZERO; 2];
+    accumulator.mean(&mut grads).unwrap();
+    assert_eq!(grads, [f16::ONE + f16::EPSILON, -f16::ONE - f16::EPSILON]);
+    let mut grads = [bf16::ZERO; 2];
+    let below_the_tie = 1.0 + 3.0 * 2.0_f64.powi(-8) - 2.0_f64.powi(-40); // 1 + 2^-7, not the even 1 + 2^-6
+    accumulator.reset();
+    accumulator.add(&[below_the_tie, -below_the_tie], 1).unwrap();
+    accumulator.mean(&mut grads).unwrap();
+    assert_eq!(grads, [bf16::ONE + bf16::EPSILON, -bf16::ONE - bf16::EPSILON]);
 }
 
 // The guard -----------------------------------------------------------------------------------------------------------
@@ -392,7 +424,7 @@ fn guard_is_the_optimizer_otherwise() {
     guard.set_learning_rate(0.25).unwrap();
     assert_eq!((guard.learning_rate(), guard.0.learning_rate()), (0.25, 0.25));
     let error = guard.set_learning_rate(-1.0).unwrap_err();
-    assert_eq!(error.to_string(), "learning_rate is -1, expected a finite number of at least 0");
+    assert_eq!(error.to_string(), "learning_rate is -1.0, expected a finite number of at least 0");
     guard.reset();
     assert_eq!((guard.0.steps(), guard.0.velocity()), (0, &[0.0; 100][..]));
 }

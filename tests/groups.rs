@@ -243,9 +243,9 @@ fn lengths_are_kept_for_optimizers_without_state() {
 #[test]
 fn an_optimizer_for_another_length_is_named() {
     let mut model = ParamGroups::new();
-    model.insert("a", 2, momentum(0.5, 3)).unwrap();
-    let error = model.step(&mut [("a", &mut [1.0; 2], &[1.0; 2])]).unwrap_err();
+    let error = model.insert("a", 2, momentum(0.5, 3)).unwrap_err();
     assert_eq!(error.to_string(), "tensor `a`: params has length 2, expected 3, the length of the velocity");
+    assert_eq!(model.names().count(), 0);
 }
 
 #[test]
@@ -358,7 +358,12 @@ fn one_rate_is_set_under_the_common_factor() {
     assert_eq!(rates(&model), [0.125, 0.5, 0.03125]);
     let before = model.clone();
     let error = model.set_learning_rate("b", -2.0).unwrap_err();
-    assert_eq!(error.to_string(), "tensor `b`: learning_rate is -0.5, expected a finite number of at least 0");
+    assert_eq!(error.to_string(), "tensor `b`: learning_rate is -2.0, expected a finite number of at least 0");
+    assert_eq!(model, before);
+    // Also where the product would be no worse than -0.
+    model.scale_learning_rates(0.0).unwrap();
+    assert!(model.set_learning_rate("b", -2.0).is_err());
+    model.scale_learning_rates(0.25).unwrap();
     assert_eq!(model, before);
     // A tensor that comes later comes under the factor as well.
     model.insert("d", 1, momentum(4.0, 1)).unwrap();
@@ -371,7 +376,7 @@ fn one_rate_is_set_under_the_common_factor() {
 fn factors_must_be_finite_and_not_negative() {
     let mut model = model();
     let before = model.clone();
-    for (factor, text) in [(-1.0, "-1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+    for (factor, text) in [(-1.0, "-1.0"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
         let error = model.scale_learning_rates(factor).unwrap_err();
         assert_eq!(error.to_string(), format!("factor is {text}, expected a finite number of at least 0"));
     }

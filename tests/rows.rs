@@ -23,3 +23,12 @@ fn no_rows_and_an_empty_batch() {
     gather::<u8>(&[], 3, &[], &mut out).unwrap();
     assert!(out.is_empty());
 }
+
+#[test]
+fn a_batch_beyond_memory_is_an_error() {
+    // Rows of nothing, so that there can be as many as usize counts.
+    let (rows, mut out) = (vec![(); usize::MAX], vec![(); 3]);
+    let error = gather(&rows, usize::MAX, &[0, 0], &mut out).unwrap_err();
+    assert_eq!(error.to_string(), format!("a batch of length {} does not fit in memory", usize::MAX));
+    assert_eq!(out.len(), 3);
+}

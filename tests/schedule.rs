@@ -128,8 +128,8 @@ fn one_cycle_up_and_down() {
 fn joined_one_after_another() {
     // Warm-up over 4, flat for 2, down over 2; a closure after that.
     let schedule = then(linear(0.0, 1.0, 4).unwrap(), 4, then(constant(1.0).unwrap(), 2, linear(1.0, 0.0, 2).unwrap()));
-    assert_eq!([0, 2, 3, 4, 5, 6, 7, 8, 9].map(schedule), [0.0, 0.5, 0.75, 1.0, 1.0, 1.0, 0.5, 0.0, 0.0]);
-    let more = then(schedule, 9, |k| k as f64);
+    assert_eq!([0, 2, 3, 4, 5, 6, 7, 8, 9].map(&schedule), [0.0, 0.5, 0.75, 1.0, 1.0, 1.0, 0.5, 0.0, 0.0]);
+    let more = then(&schedule, 9, |k| k as f64);
     assert_eq!([8, 9, 10, 9 + TRILLION].map(more), [0.0, 0.0, 1.0, 1e12]);
     // The same joined from the left.
     let left = then(then(linear(0.0, 1.0, 4).unwrap(), 4, constant(1.0).unwrap()), 6, linear(1.0, 0.0, 2).unwrap());

@@ -193,5 +193,12 @@ fn reset_begins_anew() {
     assert_eq!(momentum.steps(), 3);
     Optimizer::<f32>::reset(&mut momentum);
     assert_eq!((momentum.velocity(), momentum.steps()), (&[0.0, 0.0][..], 0));
+    assert!(momentum.velocity().iter().all(|m| m.is_sign_positive()), "-0 is not as new");
     assert_eq!(walk(&mut momentum), first);
+
+    let mut sgd = Sgd::new(0.5).unwrap();
+    walk(&mut sgd);
+    assert_eq!(sgd.steps(), 3);
+    Optimizer::<f32>::reset(&mut sgd);
+    assert_eq!(sgd.steps(), 0);
 }

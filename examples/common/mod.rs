@@ -1,4 +1,4 @@
-//! What the examples share.
+//! What the examples that train a network share.
 
 pub(crate) mod data;
 pub(crate) mod network;
