@@ -96,8 +96,9 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
         if self.find(&group.name, 0).is_some() {
             return Err(Error::Tensor { name: group.name, problem: "is there already" });
         }
-        let zeros = check::zeros("tensor", group.len)?;
-        group.optimizer.check(&zeros, &zeros).map_err(|error| in_tensor(&group.name, error))?;
+        let state_len = group.optimizer.state_len().unwrap_or(group.len);
+        check::length("the optimizer's state", state_len, "the tensor", group.len)
+            .map_err(|error| in_tensor(&group.name, error))?;
         self.groups.push(group);
         Ok(())
     }
@@ -150,8 +151,9 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
 
     /// Sets every tensor's learning rate to `factor` times its own: a common schedule that keeps their ratios.
     ///
-    /// Allocates one number a tensor. The factor replaces the one before; it does not multiply it. "Its own" is the learning rate that the optimizer was
-    /// inserted with, or that was given to [`set_learning_rate`](ParamGroups::set_learning_rate).
+    /// The factor replaces the one before; it does not multiply it. "Its own" is the learning rate that the optimizer was
+    /// inserted with, or that was given to [`set_learning_rate`](ParamGroups::set_learning_rate). Allocates one number a
+    /// tensor.
     ///
     /// # Errors
     /// [`Error::Number`] if `factor` is NaN, infinite or negative; [`Error::InTensor`] if an optimizer refuses the

@@ -46,4 +46,8 @@ impl<F: Float, O: Optimizer<F>> Optimizer<F> for Guard<O> {
         self.0.check(params, grads)?;
         finite(|| "grads".to_string(), grads)
     }
+
+    fn state_len(&self) -> Option<usize> {
+        self.0.state_len()
+    }
 }

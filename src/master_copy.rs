@@ -128,4 +128,8 @@ where
         check::length("params", params.len(), "the master copy", self.master.len())?;
         self.optimizer.check(&self.master, &self.master) // for the lengths
     }
+
+    fn state_len(&self) -> Option<usize> {
+        Some(self.master.len())
+    }
 }

@@ -219,6 +219,10 @@ impl<F: Float + Send + Sync> Optimizer<F> for Momentum<F> {
         check::length("grads", grads.len(), "params", params.len())?;
         check::length("params", params.len(), "the velocity", self.velocity.len())
     }
+
+    fn state_len(&self) -> Option<usize> {
+        Some(self.velocity.len())
+    }
 }
 
 impl<F: Float + Send + Sync> Momentum<F> {

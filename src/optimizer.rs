@@ -63,6 +63,11 @@ pub trait Optimizer<F> {
     fn check(&self, params: &[F], grads: &[F]) -> Result<(), Error> {
         check::length("grads", grads.len(), "params", params.len())
     }
+
+    /// How many parameters the state is for; `None`, as given here, if for any number.
+    fn state_len(&self) -> Option<usize> {
+        None
+    }
 }
 
 impl<F, O: Optimizer<F> + ?Sized> Optimizer<F> for Box<O> {
@@ -84,5 +89,9 @@ impl<F, O: Optimizer<F> + ?Sized> Optimizer<F> for Box<O> {
 
     fn check(&self, params: &[F], grads: &[F]) -> Result<(), Error> {
         (**self).check(params, grads)
+    }
+
+    fn state_len(&self) -> Option<usize> {
+        (**self).state_len()
     }
 }

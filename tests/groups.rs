@@ -244,8 +244,14 @@ fn lengths_are_kept_for_optimizers_without_state() {
 fn an_optimizer_for_another_length_is_named() {
     let mut model = ParamGroups::new();
     let error = model.insert("a", 2, momentum(0.5, 3)).unwrap_err();
-    assert_eq!(error.to_string(), "tensor `a`: params has length 2, expected 3, the length of the velocity");
+    assert_eq!(
+        error.to_string(),
+        "tensor `a`: the optimizer's state has length 3, expected 2, the length of the tensor"
+    );
     assert_eq!(model.names().count(), 0);
+    // Seen through what is around it, too.
+    let boxed: Box<dyn Optimizer<f64>> = Box::new(gradstep::Guard(momentum(0.5, 3)));
+    assert!(ParamGroups::new().insert("a", 2, boxed).is_err());
 }
 
 #[test]

@@ -422,7 +422,11 @@ fn tampered_models_are_refused() {
         ),
         (r#""momentum":"0.5""#, r#""momentum":"1""#, "momentum is 1.0, expected a number from 0 up to"),
         (r#""frozen":true,"#, "", "missing field `frozen`"),
-        (r#""len":1"#, r#""len":7"#, "tensor `bias`: params has length 7, expected 1, the length of the velocity"),
+        (
+            r#""len":1"#,
+            r#""len":7"#,
+            "tensor `bias`: the optimizer's state has length 1, expected 7, the length of the tensor",
+        ),
         (r#""frozen":true"#, r#""frozen":true,"colour":1"#, "unknown field `colour`"),
         (r#""len":1"#, r#""len":-1"#, "invalid value: integer `-1`"),
     ];
