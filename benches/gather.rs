@@ -37,7 +37,7 @@ fn main() {
         );
         let at = own_batches.position();
         let epoch = batcher.epoch(at.epoch());
-        let last = epoch.batch(at.batch() as usize - 1).expect("the last batch taken");
+        let last = epoch.batch(at.batch() - 1).expect("the last batch taken");
         assert!(own.chunks(row_len).zip(last).all(|(row, i)| *row == data[i * row_len..][..row_len]), "other rows");
         assert_eq!(own.len(), bare.len());
         let [own, bare] = [times[0], times[1]].map(|time| time * 1e9 / 1024.0);
