@@ -43,6 +43,7 @@ where
     for slice in &state {
         check::length("state", slice.len(), "params", len)?;
     }
+    // Not through `halves` at once: it calls itself, so it is never inlined, and a short step would be all calls.
     if len <= PART {
         part((params, state, grads), rule);
     } else {
