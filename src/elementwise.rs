@@ -1,11 +1,16 @@
+use core::iter;
+
 use crate::{
     Error, check,
     simd::wide,
-    threads::{PART, join},
+    threads::{PART, share},
 };
 
 /// Below this length wide vectors gain less than it costs to choose them.
-const SHORT: usize = 128;
+const SHORT: usize = 32;
+
+/// Below this length aligning gains less than it costs.
+const LONG: usize = 256;
 
 /// The one loop that every update runs through: `rule` on each parameter with its gradient and its `N` values of state.
 ///
@@ -19,7 +24,7 @@ const SHORT: usize = 128;
 /// [`Error::Length`] if `grads` or a slice of state has another length than `params`; nothing has changed then.
 ///
 /// # Cost
-/// One pass over memory: each slice is read once, `params` and the state are written once. No allocation.
+/// One pass over memory: each slice is read once, `params` and the state are written once. No allocation (but in rayon's queue).
 ///
 /// # Example
 /// ```
@@ -43,11 +48,11 @@ where
     for slice in &state {
         check::length("state", slice.len(), "params", len)?;
     }
-    // Not through `halves` at once: it calls itself, so it is never inlined, and a short step would be all calls.
+    let slices = (params, state, grads);
     if len <= PART {
-        part((params, state, grads), rule);
+        part(slices, rule);
     } else {
-        halves((params, state, grads), rule);
+        share(parts(slices), |slices| part(slices, rule));
     }
     Ok(())
 }
@@ -55,17 +60,16 @@ where
 /// Parameters, state, gradients.
 type Slices<'a, F, const N: usize> = (&'a mut [F], [&'a mut [F]; N], &'a [F]);
 
-/// Halves on two threads, down to a length where that pays; without threads it goes from left to right all the same.
-fn halves<F: Copy + Send + Sync, const N: usize>(
-    slices: Slices<F, N>,
-    rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
-) {
-    let len = slices.0.len();
-    if len <= PART {
-        return part(slices, rule);
-    }
-    let (left, right) = split(slices, len / 2);
-    join(|| halves(left, rule), || halves(right, rule));
+/// Smaller ones than a thread is woken for, so that one that wakes late finds something left.
+fn parts<F, const N: usize>(slices: Slices<F, N>) -> impl Iterator<Item = Slices<F, N>> {
+    let mut rest = Some(slices);
+    iter::from_fn(move || {
+        let slices = rest.take()?;
+        let len = slices.0.len();
+        let (first, others) = split(slices, len.min(PART / 2));
+        rest = (len > PART / 2).then_some(others);
+        Some(first)
+    })
 }
 
 fn split<F, const N: usize>((params, state, grads): Slices<F, N>, at: usize) -> (Slices<F, N>, Slices<F, N>) {
@@ -84,7 +88,7 @@ fn part<F: Copy, const N: usize>(slices: Slices<F, N>, rule: impl Fn(F, [F; N], 
         return each(slices, rule);
     }
     // Up to where a vector of 32 bytes begins: a vector across two cache lines costs twice, and allocators align to 16.
-    let head = slices.0.as_ptr().align_offset(32).min(SHORT);
+    let head = if slices.0.len() < LONG { 0 } else { slices.0.as_ptr().align_offset(32).min(LONG) };
     let (head, aligned) = split(slices, head);
     each(head, rule);
     wide(
@@ -101,7 +105,7 @@ fn each<F: Copy, const N: usize>((params, state, grads): Slices<F, N>, rule: imp
     let state = state.map(|slice| &mut slice[..len]);
     for i in 0..len {
         let g = grads[i];
-        let mut old = [params[i]; N];
+        let mut old = [g; N];
         for n in 0..N {
             old[n] = state[n][i];
         }

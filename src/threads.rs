@@ -1,5 +1,8 @@
 //! The only place that knows whether there are threads.
 
+#[cfg(feature = "rayon")]
+extern crate std;
+
 /// Up to this length one thread is faster than two.
 pub(crate) const PART: usize = 1 << 17;
 
@@ -10,4 +13,29 @@ pub(crate) use rayon::join;
 #[cfg(not(feature = "rayon"))]
 pub(crate) fn join<A, B>(left: impl FnOnce() -> A, right: impl FnOnce() -> B) -> (A, B) {
     (left(), right())
+}
+
+/// Runs `work` on every part: on this thread, and with feature `rayon` on whichever of the pool's wakes in time.
+///
+/// (`join` from outside the pool sends this thread to sleep until others woke and worked: a step of 2^20 gained nothing.)
+pub(crate) fn share<T: Send>(parts: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+    #[cfg(not(feature = "rayon"))]
+    parts.for_each(work);
+    #[cfg(feature = "rayon")]
+    {
+        use std::sync::{Mutex, PoisonError};
+        let parts = Mutex::new(parts);
+        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let run = || {
+            while let Some(part) = next() {
+                work(part);
+            }
+        };
+        rayon::in_place_scope(|scope| {
+            for _ in 1..rayon::current_num_threads() {
+                scope.spawn(|_| run());
+            }
+            run();
+        });
+    }
 }

@@ -7,9 +7,11 @@ use num_traits::{Float, cast};
 
 mod all;
 
-/// Lengths around every boundary: vectors, the parts that go to threads (2^17), and their halves.
-const LENS: [usize; 22] =
-    [0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 1000, 131_071, 131_072, 131_073, 300_007];
+/// Lengths around every boundary: vectors, their choice (32), their alignment (256), threads (2^17).
+#[rustfmt::skip]
+const LENS: [usize; 25] = [
+    0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256, 257, 1000, 131_071, 131_072, 131_073, 300_007,
+];
 
 /// Numbers of all sizes and signs, with zeros of both signs and subnormals among them; reproducible.
 fn numbers<F: Float>(len: usize, salt: u64) -> Vec<F> {

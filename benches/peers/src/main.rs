@@ -3,8 +3,9 @@
 //! `[PYTHON=python3] cargo run --release [--features simd,rayon] [-- LONGEST]`
 //!
 //! With `PYTHON`, an interpreter with torch and numpy, `torch_sgd.py` adds its columns. Nanoseconds a step, least of
-//! several rounds taken in turn, at several places in memory. Before it is timed each contender takes 3 steps, and must
-//! then have moved every parameter to where gradstep has it; while timed it must have moved them on.
+//! several rounds taken in turn, at several places in memory, where another one begins each time. Before it is timed each
+//! contender takes 3 steps, and must then have moved every parameter to where gradstep has it; while timed it must have
+//! moved them on.
 
 use std::{env, error::Error, hint::black_box, process::Command, rc::Rc};
 
@@ -77,20 +78,24 @@ fn scalar<F: Scalar>(value: f64) -> F {
 struct Data<F> {
     start: Vec<F>,
     grads: Rc<Vec<F>>,
-    /// Bytes between one vector and the next.
-    gap: usize,
+    place: usize,
+}
+
+/// Moves what is allocated while it is alive.
+fn gap(units: usize) -> Vec<u8> {
+    vec![0; 16 * units]
 }
 
 impl<F: Scalar> Data<F> {
     /// No gradient is zero: every parameter must move.
-    fn new(n: usize, gap: usize) -> Self {
+    fn new(n: usize, place: usize) -> Self {
         let start = (0..n).map(|i| scalar((i % 5) as f64)).collect();
         let grads = (0..n).map(|i| scalar((i % 16) as f64 - 7.5)).collect();
-        Data { start, grads: Rc::new(grads), gap }
+        Data { start, grads: Rc::new(grads), place }
     }
 
     fn flat(&self, step: impl FnMut(&mut [F], &[F]) + 'static) -> Box<dyn Contender<F>> {
-        Box::new(Flat { _gap: vec![0; self.gap], params: self.start.clone(), grads: self.grads.clone(), step })
+        Box::new(Flat { _gap: gap(17 * self.place), params: self.start.clone(), grads: self.grads.clone(), step })
     }
 }
 
@@ -211,6 +216,7 @@ impl<F: Scalar> Contender<F> for Burn {
 fn flat<F: Scalar>(data: &Data<F>, momentum: Option<f64>) -> Result<Contenders<F>, Box<dyn Error>> {
     let learning_rate = scalar(LEARNING_RATE);
     let mut contenders = Contenders::new();
+    let _gap = gap(21 * (data.place / 4));
     if let Some(momentum) = momentum.map(scalar) {
         let mut gradstep = Momentum::new(learning_rate, momentum, data.start.len())?;
         let mut velocity = vec![F::zero(); data.start.len()];
@@ -276,6 +282,7 @@ fn close<F: Scalar>(a: &[F], b: &[F]) -> bool {
 
 /// Nanoseconds a step, and the sum of the parameters after 3 steps.
 fn race<F: Scalar>(data: &Data<F>, contenders: &mut Contenders<F>) -> (Vec<f64>, f64) {
+    let first = data.place % contenders.len();
     let moved = |from: &[F], to: &[F]| from.iter().zip(to).all(|(a, b)| a != b);
     contenders.iter_mut().for_each(|(_, contender)| contender.steps(3));
     let expected = contenders[0].1.params();
@@ -290,7 +297,9 @@ fn race<F: Scalar>(data: &Data<F>, contenders: &mut Contenders<F>) -> (Vec<f64>,
     let repeat = (20_000 / n).max(1);
     let mut closures: Vec<_> = contenders.iter_mut().map(|(_, contender)| move || contender.steps(repeat)).collect();
     let mut closures: Vec<_> = closures.iter_mut().map(|closure| closure as &mut dyn FnMut()).collect();
-    let times = alternate((10_000_000 / n).clamp(10, 100), 3, &mut closures);
+    closures.rotate_left(first);
+    let mut times = alternate((10_000_000 / n).clamp(10, 100), 3, &mut closures);
+    times.rotate_right(first);
 
     for (name, contender) in contenders {
         assert!(moved(&expected, &contender.params()), "{name}: did not step while timed");
@@ -319,10 +328,10 @@ fn row<F: Scalar>(
 ) -> Result<Vec<(String, String)>, Box<dyn Error>> {
     // Where the heap happens to put short vectors (against cache lines, and against one another modulo a page) can
     // double a step's time. So that it is not luck who is fast, all are made and timed at several places.
-    let places = if n <= 1 << 16 { 16 } else { 2 };
+    let places = if n <= 1 << 16 { 16 } else { 4 };
     let (mut names, mut times, mut sum) = (Vec::new(), Vec::new(), 0.0);
     for place in 0..places {
-        let data = Data::new(n, 16 * 17 * place);
+        let data = Data::new(n, place);
         let mut contenders = contenders(&data)?;
         let (here, sum_here) = race(&data, &mut contenders);
         names = contenders.iter().map(|(name, _)| *name).collect();
