@@ -9,7 +9,7 @@ mod checkpoint;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
@@ -40,15 +40,18 @@ fn run(checkpoint: &Path, options: &[&str]) -> Output {
     program().arg(checkpoint).args(options).output().unwrap()
 }
 
-/// Started, killed after `lines` lines and `delay` more, and what it said; as much of it as there is, if it came to its end.
-fn killed(checkpoint: &Path, lines: usize, delay: Duration) -> (Child, Vec<String>) {
-    let mut child = program().arg(checkpoint).stdout(Stdio::piped()).spawn().unwrap();
+/// Starts it, and kills it `delay` after it has said `lines` lines; whether it came to its end before that, and what it
+/// said. It must not have refused anything.
+fn killed(checkpoint: &Path, lines: usize, delay: Duration) -> (bool, Vec<String>) {
+    let mut child = program().arg(checkpoint).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut said: Vec<String> = output.by_ref().take(lines).collect();
     thread::sleep(delay);
     child.kill().unwrap(); // SIGKILL: the program does not see it coming
     said.extend(output);
-    (child, said)
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(stderr).unwrap(), "");
+    (status.success(), said)
 }
 
 /// The final checkpoint (parameters, velocity, position: all there is), and the lines with accuracy and digest.
@@ -102,12 +105,12 @@ fn killed_run(directory: &Path, seed: u64, expected: &End) -> [u32; 2] {
     let (mut kills, mut kills_in_mid_save, mut saved) = (0, 0, None);
     loop {
         let delay = Duration::from_micros(u64::from(words.next_u32() % 8000));
-        let (mut child, said) = killed(&path, words.next_u32() as usize % 12, delay);
+        let (finished, said) = killed(&path, words.next_u32() as usize % 12, delay);
         if let (Some(saved), Some(first)) = (saved, said.first()) {
             assert!(first.starts_with("resumed at step ") && step(first) >= saved, "{saved} was saved, but: {first}");
         }
         saved = said.iter().map(|line| step(line)).max().or(saved);
-        if !child.wait().unwrap().success() {
+        if !finished {
             kills += 1;
             kills_in_mid_save += u32::from(directory.join("checkpoint.tmp").exists());
         } else if kills == 0 {
@@ -162,7 +165,7 @@ fn an_unfinished_checkpoint_is_no_checkpoint() {
         assert!(undisturbed(&path) == expected);
         fs::remove_file(&path).unwrap();
 
-        killed(&path, 7, Duration::ZERO).0.wait().unwrap();
+        killed(&path, 7, Duration::ZERO);
         leave_unfinished();
         assert!(undisturbed(&path) == expected);
         assert_eq!(files(directory), ["checkpoint", "undisturbed"]);
