@@ -1,0 +1,70 @@
+//! A checkpoint file that is whole or refused: it holds anything that serde can save.
+//!
+//! The file: a line that names program and version, the length and the CRC-32 of the state (little-endian, u64 and u32),
+//! and the state, in postcard's format. A CRC-32 finds every burst of up to 32 bits and lets one in 2^32 of the wilder
+//! damages pass; it is no protection against someone who means harm.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// To be counted up whenever the type of the state changes: postcard saves no names by which to tell.
+const FORMAT: &[u8] = b"resume.rs checkpoint, version 1\n";
+
+/// Saves `state` at `path`. Wherever the process is killed, or the machine, an old checkpoint there stays whole until the
+/// new one is. One process at a time: the unfinished file is always `path` with `.tmp` at the end.
+pub(crate) fn save<T: Serialize>(path: &Path, state: &T) -> Result<()> {
+    replace(path, &postcard::to_allocvec(state)?).with_context(|| format!("{}: not saved", path.display()))
+}
+
+/// What `save` saved at `path`; `None` if nothing is there. All else is an error, never a new beginning.
+pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match fs::read(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        bytes => bytes.map_err(Into::into).and_then(|bytes| decoded(&bytes)).map(Some),
+    }
+    .with_context(|| path.display().to_string())
+}
+
+fn replace(path: &Path, state: &[u8]) -> Result<()> {
+    let mut unfinished = OsString::from(path);
+    unfinished.push(".tmp"); // in the same directory, since a rename works within one file system only
+    let mut file = File::create(&unfinished)?;
+    file.write_all(FORMAT)?;
+    file.write_all(&(state.len() as u64).to_le_bytes())?;
+    file.write_all(&crc32fast::hash(state).to_le_bytes())?;
+    file.write_all(state)?;
+    file.sync_all()?; // the contents before the name: after a power cut it may otherwise stand on an empty file
+    fs::rename(&unfinished, path)?;
+    if cfg!(unix) {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?; // the name
+    }
+    Ok(())
+}
+
+fn decoded<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let format = &bytes[..bytes.len().min(FORMAT.len())];
+    ensure!(
+        format == FORMAT,
+        "not a checkpoint of this version: it begins with \"{}\", expected \"{}\"",
+        format.escape_ascii(),
+        FORMAT.escape_ascii()
+    );
+    let cut = || format!("cut off in its header, after {} bytes", bytes.len());
+    let (len, rest) = bytes[FORMAT.len()..].split_first_chunk().with_context(cut)?;
+    let (checksum, state) = rest.split_first_chunk().with_context(cut)?;
+    let (len, checksum) = (u64::from_le_bytes(*len), u32::from_le_bytes(*checksum));
+    ensure!(state.len() as u64 == len, "cut off or added to: {} bytes of state, expected {len}", state.len());
+    let found = crc32fast::hash(state);
+    ensure!(found == checksum, "damaged: the state's checksum is {found:08x}, expected {checksum:08x}");
+    match postcard::take_from_bytes(state) {
+        Ok((state, [])) => Ok(state),
+        Ok((_, rest)) => bail!("another state than this program's: {} bytes are left over", rest.len()),
+        Err(error) => Err(error).context("another state than this program's"),
+    }
+}

@@ -1,0 +1,289 @@
+//! `examples/resume.rs`, killed in mid-run again and again, comes to the same end, bit for bit, as a run that nothing
+//! disturbed; and a checkpoint that is damaged, foreign or of another run is refused.
+//!
+//! `cargo test --test resume -- --ignored --nocapture` is the long form: 100 runs.
+
+#[path = "../examples/common/checkpoint.rs"]
+mod checkpoint;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+// The program ---------------------------------------------------------------------------------------------------------
+
+/// Built by cargo, as this test may be built without the examples and without the feature; the dependencies are there.
+fn program() -> Command {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let path = PROGRAM.get_or_init(|| {
+        let build = Command::new(env!("CARGO"))
+            .args(["build", "--profile=test", "--features=serde", "--example=resume", "--message-format=json"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(build.status.success());
+        let messages = serde_json::Deserializer::from_slice(&build.stdout).into_iter::<serde_json::Value>();
+        messages.filter_map(|message| message.unwrap()["executable"].as_str().map(PathBuf::from)).last().unwrap()
+    });
+    Command::new(path)
+}
+
+fn run(checkpoint: &Path, options: &[&str]) -> Output {
+    program().arg(checkpoint).args(options).output().unwrap()
+}
+
+/// Starts it, and kills it `delay` after it has said `lines` lines; whether it came to its end before that, and what it
+/// said. It must not have refused anything.
+fn killed(checkpoint: &Path, lines: usize, delay: Duration) -> (bool, Vec<String>) {
+    let mut child = program().arg(checkpoint).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut output = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let mut said: Vec<String> = output.by_ref().take(lines).collect();
+    thread::sleep(delay);
+    child.kill().unwrap(); // SIGKILL: the program does not see it coming
+    said.extend(output);
+    let Output { status, stderr, .. } = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(stderr).unwrap(), "");
+    (status.success(), said)
+}
+
+/// The final checkpoint (parameters, velocity, position: all there is), and the lines with accuracy and digest.
+type End = (Vec<u8>, Vec<String>);
+
+fn end(checkpoint: &Path, said: impl Iterator<Item = String>) -> End {
+    (fs::read(checkpoint).unwrap(), said.skip_while(|line| !line.starts_with("held-out accuracy:")).collect())
+}
+
+/// That of a run from `checkpoint` on that nothing disturbs.
+fn undisturbed(checkpoint: &Path) -> End {
+    let output = run(checkpoint, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let end = end(checkpoint, String::from_utf8(output.stdout).unwrap().lines().map(String::from));
+    assert_eq!(end.1.len(), 2);
+    end
+}
+
+/// A directory of its own for each test, removed if the test has passed.
+fn in_directory(name: &str, test: impl FnOnce(&Path)) {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("resume-{name}-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    test(&directory);
+    fs::remove_dir_all(&directory).unwrap();
+}
+
+fn files(directory: &Path) -> Vec<String> {
+    let names = fs::read_dir(directory).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
+// Killed --------------------------------------------------------------------------------------------------------------
+
+/// The step that a line says is saved.
+fn step(line: &str) -> u64 {
+    let number = line.strip_prefix("resumed at step ").or(line.strip_prefix("step ")).unwrap_or("0");
+    number.split(':').next().unwrap().parse().unwrap()
+}
+
+/// One run, killed and started again until a start comes to its end; the number of kills, and of those that fell between
+/// a checkpoint's creation and its renaming. A kill waits for some checkpoints and then for some microseconds, so that it
+/// may fall anywhere: into a step, a save, or the start.
+///
+/// The seed draws the moments and the scheduler shifts them, but what is asserted holds for every moment. A run that
+/// came to its end before any kill would show nothing: it is done again.
+fn killed_run(directory: &Path, seed: u64, expected: &End) -> [u32; 2] {
+    let mut words = ChaCha8Rng::seed_from_u64(seed);
+    let path = directory.join("checkpoint");
+    let (mut kills, mut kills_in_mid_save, mut saved) = (0, 0, None);
+    loop {
+        let delay = Duration::from_micros(u64::from(words.next_u32() % 8000));
+        let (finished, said) = killed(&path, words.next_u32() as usize % 12, delay);
+        if let (Some(saved), Some(first)) = (saved, said.first()) {
+            assert!(first.starts_with("resumed at step ") && step(first) >= saved, "{saved} was saved, but: {first}");
+        }
+        saved = said.iter().map(|line| step(line)).max().or(saved);
+        if !finished {
+            kills += 1;
+            kills_in_mid_save += u32::from(directory.join("checkpoint.tmp").exists());
+        } else if kills == 0 {
+            fs::remove_file(&path).unwrap();
+            saved = None;
+        } else {
+            assert!(end(&path, said.into_iter()) == *expected, "run {seed} came to another end");
+            assert_eq!(files(directory), ["checkpoint"]);
+            return [kills, kills_in_mid_save];
+        }
+    }
+}
+
+fn killed_runs(name: &str, runs: u64) {
+    in_directory(name, |directory| {
+        let expected = undisturbed(&directory.join("undisturbed"));
+        let run = |seed: u64| {
+            let directory = directory.join(seed.to_string());
+            fs::create_dir(&directory).unwrap();
+            killed_run(&directory, seed, &expected)
+        };
+        let kills = thread::scope(|scope| {
+            let every_fourth = |first| move || (first..runs).step_by(4).map(run).collect::<Vec<_>>();
+            let threads: Vec<_> = (0..4).map(|first| scope.spawn(every_fourth(first))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+        });
+        let [all, in_mid_save] = [0, 1].map(|kind| kills.iter().map(|kills| kills[kind]).sum::<u32>());
+        println!("{} runs, {all} kills, {in_mid_save} of them in mid-save: the same end each time", kills.len());
+    });
+}
+
+#[test]
+fn killed_in_mid_run() {
+    killed_runs("short", 4);
+}
+
+#[test]
+#[ignore = "the long form"]
+fn killed_in_mid_run_100_times() {
+    killed_runs("long", 100);
+}
+
+/// A kill between creation and renaming, staged: with no checkpoint yet, and with one.
+#[test]
+fn an_unfinished_checkpoint_is_no_checkpoint() {
+    in_directory("unfinished", |directory| {
+        let expected = undisturbed(&directory.join("undisturbed"));
+        let path = directory.join("checkpoint");
+        let leave_unfinished = || fs::write(directory.join("checkpoint.tmp"), &expected.0[..1000]).unwrap();
+
+        leave_unfinished();
+        assert!(undisturbed(&path) == expected);
+        fs::remove_file(&path).unwrap();
+
+        killed(&path, 7, Duration::ZERO);
+        leave_unfinished();
+        assert!(undisturbed(&path) == expected);
+        assert_eq!(files(directory), ["checkpoint", "undisturbed"]);
+    });
+}
+
+// Refused -------------------------------------------------------------------------------------------------------------
+
+/// What the program says behind the checkpoint's name; it has to end with exit code 1 and leave everything as it is.
+fn refusal(checkpoint: &Path, options: &[&str]) -> String {
+    let (directory, before) = (checkpoint.parent().unwrap(), fs::read(checkpoint).unwrap());
+    let output = run(checkpoint, options);
+    assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap()), (Some(1), String::new()));
+    assert!(fs::read(checkpoint).unwrap() == before);
+    assert_eq!(files(directory), ["checkpoint"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let message = said.strip_prefix(&format!("error: {}: ", checkpoint.display()));
+    message.unwrap_or_else(|| panic!("{said}")).trim_end().to_string()
+}
+
+#[test]
+fn another_runs_checkpoint_is_refused() {
+    in_directory("settings", |directory| {
+        let path = directory.join("checkpoint");
+        undisturbed(&path);
+        for (option, message) in [
+            ("--seed=1", "saved seed is 0, expected 1"),
+            ("--batch-size=16", "saved batch_size is 32, expected 16"),
+            ("--learning-rate=0.2", "saved learning_rate is 0.1, expected 0.2"),
+            ("--steps=700", "saved number of steps is 600, expected 700"),
+        ] {
+            assert_eq!(refusal(&path, &[option]), message);
+        }
+    });
+}
+
+#[test]
+fn a_damaged_or_foreign_checkpoint_is_refused() {
+    in_directory("damaged", |directory| {
+        let path = directory.join("checkpoint");
+        let (good, _) = undisturbed(&path);
+        let refused = |bytes: &[u8], message: &str| {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(refusal(&path, &[]), message);
+        };
+
+        let expected = r#"expected "resume.rs checkpoint, version 1\n""#;
+        let begins = |with| format!(r#"not a checkpoint of this version: it begins with "{with}", {expected}"#);
+        refused(b"", &begins(""));
+        refused(&good[..6], &begins("resume"));
+        refused(b"\xff\xd8\xff\xe0\x00\x10JFIF", &begins(r"\xff\xd8\xff\xe0\x00\x10JFIF"));
+        refused(b"resume.rs is a program that saves as it goes.\n", &begins("resume.rs is a program that save"));
+        let other_version = [b"resume.rs checkpoint, version 2\n", &good[32..]].concat();
+        refused(&other_version, &begins(r"resume.rs checkpoint, version 2\n"));
+
+        const HEADER: usize = 32 + 8 + 4;
+        let len = good.len() - HEADER;
+        let lengths = |found| format!("cut off or added to: {found} bytes of state, expected {len}");
+        refused(&good[..40], "cut off in its header, after 40 bytes");
+        refused(&good[..HEADER], &lengths(0));
+        refused(&good[..HEADER + len / 2], &lengths(len / 2));
+        refused(&[&good[..], b"\n"].concat(), &lengths(len + 1));
+
+        let mut flipped = good.clone();
+        flipped[HEADER + len / 2] ^= 1;
+        let [found, expected] = [&flipped, &good].map(|bytes| crc32fast::hash(&bytes[HEADER..]));
+        refused(&flipped, &format!("damaged: the state's checksum is {found:08x}, expected {expected:08x}"));
+
+        checkpoint::save(&path, &"a text").unwrap();
+        assert!(refusal(&path, &[]).starts_with("another state than this program's: "));
+    });
+}
+
+/// The place is tried before the first step, not after hours.
+#[test]
+fn a_place_that_cannot_be_written_to_is_refused() {
+    in_directory("place", |directory| {
+        let output = run(&directory.join("missing/checkpoint"), &[]);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.starts_with(&format!("error: {}: not saved: ", directory.join("missing/checkpoint").display())),
+            "{said}"
+        );
+        assert!(files(directory).is_empty());
+    });
+}
+
+/// All of them: the first wrong bit of a burst, and every place in which a write may have ended.
+#[test]
+fn every_flipped_bit_and_every_length_is_refused() {
+    type State = (u64, String, Vec<f32>);
+    let state: State = (7, "a state".into(), vec![0.1, -2.0, f32::MIN_POSITIVE, 1e30]);
+    in_directory("flipped", |directory| {
+        let path = directory.join("checkpoint");
+        assert_eq!(checkpoint::load::<State>(&path).unwrap(), None);
+        checkpoint::save(&path, &state).unwrap();
+        assert_eq!(checkpoint::load(&path).unwrap(), Some(state));
+
+        let good = fs::read(&path).unwrap();
+        let refused = |bytes: &[u8], what: String| {
+            fs::write(&path, bytes).unwrap();
+            let error = checkpoint::load::<State>(&path).map(|_| what).unwrap_err();
+            assert!(format!("{error:#}").starts_with(&path.display().to_string()));
+        };
+        for bit in 0..8 * good.len() {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            refused(&bytes, format!("bit {bit} flipped"));
+        }
+        for len in 0..good.len() {
+            refused(&good[..len], format!("cut to {len} bytes"));
+            // Of a file that grew before its contents were written, the rest is zeros.
+            let zeros = vec![0; good.len() - len];
+            if good[len..] != zeros {
+                refused(&[&good[..len], &zeros].concat(), format!("zeros from {len} on"));
+            }
+        }
+        refused(&[&good[..], &good].concat(), "twice".into());
+    });
+}
