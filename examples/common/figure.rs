@@ -1,0 +1,100 @@
+//! Figures as SVG files, with axes that can be read at the width of a README.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use plotters::chart::{ChartContext, SeriesAnno};
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Chart<'a, X, Y> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>;
+
+/// Orange, blue, green: told apart also by those who see fewer colours (Okabe and Ito 2008).
+pub(crate) const COLORS: [RGBColor; 3] = [RGBColor(213, 94, 0), RGBColor(0, 114, 178), RGBColor(0, 158, 115)];
+
+/// What `draw` draws on a white sheet of `size` pixels becomes the file `name` in `dir`.
+pub(crate) fn svg(dir: &Path, name: &str, size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<()> {
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        root.fill(&WHITE)?;
+        draw(&root)?;
+        root.present()?;
+    }
+    let path = dir.join(name);
+    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    fs::write(&path, svg).with_context(|| path.display().to_string())?;
+    println!("figure: {}", path.display());
+    Ok(())
+}
+
+/// Axes with a name and a range each (`0.0..1.0`, or `(0.1..100.0).log_scale()`), ready to draw on.
+pub(crate) fn axes<'a, X, Y>(
+    area: &Area<'a>,
+    title: &str,
+    (x_name, x): (&str, X),
+    (y_name, y): (&str, Y),
+) -> Result<Chart<'a, X::CoordDescType, Y::CoordDescType>>
+where
+    X: AsRangedCoord<Value = f64>,
+    Y: AsRangedCoord<Value = f64>,
+    X::CoordDescType: ValueFormatter<f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let mut chart = ChartBuilder::on(area)
+        .caption(title, ("sans-serif", 18))
+        .margin(8)
+        .margin_right(20)
+        .x_label_area_size(45)
+        .y_label_area_size(75)
+        .build_cartesian_2d(x, y)?;
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc(x_name)
+        .y_desc(y_name)
+        .x_label_formatter(&number)
+        .y_label_formatter(&number)
+        .x_labels(8)
+        .y_labels(7)
+        .axis_desc_style(("sans-serif", 17))
+        .label_style(("sans-serif", 15))
+        .draw()?;
+    Ok(chart)
+}
+
+/// As short as it goes: 0.25, 30, 1e-6.
+fn number(value: &f64) -> String {
+    if value.abs() < 1e-15 {
+        "0".to_string() // or what rounding left of it
+    } else if (0.01..10_000.0).contains(&value.abs()) {
+        let digits = format!("{value:.3}");
+        digits.trim_end_matches('0').trim_end_matches('.').to_string()
+    } else {
+        format!("{value:.0e}")
+    }
+}
+
+/// Names what was drawn, in a line of its colour in the legend.
+pub(crate) fn name(series: &mut SeriesAnno<'_, SVGBackend<'_>>, name: &str, color: RGBColor) {
+    series.label(name).legend(move |(x, y)| Rectangle::new([(x, y - 2), (x + 18, y + 2)], color.filled()));
+}
+
+/// Draws the legend; to be called last.
+pub(crate) fn legend<'a, X: Ranged, Y: Ranged>(
+    chart: &mut Chart<'a, X, Y>,
+    position: SeriesLabelPosition,
+) -> Result<()> {
+    chart
+        .configure_series_labels()
+        .position(position)
+        .margin(8)
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.2))
+        .label_font(("sans-serif", 15))
+        .draw()?;
+    Ok(())
+}

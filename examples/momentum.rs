@@ -1,0 +1,268 @@
+//! What momentum does: past a small minimum and a flat place, and down a narrow valley.
+//!
+//! ```sh
+//! cargo run --release --example momentum                                  # figures into target/figures
+//! cargo run --release --example momentum -- --figures examples/figures    # those of examples/README.md
+//! ```
+//!
+//! Prints where each rule ends on a curve and how fast each falls on a quadratic, beside the theory, and draws both.
+//! Takes a second or two.
+
+#[path = "common/figure.rs"]
+mod figure;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use figure::{COLORS, axes, legend, name};
+use gradstep::{Form, Momentum, Optimizer, Sgd};
+use plotters::prelude::*;
+
+/// Gradient descent and momentum on a curve and on a quadratic, in numbers and in pictures.
+#[derive(Parser)]
+struct Options {
+    /// Where to write the figures
+    #[arg(long, value_name = "DIR", default_value = "target/figures")]
+    figures: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let dir = Options::parse().figures;
+    match curve(&dir).and_then(|()| sweep(&dir)).and_then(|()| quadratic(&dir)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A small minimum at 0, its rim at 1, a flat place at 3 (the curve falls on both sides of it), the lowest point at 5.
+fn loss(x: f64) -> f64 {
+    x * x * ((((x / 6.0 - 2.4) * x + 12.5) * x - 28.0) * x + 22.5) / 20.0
+}
+
+fn gradient(x: f64) -> f64 {
+    x * (x - 1.0) * (x - 3.0) * (x - 3.0) * (x - 5.0) / 20.0
+}
+
+const START: f64 = -0.6;
+const LEARNING_RATE: f64 = 0.05;
+
+/// Where `optimizer` is before each step on the curve, and after the last.
+fn roll(mut optimizer: impl Optimizer<f64>, start: f64, steps: usize) -> Result<Vec<f64>> {
+    let mut x = [start];
+    let mut path = vec![start];
+    while path.len() <= steps && x[0].abs() < 100.0 {
+        let grads = [gradient(x[0])];
+        optimizer.step(&mut x, &grads)?;
+        path.push(x[0]);
+    }
+    Ok(path)
+}
+
+fn curve(dir: &Path) -> Result<()> {
+    println!("The curve, learning rate {LEARNING_RATE}: where a rule is after");
+    println!("{:24}{:>8}{:>10}{:>10}{:>12}{:>12}", "steps", 0, 30, 100, 1_000, 100_000);
+    let runs = [
+        ("Sgd", roll(Sgd::new(LEARNING_RATE)?, START, 100_000)?),
+        ("Sgd, from past the rim", roll(Sgd::new(LEARNING_RATE)?, 1.2, 100_000)?),
+        ("Momentum 0.9", roll(Momentum::new(LEARNING_RATE, 0.9, 1)?, START, 100_000)?),
+    ];
+    for (name, path) in &runs {
+        let [a, b, c, d, e] = [0, 30, 100, 1_000, 100_000].map(|step| path[step]);
+        println!("{name:24}{a:8.3}{b:10.4}{c:10.4}{d:12.4}{e:12.5}");
+    }
+
+    figure::svg(dir, "momentum_curve.svg", (800, 880), |root| {
+        let (upper, lower) = root.split_vertically(480);
+        let title = "100 steps with learning rate 0.05, past a small minimum and a flat place";
+        let mut chart = axes(&upper, title, ("x", -0.9..5.9), ("loss", -1.2..1.4))?;
+        let line = (0..=130).map(|i| f64::from(i) / 20.0 - 0.7).map(|x| (x, loss(x)));
+        chart.draw_series(LineSeries::new(line, BLACK.mix(0.4).stroke_width(2)))?;
+        // Each a little above the curve, so that one path does not hide another.
+        for (((label, path), color), above) in runs.iter().zip(COLORS_OF_RUNS).zip([0.0, 0.0, 0.07]) {
+            let dots = path[..=100].iter().map(|&x| Circle::new((x, loss(x) + above), 4, color.mix(0.6).filled()));
+            name(chart.draw_series(dots)?, label, color);
+        }
+        legend(&mut chart, SeriesLabelPosition::UpperMiddle)?;
+
+        let (left, right) = lower.split_horizontally(400);
+        let mut chart = axes(&left, "velocity", ("step", 0.0..100.0), ("change of x in a step", -0.25..0.35))?;
+        for ((_, path), color) in runs.iter().zip(COLORS_OF_RUNS) {
+            let velocities = path[..=100].windows(2).map(|pair| pair[1] - pair[0]);
+            chart.draw_series(LineSeries::new((0..).map(f64::from).zip(velocities), color.stroke_width(2)))?;
+        }
+        let mut chart = axes(&right, "gradient", ("step", 0.0..100.0), ("slope at x", -4.0..3.0))?;
+        for ((_, path), color) in runs.iter().zip(COLORS_OF_RUNS) {
+            let gradients = path[..100].iter().map(|&x| gradient(x));
+            chart.draw_series(LineSeries::new((0..).map(f64::from).zip(gradients), color.stroke_width(2)))?;
+        }
+        Ok(())
+    })
+}
+
+const COLORS_OF_RUNS: [RGBColor; 3] = [COLORS[0], COLORS[2], COLORS[1]];
+
+/// How a run from the start may end.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum End {
+    SmallMinimum,
+    FlatPlace,
+    Lowest,
+    NoRest,
+}
+
+/// After 10,000 steps: which place it is near, if it has come to rest.
+fn end(learning_rate: f64, momentum: f64, form: Form) -> Result<End> {
+    let path = roll(Momentum::new(learning_rate, momentum, 1)?.with_form(form), START, 10_000)?;
+    let (x, before) = (path[path.len() - 1], path[path.len() - 2]);
+    Ok(match x {
+        _ if (x - before).abs() > 1e-3 => End::NoRest,
+        _ if x < 1.0 => End::SmallMinimum,
+        _ if x < 4.0 => End::FlatPlace,
+        _ => End::Lowest,
+    })
+}
+
+/// The ends for λ = 0, 0.01, …, 0.99, equal neighbours as one: (first λ, last λ, end).
+fn ends(learning_rate: f64, form: Form) -> Result<Vec<(f64, f64, End)>> {
+    let mut ranges: Vec<(f64, f64, End)> = Vec::new();
+    for momentum in (0..100).map(|percent| f64::from(percent) / 100.0) {
+        let end = end(learning_rate, momentum, form)?;
+        match ranges.last_mut() {
+            Some(range) if range.2 == end => range.1 = momentum,
+            _ => ranges.push((momentum, momentum, end)),
+        }
+    }
+    Ok(ranges)
+}
+
+fn sweep(dir: &Path) -> Result<()> {
+    println!("\nFor which momentum it escapes, learning rate {LEARNING_RATE}");
+    for form in [Form::Classical, Form::Nesterov] {
+        for (first, last, end) in ends(LEARNING_RATE, form)? {
+            println!("{:12}{first:.2} to {last:.2}: {end:?}", format!("{form:?}"));
+        }
+    }
+    println!("\nThe least momentum that ends at the lowest point (Classical)");
+    let columns: Vec<(f64, _)> = (-24..=0)
+        .map(|eighth| 10.0_f64.powf(f64::from(eighth) / 8.0))
+        .map(|learning_rate| Ok((learning_rate, ends(learning_rate, Form::Classical)?)))
+        .collect::<Result<_>>()?;
+    for (learning_rate, ranges) in columns.iter().step_by(4) {
+        let least = ranges.iter().find(|range| range.2 == End::Lowest).map(|range| format!("{:.2}", range.0));
+        println!("learning rate {learning_rate:.4}: {}", least.as_deref().unwrap_or("none"));
+    }
+
+    figure::svg(dir, "momentum_sweep.svg", (800, 480), |root| {
+        let title = "where 10,000 steps of Momentum end, from x = -0.6";
+        let x = ("learning rate", (10.0_f64.powf(-3.0625)..10.0_f64.powf(0.0625)).log_scale());
+        let mut chart = axes(root, title, x, ("momentum", 0.0..1.0))?;
+        let half = 10.0_f64.powf(1.0 / 16.0);
+        for (end, color, label) in [
+            (End::SmallMinimum, COLORS[0].mix(0.6), "the small minimum"),
+            (End::FlatPlace, RGBColor(240, 228, 66).mix(0.9), "the flat place"),
+            (End::Lowest, COLORS[1].mix(0.6), "the lowest point"),
+            (End::NoRest, BLACK.mix(0.6), "no rest"),
+        ] {
+            let cells = columns.iter().flat_map(|(rate, ranges)| ranges.iter().map(move |range| (rate, range)));
+            let cells = cells.filter(|(_, range)| range.2 == end).map(|(rate, &(first, last, _))| {
+                Rectangle::new([(rate / half, first), (rate * half, last + 0.01)], color.filled())
+            });
+            let key = move |(x, y)| Rectangle::new([(x, y - 5), (x + 18, y + 5)], color.filled());
+            chart.draw_series(cells)?.label(label).legend(key);
+        }
+        legend(&mut chart, SeriesLabelPosition::LowerLeft)
+    })
+}
+
+/// A rule, and the factor by which theory lets the distance from the minimum shrink in a step, in the long run.
+type Rule = (&'static str, Box<dyn Optimizer<f64>>, f64);
+
+/// The rules for a quadratic whose curvatures lie between μ = 1 and L = κ.
+fn rules(kappa: f64) -> Result<[Rule; 3]> {
+    let root = kappa.sqrt();
+    let (eta, lambda) = (4.0 / ((root + 1.0) * (root + 1.0)), (root - 1.0) / (root + 1.0));
+    Ok([
+        ("Sgd", Box::new(Sgd::new(2.0 / (kappa + 1.0))?), (kappa - 1.0) / (kappa + 1.0)),
+        // Polyak 1964: η = 4 / (√L + √μ)², λ = ((√κ - 1) / (√κ + 1))².
+        ("Classical", Box::new(Momentum::new(eta, lambda * lambda, 2)?), lambda),
+        // Nesterov 2004: η = 1 / L, λ = (√κ - 1) / (√κ + 1). For every convex loss with these curvatures that gives a
+        // factor 1 - 1 / √κ in the loss; on a quadratic, the same factor in the distance, as both roots of
+        // z² - (1 + λ)(1 - μη) z + λ(1 - μη) = 0, from its slowest direction, are that.
+        ("Nesterov", Box::new(Momentum::new(1.0 / kappa, lambda, 2)?.with_form(Form::Nesterov)), 1.0 - 1.0 / root),
+    ])
+}
+
+/// Down `(x² + κ y²) / 2` from (1, 1), until the distance has shrunk to 1e-140 of the first.
+fn descend(optimizer: &mut dyn Optimizer<f64>, kappa: f64) -> Result<Vec<[f64; 2]>> {
+    let mut params = [1.0, 1.0];
+    let mut path = vec![params];
+    while distance(&params) > 1e-140 {
+        ensure!(distance(&params) < 1e6, "{params:?} after {} steps: it diverges", path.len() - 1);
+        let grads = [params[0], kappa * params[1]];
+        optimizer.step(&mut params, &grads)?;
+        path.push(params);
+    }
+    Ok(path)
+}
+
+/// From the minimum, in units of the first.
+fn distance(params: &[f64; 2]) -> f64 {
+    ((params[0] * params[0] + params[1] * params[1]) / 2.0).sqrt()
+}
+
+fn quadratic(dir: &Path) -> Result<()> {
+    println!(
+        "\nThe quadratic: shrinking of the distance in a step (measured over the second half of the way to 1e-140),"
+    );
+    println!("steps until it stays below 1e-6 of the first, and how far away it was on the way, in units of the first");
+    println!("{:>8}  {:12}{:>10}{:>10}{:>9}{:>10}", "κ", "rule", "measured", "theory", "steps", "furthest");
+    for kappa in [10.0, 100.0, 1_000.0, 10_000.0] {
+        for (rule, mut optimizer, theory) in rules(kappa)? {
+            let distances: Vec<f64> = descend(&mut *optimizer, kappa)?.iter().map(distance).collect();
+            let last = distances.len() - 1;
+            let rate = (distances[last] / distances[last / 2]).powf(1.0 / (last - last / 2) as f64);
+            let steps = 1 + distances.iter().rposition(|&d| d > 1e-6).unwrap_or(0);
+            let furthest = distances.iter().fold(0.0_f64, |a, &b| a.max(b));
+            ensure!(
+                (rate / theory - 1.0).abs() < 0.005,
+                "{rule}, κ = {kappa}: a factor of {rate:.5} a step, expected {theory:.5}"
+            );
+            println!("{kappa:8}  {rule:12}{rate:10.5}{theory:10.5}{steps:9}{furthest:10.2}");
+        }
+    }
+
+    figure::svg(dir, "momentum_quadratic.svg", (800, 900), |root| {
+        let (upper, lower) = root.split_vertically(470);
+        let mut chart = axes(&upper, "30 steps on (x² + 25 y²) / 2, from (1, 1)", ("x", -0.4..1.2), ("y", -2.0..2.0))?;
+        for (level, sign) in [0.05, 0.5, 2.0, 6.0, 14.0, 26.0, 42.0].into_iter().flat_map(|l| [(l, 1.0), (l, -1.0)]) {
+            let squares = (-40..=120).map(|i| f64::from(i) / 100.0).map(|x| (x, (2.0 * level - x * x) / 25.0));
+            let line = squares.filter(|&(_, square)| square >= 0.0).map(|(x, square)| (x, sign * square.sqrt()));
+            chart.draw_series(LineSeries::new(line.step_by(2), BLACK.mix(0.3)))?;
+        }
+        for ((rule, mut optimizer, _), color) in rules(25.0)?.into_iter().zip(COLORS) {
+            let path = descend(&mut *optimizer, 25.0)?;
+            let points = path[..=30].iter().map(|&[x, y]| (x, y));
+            name(chart.draw_series(LineSeries::new(points, color.stroke_width(2)).point_size(3))?, rule, color);
+        }
+        legend(&mut chart, SeriesLabelPosition::LowerLeft)?;
+
+        let y = ("distance / first distance", (1e-8..20.0).log_scale());
+        let title = "κ = 100: measured, and dashed the factor of theory to the power of the step";
+        let mut chart = axes(&lower, title, ("step", 0.0..400.0), y)?;
+        for ((rule, mut optimizer, theory), color) in rules(100.0)?.into_iter().zip(COLORS) {
+            let path = descend(&mut *optimizer, 100.0)?;
+            let points = path.iter().enumerate().step_by(2).map(|(step, params)| (step as f64, distance(params)));
+            let points = points.take_while(|&(step, distance)| step <= 400.0 && distance > 1e-8);
+            name(chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?, rule, color);
+            let end = (1e-8_f64.ln() / theory.ln()).min(400.0);
+            let line = [(0.0, 1.0), (end, theory.powf(end))];
+            chart.draw_series(DashedLineSeries::new(line, 6, 4, color.stroke_width(1)))?;
+        }
+        legend(&mut chart, SeriesLabelPosition::UpperRight)
+    })
+}
