@@ -131,7 +131,8 @@ fn block_of_squares<F: Float>(block: &[F], scale: f64) -> f64 {
 
 /// Scales all slices by `max_norm / norm` if their [`global_norm`] is above `max_norm`; gives the norm as it was.
 ///
-/// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once (Pascanu et al. 2013;
+/// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once: among subnormals, where rounding is
+/// coarse, the norm may end up above `max_norm` or at 0 (Pascanu et al. 2013;
 /// `torch.nn.utils.clip_grad_norm_` adds 10⁻⁶ to the norm, this does not).
 ///
 /// # Errors
@@ -200,7 +201,8 @@ where
 /// The mean gradient of a batch that is too large for one backward pass, from micro-batches of any sizes.
 ///
 /// With mean gradients gᵢ over nᵢ samples it is `(Σ nᵢ gᵢ) / (Σ nᵢ)`: the mean over all samples, not the mean of the
-/// means. Summed in f64, whatever the gradients are, in the order of the calls, and rounded to their type at the end.
+/// means. Summed in f64, whatever the gradients are, in the order of the calls, and rounded to their type at the end. The
+/// sum begins at +0, so a mean of −0 comes out as +0.
 /// Cost: one pass over the gradients for each micro-batch and two for the mean; no allocation after construction.
 ///
 /// # Example

@@ -18,7 +18,8 @@ use crate::{
 ///
 /// The copy is the truth: the parameters are written and never read. To set them anew, make a new `MasterCopy`. A
 /// [`Guard`](crate::Guard) goes around it: inside, `check` would not see the gradients, and a step of
-/// [`ParamGroups`](crate::ParamGroups) would no longer be all or nothing.
+/// [`ParamGroups`](crate::ParamGroups) would no longer be all or nothing. Where the copy is beyond the parameters' range,
+/// they are infinite, and the copy goes on.
 /// `learning_rate` and `set_learning_rate` are in the parameters' type, as for every optimizer, and so round it (0.001 in
 /// bf16 is 0.00099945); to set it in f32, use [`optimizer_mut`](MasterCopy::optimizer_mut).
 ///

@@ -93,7 +93,7 @@ pub fn polynomial<F: Float + Send + Sync>(
 /// η(k) = learning_rate · factor^⌊k / every⌋; `learning_rate` until step `every`, where the first decay comes.
 ///
 /// As `torch.optim.lr_scheduler.StepLR`, but computed afresh at each step (to the last bit or two of f64 also for
-/// exponents of 10^12).
+/// exponents of 10^12). A power below the smallest f64, 2^-1074, is 0.
 ///
 /// # Errors
 /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or the factor is not within 0 to 1;
