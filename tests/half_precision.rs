@@ -80,5 +80,8 @@ fn saved_and_restored_in_mid_run() {
     assert_eq!(restored, whole);
     let torn = r#"{"master":["1","2"],"optimizer":{"Momentum":{"scalar":"f32","learning_rate":"1","momentum":"0","form":"Classical","weight_decay":"None","velocity":["0"],"steps":0}}}"#;
     let error = serde_json::from_str::<MasterCopy<bf16, Momentum<f32>>>(torn).unwrap_err();
-    assert!(error.to_string().starts_with("params has length 2, expected 1, the length of the velocity"), "{error}");
+    assert_eq!(
+        error.to_string().split(" at line ").next(),
+        Some("params has length 2, expected 1, the length of the velocity")
+    );
 }

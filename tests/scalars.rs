@@ -2,7 +2,7 @@
 
 use gradstep::{
     Accumulator, Batcher, Epoch, Error, Form, Guard, Momentum, Optimizer, ParamGroups, Permutation, Position, Sgd,
-    Shard, Stream, WeightDecay,
+    Shard, Stream, WeightDecay, schedule,
 };
 use half::{bf16, f16};
 use num_traits::{Float, cast};
@@ -87,7 +87,13 @@ fn everything_is_send_and_sync() {
     check::<ParamGroups<f32, Momentum<f32>>>();
     check::<(Form, WeightDecay<f32>, Accumulator)>();
     check::<(Batcher, Epoch, Stream, Position, Shard, Permutation)>();
-    check::<Error>();
+    check::<(Sgd<bf16>, Momentum<f16>, Error)>();
+    check::<ParamGroups<f32, Box<dyn Optimizer<f32> + Send + Sync>>>();
+    #[cfg(feature = "half")]
+    check::<gradstep::MasterCopy<bf16, Momentum<f32>>>();
+    fn of<T: Send + Sync + Unpin + 'static>(_: T) {}
+    let rate = || schedule::constant(0.1).unwrap();
+    of(schedule::then(rate(), 5, schedule::cosine_restarts(0.1, 0.0, 5, 2).unwrap()));
 }
 
 #[test]
