@@ -38,10 +38,8 @@ pub(crate) fn finite<F: Float>(name: impl FnOnce() -> String, slice: &[F]) -> Re
     if wide(|| slice.iter().fold(true, |all, g| all & g.is_finite())) {
         return Ok(());
     }
-    match slice.iter().position(|g| !g.is_finite()) {
-        Some(index) => Err(Error::NonFinite { name: name(), index, value: to_f64(slice[index]) }),
-        None => Ok(()),
-    }
+    let bad = slice.iter().enumerate().find(|(_, g)| !g.is_finite());
+    bad.map_or(Ok(()), |(index, &g)| Err(Error::NonFinite { name: name(), index, value: to_f64(g) }))
 }
 
 /// The Euclidean norm √(Σ g²) of all slices as one long vector.

@@ -107,5 +107,9 @@ fn settings_read_back() {
         (momentum.form(), momentum.weight_decay(), momentum.velocity()),
         (Form::PyTorch, decay, &[0.0, 0.0][..])
     );
+    let mut momentum = momentum;
+    momentum.set_momentum(0.25).unwrap();
+    momentum.set_learning_rate(0.125).unwrap();
+    assert_eq!((momentum.momentum(), momentum.learning_rate()), (0.25, 0.125));
     assert_eq!((Form::default(), WeightDecay::<f32>::default()), (Form::Classical, WeightDecay::None));
 }
