@@ -64,7 +64,7 @@ pub fn linear<F: Float + Send + Sync>(
     steps: u64,
 ) -> Result<impl Fn(u64) -> F + Copy + Send + Sync, Error> {
     check_ramp(from, to, steps)?;
-    Ok(move |k| if k < steps { between(to, from, k as f64 / steps as f64) } else { to })
+    Ok(move |k: u64| between(to, from, k.min(steps) as f64 / steps as f64))
 }
 
 /// η(k) = to + (from − to) (1 − t)^power; `from` at step 0, `to` at `steps` and ever after.
