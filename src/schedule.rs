@@ -222,7 +222,7 @@ pub fn one_cycle<F: Float + Send + Sync>(
     check::at_least_one("rise", rise)?;
     check::at_least_one("fall", fall)?;
     let (up, down) = (cosine(start, peak, rise)?, cosine(peak, end, fall)?);
-    // `then`, but `Copy`.
+    // `then`, but `Copy`. (At `rise` itself both give `peak`.)
     Ok(move |k| if k < rise { up(k) } else { down(k - rise) })
 }
 
