@@ -38,10 +38,8 @@ pub(crate) fn finite<F: Float>(name: impl FnOnce() -> String, slice: &[F]) -> Re
     if wide(|| slice.iter().fold(true, |all, g| all & g.is_finite())) {
         return Ok(());
     }
-    match slice.iter().position(|g| !g.is_finite()) {
-        Some(index) => Err(Error::NonFinite { name: name(), index, value: to_f64(slice[index]) }),
-        None => Ok(()),
-    }
+    let bad = slice.iter().enumerate().find(|(_, g)| !g.is_finite());
+    bad.map_or(Ok(()), |(index, &g)| Err(Error::NonFinite { name: name(), index, value: to_f64(g) }))
 }
 
 /// The Euclidean norm √(Σ g²) of all slices as one long vector.
@@ -131,7 +129,8 @@ fn block_of_squares<F: Float>(block: &[F], scale: f64) -> f64 {
 
 /// Scales all slices by `max_norm / norm` if their [`global_norm`] is above `max_norm`; gives the norm as it was.
 ///
-/// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once (Pascanu et al. 2013;
+/// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once: among subnormals, where rounding is
+/// coarse, the norm may end up above `max_norm` or at 0 (Pascanu et al. 2013;
 /// `torch.nn.utils.clip_grad_norm_` adds 10⁻⁶ to the norm, this does not).
 ///
 /// # Errors
@@ -200,7 +199,8 @@ where
 /// The mean gradient of a batch that is too large for one backward pass, from micro-batches of any sizes.
 ///
 /// With mean gradients gᵢ over nᵢ samples it is `(Σ nᵢ gᵢ) / (Σ nᵢ)`: the mean over all samples, not the mean of the
-/// means. Summed in f64, whatever the gradients are, in the order of the calls, and rounded to their type at the end.
+/// means. Summed in f64, whatever the gradients are, in the order of the calls, and rounded to their type at the end. The
+/// sum begins at +0, so a mean of −0 comes out as +0.
 /// Cost: one pass over the gradients for each micro-batch and two for the mean; no allocation after construction.
 ///
 /// # Example

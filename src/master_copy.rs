@@ -9,8 +9,8 @@ use crate::{
     check::{self, from_f64, to_f64},
 };
 
-/// Half-precision parameters that learn: any optimizer over f32, on an f32 copy of bf16 or f16 parameters. Feature
-/// `half`.
+/// Half-precision parameters that learn: any optimizer over f32, on an f32 copy of bf16 or f16 parameters (`H` is
+/// `half::bf16` or `half::f16`). Feature `half`.
 ///
 /// bf16 has 8 bits of significand, so an update below 1/512 of its parameter rounds to nothing, and training stands
 /// still. Here the gradients are widened, the optimizer steps on the f32 copy (its velocity is f32 too), and the
@@ -18,7 +18,8 @@ use crate::{
 ///
 /// The copy is the truth: the parameters are written and never read. To set them anew, make a new `MasterCopy`. A
 /// [`Guard`](crate::Guard) goes around it: inside, `check` would not see the gradients, and a step of
-/// [`ParamGroups`](crate::ParamGroups) would no longer be all or nothing.
+/// [`ParamGroups`](crate::ParamGroups) would no longer be all or nothing. Where the copy is beyond the parameters' range,
+/// they are infinite, and the copy goes on.
 /// `learning_rate` and `set_learning_rate` are in the parameters' type, as for every optimizer, and so round it (0.001 in
 /// bf16 is 0.00099945); to set it in f32, use [`optimizer_mut`](MasterCopy::optimizer_mut).
 ///
@@ -66,10 +67,26 @@ impl<H, O: PartialEq> PartialEq for MasterCopy<H, O> {
     }
 }
 
-impl<H: Float, O: Optimizer<f32>> MasterCopy<H, O>
+/// bf16 and f16. Out of reach from outside, so that the traits of `half` are no part of the face.
+pub trait Half: Float {
+    fn widen(halves: &[Self], to: &mut [f32]);
+    fn narrow(from: &[f32], halves: &mut [Self]);
+}
+
+impl<H: Float> Half for H
 where
     [H]: HalfFloatSliceExt,
 {
+    fn widen(halves: &[H], to: &mut [f32]) {
+        halves.convert_to_f32_slice(to);
+    }
+
+    fn narrow(from: &[f32], halves: &mut [H]) {
+        halves.convert_from_f32_slice(from);
+    }
+}
+
+impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
     /// `optimizer` on an f32 copy of `params`.
     ///
     /// # Errors
@@ -77,7 +94,7 @@ where
     /// for another length.
     pub fn new(optimizer: O, params: &[H]) -> Result<Self, Error> {
         let mut master = check::zeros("a master copy", params.len())?;
-        params.convert_to_f32_slice(&mut master);
+        H::widen(params, &mut master);
         let grads = check::zeros("a master copy", params.len())?;
         optimizer.check(&master, &grads)?;
         Ok(MasterCopy { optimizer, master, grads, params: PhantomData })
@@ -99,15 +116,12 @@ where
     }
 }
 
-impl<H: Float, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O>
-where
-    [H]: HalfFloatSliceExt,
-{
+impl<H: Half, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O> {
     fn step(&mut self, params: &mut [H], grads: &[H]) -> Result<(), Error> {
         self.check(params, grads)?;
-        grads.convert_to_f32_slice(&mut self.grads);
+        H::widen(grads, &mut self.grads);
         self.optimizer.step(&mut self.master, &self.grads)?;
-        params.convert_from_f32_slice(&self.master);
+        H::narrow(&self.master, params);
         Ok(())
     }
 

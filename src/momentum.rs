@@ -51,7 +51,8 @@ pub enum Form {
 /// Momentum: a velocity that gathers the gradients, `m <- λ m - η g ; θ <- θ + m`.
 ///
 /// The velocity is no average: under a constant gradient it grows to `-η g / (1 - λ)`, so λ = 0.9 takes steps ten times
-/// as long as [`Sgd`](crate::Sgd) with the same η. With λ = 0 it is `Sgd` to the bit (the sign of a zero aside).
+/// as long as [`Sgd`](crate::Sgd) with the same η. With λ = 0 it is `Sgd` to the bit (the sign of a zero aside), as long
+/// as the velocity is finite. With η = 0 the classical forms coast on, and PyTorch's stand still and gather on.
 /// [`with_form`](Momentum::with_form) chooses among the four [`Form`]s;
 /// [`with_weight_decay`](Momentum::with_weight_decay) adds a decay, applied before the rule.
 /// Rounded after each operation, in the order in which the formula is written.

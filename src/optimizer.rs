@@ -15,6 +15,12 @@ use crate::{Error, check};
 ///   because of it. The `check` that is given knows only the two lengths: override it if you hold state or refuse
 ///   anything else.
 ///
+/// # Arithmetic
+/// The rules of this crate compute as IEEE 754 says, in `F`, rounded to nearest. Subnormals are kept; what is too large
+/// becomes infinite; an infinity or NaN in a parameter or a gradient goes on into the parameter and the state, where a
+/// [`Guard`](crate::Guard) does not refuse it; 0 · ∞ is NaN, also where the 0 is a learning rate, momentum or decay.
+/// The sign of a zero is the formula's: η = 0 may turn −0 into +0. Empty slices are a step like any other.
+///
 /// # Example
 /// ```
 /// use gradstep::{Error, Momentum, Optimizer, Sgd};

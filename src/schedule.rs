@@ -64,7 +64,7 @@ pub fn linear<F: Float + Send + Sync>(
     steps: u64,
 ) -> Result<impl Fn(u64) -> F + Copy + Send + Sync, Error> {
     check_ramp(from, to, steps)?;
-    Ok(move |k| if k < steps { between(to, from, k as f64 / steps as f64) } else { to })
+    Ok(move |k: u64| between(to, from, k.min(steps) as f64 / steps as f64))
 }
 
 /// η(k) = to + (from − to) (1 − t)^power; `from` at step 0, `to` at `steps` and ever after.
@@ -93,7 +93,7 @@ pub fn polynomial<F: Float + Send + Sync>(
 /// η(k) = learning_rate · factor^⌊k / every⌋; `learning_rate` until step `every`, where the first decay comes.
 ///
 /// As `torch.optim.lr_scheduler.StepLR`, but computed afresh at each step (to the last bit or two of f64 also for
-/// exponents of 10^12).
+/// exponents of 10^12). A power below the smallest f64, 2^-1074, is 0.
 ///
 /// # Errors
 /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or the factor is not within 0 to 1;
@@ -222,7 +222,7 @@ pub fn one_cycle<F: Float + Send + Sync>(
     check::at_least_one("rise", rise)?;
     check::at_least_one("fall", fall)?;
     let (up, down) = (cosine(start, peak, rise)?, cosine(peak, end, fall)?);
-    // `then`, but `Copy`.
+    // `then`, but `Copy`. (At `rise` itself both give `peak`.)
     Ok(move |k| if k < rise { up(k) } else { down(k - rise) })
 }
 
@@ -247,7 +247,7 @@ fn check_ramp<F: Float>(from: F, to: F, steps: u64) -> Result<(), Error> {
     check::at_least_one("steps", steps)
 }
 
-/// `from` where `shape(t)` is 1, `to` where it is 0 and past the end.
+/// `from` where `shape(t)` is 1, `to` where it is 0, as it must be at t = 1.
 fn ramp<F: Float + Send + Sync>(
     from: F,
     to: F,
@@ -255,13 +255,18 @@ fn ramp<F: Float + Send + Sync>(
     shape: impl Fn(f64) -> f64 + Copy + Send + Sync,
 ) -> Result<impl Fn(u64) -> F + Copy + Send + Sync, Error> {
     check_ramp(from, to, steps)?;
-    Ok(move |k| if k < steps { between(from, to, shape(k as f64 / steps as f64)) } else { to })
+    Ok(move |k: u64| between(from, to, shape(k.min(steps) as f64 / steps as f64)))
 }
 
-/// `to + (from - to) share`, and `from` itself where the share is 1: rounding would not always lead back to it.
+/// `to + (from - to) share`, and the ends themselves where the share is 1 or 0: rounding would not always lead back to
+/// `from`, and adding 0 turns -0 into +0.
 fn between<F: Float>(from: F, to: F, share: f64) -> F {
     let (wide_from, wide_to) = (to_f64(from), to_f64(to));
-    if share == 1.0 { from } else { from_f64(wide_to + (wide_from - wide_to) * share) }
+    match share {
+        1.0 => from,
+        0.0 => to,
+        _ => from_f64(wide_to + (wide_from - wide_to) * share),
+    }
 }
 
 /// (1 + cos πt) / 2, by the Taylor series: a library's cosine has other bits on other machines.

@@ -71,6 +71,18 @@ fn lengths() {
 }
 
 #[test]
+fn restoring_another_length() {
+    let mut momentum = Momentum::new(0.1, 0.9, 2).unwrap();
+    let before = momentum.clone();
+    says(momentum.restore(Momentum::new(0.5, 0.5, 3).unwrap()), "saved length of the velocity is 3, expected 2");
+    assert_eq!(momentum, before);
+    let mut stepped = Momentum::new(0.5, 0.5, 2).unwrap();
+    stepped.step(&mut [1.0; 2], &[1.0; 2]).unwrap();
+    momentum.restore(stepped.clone()).unwrap();
+    assert_eq!(momentum, stepped);
+}
+
+#[test]
 fn batcher() {
     says(Batcher::new(0, 4, 1), "len is 0, expected at least 1");
     says(Batcher::new(10, 0, 1), "batch_size is 0, expected at least 1");

@@ -467,6 +467,8 @@ fn a_rate_refused_on_insertion_is_named() {
     let before = model.clone();
     let error = model.insert("d", 1, Wary(0.75)).unwrap_err();
     assert_eq!(error.to_string(), "tensor `d`: learning_rate is 1.5, expected at most 1");
+    let error = model.insert("d", 1, Wary(-1.0)).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `d`: learning_rate is -1.0, expected a finite number of at least 0");
     assert_eq!(model, before);
 }
 

@@ -1,7 +1,7 @@
 //! Half-precision parameters with an f32 copy move where they alone would stand still.
 #![cfg(feature = "half")]
 
-use gradstep::{Guard, MasterCopy, Momentum, Optimizer, Sgd};
+use gradstep::{Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd};
 use half::{bf16, f16};
 
 #[test]
@@ -43,6 +43,13 @@ fn refusals_change_nothing() {
     let wrong = MasterCopy::new(Momentum::new(0.1, 0.9, 3).unwrap(), &params).unwrap_err();
     assert_eq!(wrong.to_string(), "params has length 2, expected 3, the length of the velocity");
 
+    let wrong =
+        ParamGroups::new().insert("a", 3, MasterCopy::new(Sgd::new(0.1).unwrap(), &params).unwrap()).unwrap_err();
+    assert_eq!(
+        wrong.to_string(),
+        "tensor `a`: the optimizer's state has length 2, expected 3, the length of the tensor"
+    );
+
     let mut guarded = Guard(MasterCopy::new(Momentum::new(0.1, 0.9, 2).unwrap(), &params).unwrap());
     let before = guarded.clone();
     let refused = |result: Result<(), gradstep::Error>| result.unwrap_err().to_string();
@@ -80,5 +87,23 @@ fn saved_and_restored_in_mid_run() {
     assert_eq!(restored, whole);
     let torn = r#"{"master":["1","2"],"optimizer":{"Momentum":{"scalar":"f32","learning_rate":"1","momentum":"0","form":"Classical","weight_decay":"None","velocity":["0"],"steps":0}}}"#;
     let error = serde_json::from_str::<MasterCopy<bf16, Momentum<f32>>>(torn).unwrap_err();
-    assert!(error.to_string().starts_with("params has length 2, expected 1, the length of the velocity"), "{error}");
+    assert_eq!(
+        error.to_string().split(" at line ").next(),
+        Some("params has length 2, expected 1, the length of the velocity")
+    );
+}
+
+/// By text alone either would read as the other, rounded in silence.
+#[test]
+#[cfg(feature = "serde")]
+fn each_half_is_saved_under_its_name() {
+    let sgd = Sgd::new(f16::from_f32(0.1)).unwrap();
+    let text = serde_json::to_string(&sgd).unwrap();
+    assert_eq!(serde_json::from_str::<Sgd<f16>>(&text).unwrap(), sgd);
+    let refused = |error: serde_json::Error| error.to_string().split(" at line ").next().unwrap().to_string();
+    let error = serde_json::from_str::<Sgd<bf16>>(&text).unwrap_err();
+    assert_eq!(refused(error), "saved scalar is f16, expected bf16");
+    let text = serde_json::to_string(&Sgd::new(bf16::ONE).unwrap()).unwrap();
+    let error = serde_json::from_str::<Sgd<f16>>(&text).unwrap_err();
+    assert_eq!(refused(error), "saved scalar is bf16, expected f16");
 }

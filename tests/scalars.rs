@@ -2,7 +2,7 @@
 
 use gradstep::{
     Accumulator, Batcher, Epoch, Error, Form, Guard, Momentum, Optimizer, ParamGroups, Permutation, Position, Sgd,
-    Shard, Stream, WeightDecay,
+    Shard, Stream, WeightDecay, schedule,
 };
 use half::{bf16, f16};
 use num_traits::{Float, cast};
@@ -87,7 +87,13 @@ fn everything_is_send_and_sync() {
     check::<ParamGroups<f32, Momentum<f32>>>();
     check::<(Form, WeightDecay<f32>, Accumulator)>();
     check::<(Batcher, Epoch, Stream, Position, Shard, Permutation)>();
-    check::<Error>();
+    check::<(Sgd<bf16>, Momentum<f16>, Error)>();
+    check::<ParamGroups<f32, Box<dyn Optimizer<f32> + Send + Sync>>>();
+    #[cfg(feature = "half")]
+    check::<gradstep::MasterCopy<bf16, Momentum<f32>>>();
+    fn of<T: Send + Sync + Unpin + 'static>(_: T) {}
+    let rate = || schedule::constant(0.1).unwrap();
+    of(schedule::then(rate(), 5, schedule::cosine_restarts(0.1, 0.0, 5, 2).unwrap()));
 }
 
 #[test]
@@ -101,5 +107,9 @@ fn settings_read_back() {
         (momentum.form(), momentum.weight_decay(), momentum.velocity()),
         (Form::PyTorch, decay, &[0.0, 0.0][..])
     );
+    let mut momentum = momentum;
+    momentum.set_momentum(0.25).unwrap();
+    momentum.set_learning_rate(0.125).unwrap();
+    assert_eq!((momentum.momentum(), momentum.learning_rate()), (0.25, 0.125));
     assert_eq!((Form::default(), WeightDecay::<f32>::default()), (Form::Classical, WeightDecay::None));
 }

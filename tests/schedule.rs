@@ -164,7 +164,7 @@ fn closures_are_schedules() {
 /// "`from` at step 0, `to` at `steps`": the very number given, not one a rounding away.
 #[test]
 fn the_ends_are_the_numbers_given() {
-    let rates = [0.1, 0.7, 0.3, 1e-3, 1e-8, 0.0, 3.0, f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1)];
+    let rates = [0.1, 0.7, 0.3, 1e-3, 1e-8, 0.0, -0.0, 3.0, f64::MAX, f64::MIN_POSITIVE, f64::from_bits(1)];
     for (from, to) in rates.iter().flat_map(|&from| rates.map(|to| (from, to))) {
         let ends = [from, to, to].map(f64::to_bits);
         let got = |value: [f64; 3]| value.map(f64::to_bits);
