@@ -6,7 +6,7 @@ use core::{fmt::Debug, str::FromStr};
 use num_traits::Float;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
-use crate::{Error, Form, WeightDecay, batcher, check, groups, momentum, order, sgd, stream};
+use crate::{Error, Form, batcher, check, groups, momentum, order, sgd, stream, weight_decay};
 
 /// What a scalar needs to be saved: f32, f64, and `half`'s types with its feature `serde`.
 pub trait Scalar: Float + Send + Sync + Debug + FromStr + Serialize + DeserializeOwned {}
@@ -45,7 +45,7 @@ pub(crate) enum Optimizer<F> {
         /// Which float: read as another it would be rounded in silence.
         scalar: String,
         learning_rate: Exact<F>,
-        weight_decay: WeightDecay<Exact<F>>,
+        weight_decay: weight_decay::WeightDecay<F>,
         steps: u64,
     },
     Momentum {
@@ -53,7 +53,7 @@ pub(crate) enum Optimizer<F> {
         learning_rate: Exact<F>,
         momentum: Exact<F>,
         form: Form,
-        weight_decay: WeightDecay<Exact<F>>,
+        weight_decay: weight_decay::WeightDecay<F>,
         velocity: Vec<Exact<F>>,
         steps: u64,
     },
@@ -84,13 +84,34 @@ fn check_scalar<F: Float>(saved: String) -> Result<(), Error> {
     if saved == expected { Ok(()) } else { Err(Error::Saved { name: "scalar", saved, expected: expected.into() }) }
 }
 
-impl<F> WeightDecay<F> {
-    fn map<G>(self, scalar: impl Fn(F) -> G) -> WeightDecay<G> {
-        match self {
-            WeightDecay::None => WeightDecay::None,
-            WeightDecay::Coupled(w) => WeightDecay::Coupled(scalar(w)),
-            WeightDecay::Decoupled(w) => WeightDecay::Decoupled(scalar(w)),
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "F: Scalar")]
+pub(crate) enum WeightDecay<F> {
+    None,
+    Coupled(Exact<F>),
+    Decoupled(Exact<F>),
+}
+
+impl<F> From<weight_decay::WeightDecay<F>> for WeightDecay<F> {
+    fn from(decay: weight_decay::WeightDecay<F>) -> Self {
+        match decay {
+            weight_decay::WeightDecay::None => WeightDecay::None,
+            weight_decay::WeightDecay::Coupled(w) => WeightDecay::Coupled(Exact(w)),
+            weight_decay::WeightDecay::Decoupled(w) => WeightDecay::Decoupled(Exact(w)),
         }
+    }
+}
+
+impl<F: Scalar> TryFrom<WeightDecay<F>> for weight_decay::WeightDecay<F> {
+    type Error = Error;
+
+    fn try_from(saved: WeightDecay<F>) -> Result<Self, Error> {
+        match saved {
+            WeightDecay::None => weight_decay::WeightDecay::None,
+            WeightDecay::Coupled(w) => weight_decay::WeightDecay::Coupled(w.0),
+            WeightDecay::Decoupled(w) => weight_decay::WeightDecay::Decoupled(w.0),
+        }
+        .checked()
     }
 }
 
@@ -99,7 +120,7 @@ impl<F: Scalar> From<sgd::Sgd<F>> for Optimizer<F> {
         Optimizer::Sgd {
             scalar: scalar::<F>().into(),
             learning_rate: Exact(sgd.learning_rate),
-            weight_decay: sgd.weight_decay.map(Exact),
+            weight_decay: sgd.weight_decay,
             steps: sgd.steps,
         }
     }
@@ -112,7 +133,7 @@ impl<F: Scalar> TryFrom<Optimizer<F>> for sgd::Sgd<F> {
         match saved {
             Optimizer::Sgd { scalar, learning_rate, weight_decay, steps } => {
                 check_scalar::<F>(scalar)?;
-                Ok(sgd::Sgd { steps, ..sgd::Sgd::new(learning_rate.0)?.with_weight_decay(weight_decay.map(|w| w.0))? })
+                Ok(sgd::Sgd { steps, ..sgd::Sgd::new(learning_rate.0)?.with_weight_decay(weight_decay)? })
             }
             other => Err(other.instead_of("Sgd")),
         }
@@ -126,7 +147,7 @@ impl<F: Scalar> From<momentum::Momentum<F>> for Optimizer<F> {
             learning_rate: Exact(momentum.learning_rate),
             momentum: Exact(momentum.momentum),
             form: momentum.form,
-            weight_decay: momentum.weight_decay.map(Exact),
+            weight_decay: momentum.weight_decay,
             velocity: momentum.velocity.into_iter().map(Exact).collect(),
             steps: momentum.steps,
         }
@@ -142,7 +163,7 @@ impl<F: Scalar> TryFrom<Optimizer<F>> for momentum::Momentum<F> {
                 check_scalar::<F>(scalar)?;
                 let settings = momentum::Momentum::new(learning_rate.0, momentum.0, 0)?
                     .with_form(form)
-                    .with_weight_decay(weight_decay.map(|w| w.0))?;
+                    .with_weight_decay(weight_decay)?;
                 Ok(momentum::Momentum { velocity: velocity.into_iter().map(|m| m.0).collect(), steps, ..settings })
             }
             other => Err(other.instead_of("Momentum")),

@@ -19,7 +19,15 @@ use crate::{Error, check, elementwise};
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(
+        try_from = "crate::saved::WeightDecay<F>",
+        into = "crate::saved::WeightDecay<F>",
+        bound = "F: crate::saved::Scalar"
+    )
+)]
 pub enum WeightDecay<F> {
     /// No decay: the default.
     #[default]

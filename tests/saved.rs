@@ -141,6 +141,19 @@ fn every_setting_comes_back() {
     }
 }
 
+/// Also outside of an optimizer, in a struct of one's own: JSON's own numbers may be off by a bit.
+#[test]
+fn weight_decay_alone_comes_back_to_the_bit() {
+    for decay in [WeightDecay::None, WeightDecay::Coupled(0.09999088048934937_f64), WeightDecay::Decoupled(5e-324)] {
+        for copy in copies(&decay) {
+            assert_eq!(copy, decay);
+        }
+    }
+    assert_eq!(json(&WeightDecay::Coupled(0.1_f64)), r#"{"Coupled":"0.1"}"#);
+    let message = "weight_decay is -1.0, expected a finite number of at least 0";
+    assert!(refusal::<WeightDecay<f64>>(r#"{"Decoupled":"-1"}"#).starts_with(message));
+}
+
 /// k steps, save, load, k steps: the same bits as 2k steps without a break.
 fn goes_on<F, O>(mut optimizer: O)
 where

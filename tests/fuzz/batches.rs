@@ -1,0 +1,163 @@
+//! Any settings of batchers, shards, positions and permutations: refused where the documentation says so, and else every
+//! index once an epoch, and the same from wherever one begins. Tables up to 2^20 + 2^16 indices, which the fuzzer may
+//! choose seldom: a table takes as long as it is.
+#![no_main]
+
+mod common;
+
+use gradstep::{Batcher, Permutation, Shard, gather};
+use libfuzzer_sys::{
+    arbitrary::{self, Arbitrary},
+    fuzz_target,
+};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    len: Whole,
+    batch_size: Whole,
+    seed: Option<u64>,
+    drop_last: bool,
+    epoch: Whole,
+    other_epoch: u64,
+    batch: Whole,
+    rank: Whole,
+    world_size: Whole,
+    long: Whole,
+    start: Whole,
+    row_len: u8,
+}
+
+#[derive(Arbitrary, Debug, Clone, Copy)]
+enum Whole {
+    Small(u8),
+    Medium(u16),
+    Power(u8, i8),
+    Any(u64),
+    FromEnd(u8),
+}
+
+impl Whole {
+    fn get(self) -> u64 {
+        match self {
+            Whole::Small(value) => value.into(),
+            Whole::Medium(value) => value.into(),
+            Whole::Power(power, more) => (1_u64 << (power % 64)).wrapping_add_signed(more.into()),
+            Whole::Any(value) => value,
+            Whole::FromEnd(value) => u64::MAX - u64::from(value),
+        }
+    }
+}
+
+fuzz_target!(|input: Input| {
+    batcher(&input);
+    permutation(&input);
+    let [len, rank, world_size] = [input.len, input.rank, input.world_size].map(|whole| whole.get() as usize);
+    let (batch, shard) = (input.batch.get() as usize, Shard::new(len, rank, world_size));
+    assert_eq!(shard.is_ok(), 0 < world_size && world_size <= len && rank < world_size);
+    if let Ok(shard) = shard {
+        // ⌊r B / W⌋ for two numbers behind one another: a whole part of B / W apart, or one more.
+        let part = shard.range(batch);
+        assert!(part.start <= part.end && part.end <= batch);
+        assert!([0, 1].contains(&(part.len() - batch / world_size)));
+        assert_eq!(part.start == 0, rank as u128 * (batch as u128) < world_size as u128);
+        assert!(rank + 1 < world_size || part.end == batch);
+    }
+});
+
+fn batcher(input: &Input) {
+    let [len, batch_size, number] = [input.len, input.batch_size, input.batch].map(|whole| whole.get() as usize);
+    let made = match input.seed {
+        Some(seed) => Batcher::new(len, batch_size, seed),
+        None => Batcher::sequential(len, batch_size),
+    };
+    let made = if input.drop_last { made.and_then(Batcher::drop_last) } else { made };
+    let holds = (1..=1 << 32).contains(&len) && batch_size > 0 && !(input.drop_last && batch_size > len);
+    assert_eq!(made.is_ok(), holds);
+    let Ok(batcher) = made else { return };
+    let samples = if input.drop_last { len / batch_size * batch_size } else { len };
+    let batches = samples.div_ceil(batch_size);
+    assert_eq!((batcher.samples_per_epoch(), batcher.batches_per_epoch()), (samples, batches));
+    let epoch = input.epoch.get();
+    let position = batcher.position(epoch, number);
+    assert_eq!(position.is_ok(), number <= batches);
+    if len > 4096 && (len < (1 << 20) - 64 || len > (1 << 20) + (1 << 16) || input.epoch.get() % 64 != 0) {
+        return;
+    }
+
+    // Every index once; the batches are the order, cut.
+    let mut table = batcher.epoch(epoch);
+    let order = table.indices().to_vec();
+    let mut seen = vec![false; len];
+    order.iter().for_each(|&index| assert!(!std::mem::replace(&mut seen[index], true)));
+    assert_eq!(order.len(), samples);
+    assert!(input.seed.is_some() || order.iter().enumerate().all(|(i, &index)| i == index));
+    assert!(table.iter().eq(order.chunks(batch_size)));
+    assert_eq!(table.batch(number), order.chunks(batch_size).nth(number));
+    table.refill(input.other_epoch);
+    let other = table.clone();
+    table.refill(epoch);
+    assert_eq!((table.indices(), &other), (&order[..], &batcher.epoch(input.other_epoch)));
+
+    // A stream from any position gives what the epochs hold, and stands where it says.
+    if let Ok(position) = position {
+        let mut stream = batcher.resume(position).unwrap();
+        let (mut epoch, mut batch, mut table) = (epoch, number, batcher.epoch(epoch));
+        for _ in 0..if len > 4096 { 3 } else { 20 } {
+            if batch == batches && epoch < u64::MAX {
+                (epoch, batch) = (epoch + 1, 0);
+                table.refill(epoch);
+            }
+            let position = stream.position();
+            assert_eq!((position.epoch(), position.batch(), position.batcher()), (epoch, batch, batcher));
+            assert_eq!(stream.next_batch(), table.batch(batch));
+            batch = (batch + 1).min(batches);
+        }
+    }
+
+    // The shards in rank order are the batch; its rows are the rows.
+    let Some(batch) = order.chunks(batch_size).last() else { return };
+    let world_size = input.world_size.get() as usize;
+    if (1..=batch_size.min(64)).contains(&world_size) {
+        let shards = (0..world_size).map(|rank| batcher.shard(rank, world_size).unwrap().of(batch));
+        assert_eq!(shards.collect::<Vec<_>>().concat(), batch);
+    }
+    let row_len = usize::from(input.row_len % 8);
+    if len <= 4096 {
+        let rows: Vec<usize> = (0..len * row_len).collect();
+        let mut out = vec![7];
+        assert_eq!(gather(&rows, row_len, batch, &mut out).is_ok(), row_len > 0);
+        let expected: Vec<usize> = batch.iter().flat_map(|i| i * row_len..(i + 1) * row_len).collect();
+        assert_eq!(out, if row_len > 0 { expected } else { vec![7] });
+        let wrong = gather(&rows, row_len, &[batch[0], len], &mut out);
+        assert!(wrong.is_err());
+    }
+}
+
+fn permutation(input: &Input) {
+    let (len, start) = (input.long.get(), input.start.get());
+    let made = Permutation::new(len, input.seed.unwrap_or(0), input.epoch.get());
+    assert_eq!(made.is_ok(), (1 << 16..=1 << 62).contains(&len));
+    let Ok(order) = made else { return };
+    let mut out = vec![u64::MAX; usize::from(input.row_len)];
+    let holds = start.checked_add(out.len() as u64).is_some_and(|end| end <= len) || out.is_empty();
+    assert_eq!(order.fill(start, &mut out).is_ok(), holds);
+    if holds {
+        for (i, &sample) in out.iter().enumerate() {
+            let position = start + i as u64;
+            assert!(sample < len);
+            // That both ways lead back makes them all different.
+            assert_eq!((order.get(position), order.position(sample)), (Some(sample), Some(position)));
+        }
+        let (first, mut sorted) = (out.clone(), out.clone());
+        sorted.sort_unstable();
+        assert!(sorted.windows(2).all(|pair| pair[0] < pair[1]));
+        let batch = start / (out.len().max(1) as u64);
+        let found = order.batch(batch, &mut out).map(<[u64]>::to_vec);
+        let begin = batch * first.len() as u64;
+        let expected: Vec<u64> = (begin..len).take(first.len()).map(|i| order.get(i).unwrap()).collect();
+        assert_eq!(found.unwrap_or_default(), expected);
+    } else {
+        assert!(out.iter().all(|&untouched| untouched == u64::MAX));
+    }
+    assert_eq!((order.get(start).is_some(), order.position(start).is_some()), (start < len, start < len));
+}

@@ -1,0 +1,143 @@
+//! Numbers as a fuzzer should choose them.
+#![allow(dead_code, reason = "no target needs all of it")]
+
+use std::{
+    fmt::Debug,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use half::{bf16, f16};
+use libfuzzer_sys::arbitrary::{self, Arbitrary};
+use num_traits::Float;
+
+/// Any bits at all, or numbers that are likely to matter.
+#[derive(Arbitrary, Debug, Clone, Copy, Hash)]
+pub enum Number {
+    Bits(u64),
+    Thousandths(i16),
+    Special(u8),
+}
+
+impl Number {
+    pub fn get<F: Scalar>(self) -> F {
+        match self {
+            Number::Bits(bits) => F::from_low_bits(bits),
+            Number::Thousandths(value) => F::from(f64::from(value) / 1000.0).unwrap(),
+            Number::Special(which) => {
+                let below_one = F::one() - F::epsilon() / (F::one() + F::one());
+                let special = [
+                    F::zero(),
+                    F::one(),
+                    below_one,
+                    F::epsilon(),
+                    F::max_value(),
+                    F::min_positive_value(),
+                    F::from_low_bits(1), // the smallest subnormal
+                    F::infinity(),
+                    F::nan(),
+                ];
+                let value = special[usize::from(which / 2) % special.len()];
+                if which % 2 == 0 { value } else { -value }
+            }
+        }
+    }
+}
+
+pub trait Scalar: Float + Debug + Send + Sync + 'static {
+    fn from_low_bits(bits: u64) -> Self;
+
+    /// The bits; the same for every NaN.
+    fn bits(self) -> u64;
+
+    /// The nearest number to `value`, of two the even one.
+    fn nearest(value: f64) -> Self;
+}
+
+impl Scalar for f64 {
+    fn from_low_bits(bits: u64) -> Self {
+        f64::from_bits(bits)
+    }
+
+    fn bits(self) -> u64 {
+        if self.is_nan() { u64::MAX } else { self.to_bits() }
+    }
+
+    fn nearest(value: f64) -> Self {
+        value
+    }
+}
+
+impl Scalar for f32 {
+    fn from_low_bits(bits: u64) -> Self {
+        f32::from_bits(bits as u32)
+    }
+
+    fn bits(self) -> u64 {
+        if self.is_nan() { u64::MAX } else { self.to_bits().into() }
+    }
+
+    fn nearest(value: f64) -> Self {
+        value as f32
+    }
+}
+
+macro_rules! half {
+    ($half:ty, $beyond_max:expr) => {
+        impl Scalar for $half {
+            fn from_low_bits(bits: u64) -> Self {
+                <$half>::from_bits(bits as u16)
+            }
+
+            fn bits(self) -> u64 {
+                if self.is_nan() { u64::MAX } else { self.to_bits().into() }
+            }
+
+            /// Of the neighbours of a near one the nearest, with infinity as the number behind the largest.
+            fn nearest(value: f64) -> Self {
+                if value.is_nan() || value.is_infinite() {
+                    return <$half>::from_f64(value);
+                }
+                let near = <$half>::from_f64(value.abs()).to_bits();
+                let number = |bits| <$half>::from_bits(bits);
+                let distance = |bits| {
+                    let candidate = number(bits);
+                    let place = if candidate.is_infinite() { $beyond_max } else { candidate.to_f64() };
+                    (place - value.abs()).abs()
+                };
+                let candidates = [near.saturating_sub(1), near, near + 1];
+                let candidates = candidates.into_iter().filter(|&bits| !number(bits).is_nan());
+                let closer = |&a: &u16, &b: &u16| distance(a).total_cmp(&distance(b)).then((a % 2).cmp(&(b % 2)));
+                let size = number(candidates.min_by(closer).unwrap());
+                if value.is_sign_negative() { -size } else { size }
+            }
+        }
+    };
+}
+
+half!(f16, 65_536.0);
+half!(bf16, 2_f64.powi(128));
+
+/// One input in 64, by its hash: what comes from it by a mutation is then seldom again.
+pub fn seldom(input: &impl Hash) -> bool {
+    let mut hasher = DefaultHasher::new();
+    input.hash(&mut hasher);
+    hasher.finish() % 64 == 0
+}
+
+pub fn bits<F: Scalar>(values: &[F]) -> Vec<u64> {
+    values.iter().map(|value| value.bits()).collect()
+}
+
+/// `pattern` again and again up to `len`; from the second time on its bits tell the places apart.
+pub fn tiled<F: Scalar>(pattern: &[Number], len: usize) -> Vec<F> {
+    if pattern.is_empty() {
+        return vec![F::one(); len];
+    }
+    let once = pattern.len();
+    let values: Vec<F> = pattern.iter().map(|number| number.get()).collect();
+    let nth = |i: usize| {
+        let value = values[i % once];
+        if i < once { value } else { F::from_low_bits(value.bits() ^ (i / once) as u64) }
+    };
+    (0..len).map(nth).collect()
+}

@@ -1,0 +1,137 @@
+//! Every step is a plain loop over the formulas, to the bit: all forms and decays, any values, any lengths, slices that
+//! begin anywhere. Lengths up to 2^19, where there are vectors, threads and both, from a pattern that is repeated.
+#![no_main]
+
+mod common;
+
+use std::fmt::Debug;
+
+use common::{Number, Scalar, bits, seldom, tiled};
+use gradstep::{Form, Momentum, Optimizer, Sgd, WeightDecay, elementwise};
+use libfuzzer_sys::{
+    arbitrary::{self, Arbitrary},
+    fuzz_target,
+};
+
+#[derive(Arbitrary, Debug, Hash)]
+struct Input {
+    wide: bool,
+    rule: u8,
+    decay: u8,
+    rate: Number,
+    momentum: Number,
+    strength: Number,
+    len: u16,
+    around: u8,
+    offset: u8,
+    wrong_len: i8,
+    params: Vec<Number>,
+    grads: Vec<Number>,
+}
+
+/// Where the loop changes its ways: vectors, a head of up to 31 bytes before them, halves.
+const BOUNDARIES: [usize; 6] = [128, 160, 256, 1 << 17, 1 << 18, 3 << 17];
+
+fuzz_target!(|input: Input| if input.wide { check::<f64>(&input) } else { check::<f32>(&input) });
+
+fn check<F: Scalar>(input: &Input) {
+    let (rate, momentum) = (input.rate.get::<F>(), input.momentum.get::<F>());
+    let strength = input.strength.get::<F>();
+    let decay = [WeightDecay::None, WeightDecay::Coupled(strength), WeightDecay::Decoupled(strength)]
+        [usize::from(input.decay % 3)];
+    let form = [None, Some(Form::Classical), Some(Form::Nesterov), Some(Form::PyTorch), Some(Form::PyTorchNesterov)]
+        [usize::from(input.rule % 5)];
+    // Long ones, which take milliseconds, only for a few of the inputs.
+    let len = if seldom(input) {
+        BOUNDARIES[usize::from(input.around) % 6] + usize::from(input.len % 128) - 64
+    } else {
+        usize::from(input.len % 600)
+    };
+    let offset = usize::from(input.offset % 64);
+    let start: Vec<F> = tiled(&input.params, offset + len);
+    let grads: Vec<F> = tiled(&input.grads, offset + len);
+
+    let update = |p: &mut F, m: &mut F, mut g: F| {
+        match decay {
+            WeightDecay::None => {}
+            WeightDecay::Coupled(w) => g = g + w * *p,
+            WeightDecay::Decoupled(w) => *p = *p - rate * w * *p,
+        }
+        match form {
+            None => *p = *p - rate * g,
+            Some(Form::Classical) => {
+                *m = momentum * *m - rate * g;
+                *p = *p + *m;
+            }
+            Some(Form::Nesterov) => {
+                *m = momentum * *m - rate * g;
+                *p = *p + (momentum * *m - rate * g);
+            }
+            Some(Form::PyTorch) => {
+                *m = momentum * *m + g;
+                *p = *p - rate * *m;
+            }
+            Some(Form::PyTorchNesterov) => {
+                *m = momentum * *m + g;
+                *p = *p - rate * (g + momentum * *m);
+            }
+        }
+    };
+    let (mut expected, mut velocity) = (start[offset..].to_vec(), vec![F::zero(); len]);
+    for g in [&grads[offset..], &start[offset..]] {
+        for i in 0..len {
+            update(&mut expected[i], &mut velocity[i], g[i]);
+        }
+    }
+
+    let mut params = start.clone();
+    match form {
+        None => {
+            let Ok(sgd) = Sgd::new(rate).and_then(|sgd| sgd.with_weight_decay(decay)) else { return };
+            two_steps(sgd, input, &mut params[offset..], &grads[offset..], &start[offset..]);
+        }
+        Some(form) => {
+            let momentum = Momentum::new(rate, momentum, len).map(|momentum| momentum.with_form(form));
+            let Ok(momentum) = momentum.and_then(|momentum| momentum.with_weight_decay(decay)) else { return };
+            let stepped = two_steps(momentum, input, &mut params[offset..], &grads[offset..], &start[offset..]);
+            assert!(bits(stepped.velocity()) == bits(&velocity), "velocity");
+        }
+    }
+    assert!(bits(&params[offset..]) == bits(&expected), "params");
+    assert!(bits(&params[..offset]) == bits(&start[..offset]), "params before the slice");
+
+    // Two states that change places.
+    let (mut a, mut b, mut c) = (start.clone(), grads.clone(), start.clone());
+    elementwise(&mut a[offset..], [&mut b[offset..], &mut c[offset..]], &grads[offset..], |p, [s, t], g| {
+        (s * g, [t + p, p - g])
+    })
+    .unwrap();
+    for i in offset..start.len() {
+        let (p, s, t, g) = (start[i], grads[i], start[i], grads[i]);
+        assert_eq!([a[i].bits(), b[i].bits(), c[i].bits()], [(s * g).bits(), (t + p).bits(), (p - g).bits()]);
+    }
+}
+
+/// A step on each gradient; before it one that is refused, which must change nothing.
+fn two_steps<F: Scalar, O: Optimizer<F> + Clone + Debug>(
+    mut optimizer: O,
+    input: &Input,
+    params: &mut [F],
+    first: &[F],
+    second: &[F],
+) -> O {
+    for grads in [first, second] {
+        let wrong = params.len().saturating_add_signed(input.wrong_len.into());
+        if wrong != params.len() && params.len() < 600 {
+            let (before, state) = (bits(params), format!("{optimizer:?}"));
+            optimizer.step(params, &vec![F::one(); wrong]).unwrap_err();
+            optimizer.check(params, &vec![F::one(); wrong]).unwrap_err();
+            if optimizer.state_len().is_some() {
+                optimizer.step(&mut vec![F::one(); wrong], &vec![F::one(); wrong]).unwrap_err();
+            }
+            assert_eq!((bits(params), format!("{optimizer:?}")), (before, state));
+        }
+        optimizer.step(params, grads).unwrap();
+    }
+    optimizer
+}
