@@ -278,6 +278,6 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
     }
 }
 
-fn in_tensor(name: &str, error: Error) -> Error {
+pub(crate) fn in_tensor(name: &str, error: Error) -> Error {
     Error::InTensor { name: name.to_string(), error: Box::new(error) }
 }

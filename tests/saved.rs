@@ -430,6 +430,7 @@ fn tampered_models_are_refused() {
         (r#""factor":"0.7""#, r#""factor":"-1""#, "factor is -1.0, expected a finite number of at least 0"),
         (r#""factor":"0.7""#, r#""factor":"NaN""#, "factor is NaN, expected a finite number of at least 0"),
         (r#""factor":"0.7","#, "", "missing field `factor`"),
+        (r#""factor":"0.7""#, r#""factor":"1e309""#, "factor is inf, expected a finite number of at least 0"),
         (r#""name":"bias""#, r#""name":"weights""#, "tensor `weights` is there already"),
         (
             r#""learning_rate":"0.3","frozen""#,
@@ -478,6 +479,18 @@ fn tampered_batchers_are_refused() {
     // On a 32-bit machine it is beyond usize already.
     let message = format!("len is 4294967297, expected at most {}", Batcher::MAX_LEN);
     refused::<Batcher>(BATCHER, &[(r#""len":10"#, r#""len":4294967297"#, &message)]);
+}
+
+/// As `scale_learning_rates` would refuse it.
+#[test]
+fn a_factor_that_takes_a_learning_rate_out_of_range_is_refused() {
+    let large = MODEL.replace(r#""factor":"0.7""#, r#""factor":"1e308""#);
+    serde_json::from_str::<ParamGroups<f64, Momentum<f64>>>(&large).unwrap();
+    let error = refusal::<ParamGroups<f64, Momentum<f64>>>(&large.replace(r#""0.3","frozen""#, r#""30","frozen""#));
+    assert!(
+        error.starts_with("tensor `bias`: learning_rate is inf, expected a finite number of at least 0"),
+        "{error}"
+    );
 }
 
 /// Without a seed a batcher is another one, unshuffled: it must be said, not left out.
