@@ -18,6 +18,10 @@ unsafe extern "C" {
     fn puts(text: *const core::ffi::c_char) -> i32;
 }
 
+// Rust's own `f64::max` and `min` are calls of C's on s390x.
+#[link(name = "m")]
+unsafe extern "C" {}
+
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
     // SAFETY: it takes nothing and does not return.
