@@ -117,9 +117,7 @@ fn block_of_squares<F: Float>(block: &[F], scale: f64) -> f64 {
     let rest = rows.remainder();
     rows.for_each(&mut add);
     add(rest);
-    let mut width = LANES;
-    while width > 1 {
-        width /= 2;
+    for width in [8, 4, 2, 1] {
         for i in 0..width {
             sums[i] += sums[i + width];
         }

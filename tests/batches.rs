@@ -38,6 +38,8 @@ proptest! {
         let whole = Batcher::new(batcher.len(), 1, batcher.seed().unwrap_or(0)).unwrap().epoch(number);
         prop_assert_eq!(sorted(whole.indices()), (0..batcher.len()).collect::<Vec<_>>());
         let epoch = batcher.epoch(number);
+        let rest = if batcher.is_drop_last() { batcher.len() % batcher.batch_size() } else { 0 };
+        prop_assert_eq!(epoch.indices().len() + rest, batcher.len());
         // The order knows nothing of the batch size, nor of drop_last.
         let order = if batcher.seed().is_some() { whole.indices().to_vec() } else { (0..batcher.len()).collect() };
         prop_assert_eq!(epoch.indices(), &order[..batcher.samples_per_epoch()]);

@@ -92,6 +92,7 @@ fn batcher() {
     says(Batcher::new(10, 11, 1).unwrap().drop_last(), "batch_size with drop_last is 11, expected at most len = 10");
     assert!(Batcher::new(10, 10, 1).unwrap().drop_last().is_ok());
     assert!(Batcher::new(Batcher::MAX_LEN, 4, 1).is_ok());
+    assert_eq!(Batcher::MAX_LEN as u64, if usize::BITS == 64 { 1 << 32 } else { (1 << 29) - 1 });
     let batcher = Batcher::new(10, 4, 1).unwrap();
     says(batcher.position(7, 4), "batch is 4, expected at most batches_per_epoch = 3");
 }

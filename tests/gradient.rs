@@ -374,6 +374,11 @@ fn half_precision_is_rounded_once() {
     let mut grads = [f16::ZERO; 2];
     accumulator.mean(&mut grads).unwrap();
     assert_eq!(grads, [f16::ONE + f16::EPSILON, -f16::ONE - f16::EPSILON]);
+    let just_above = 1.0 + 2.0_f64.powi(-11) + 2.0_f64.powi(-23) + 2.0_f64.powi(-25); // in f32 an odd last bit
+    accumulator.reset();
+    accumulator.add(&[just_above, -just_above], 1).unwrap();
+    accumulator.mean(&mut grads).unwrap();
+    assert_eq!(grads, [f16::ONE + f16::EPSILON, -f16::ONE - f16::EPSILON]);
     let mut grads = [bf16::ZERO; 2];
     let below_the_tie = 1.0 + 3.0 * 2.0_f64.powi(-8) - 2.0_f64.powi(-40); // 1 + 2^-7, not the even 1 + 2^-6
     accumulator.reset();

@@ -460,6 +460,38 @@ fn a_rate_that_overflows_is_named() {
     assert_eq!(rates(&model), [0.5, 4.0, 0.5]);
 }
 
+/// Takes any learning rate at all.
+struct Bold(f64);
+
+impl Optimizer<f64> for Bold {
+    fn step(&mut self, _: &mut [f64], _: &[f64]) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.0
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
+        self.0 = learning_rate;
+        Ok(())
+    }
+
+    fn reset(&mut self) {}
+}
+
+/// The model itself refuses what is no learning rate, where the optimizers would take it.
+#[test]
+fn a_rate_that_overflows_is_refused_for_every_optimizer() {
+    let mut model = ParamGroups::new();
+    for (name, learning_rate) in [("a", 0.5), ("b", 4.0), ("c", 0.5)] {
+        model.insert(name, 1, Bold(learning_rate)).unwrap();
+    }
+    let error = model.scale_learning_rates(f64::MAX).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `b`: learning_rate is inf, expected a finite number of at least 0");
+    assert_eq!(rates(&model), [0.5, 4.0, 0.5]);
+}
+
 #[test]
 fn a_rate_refused_on_insertion_is_named() {
     let mut model = wary();

@@ -30,6 +30,12 @@ fn it_is_the_f32_optimizer_rounded() {
         assert_eq!((master.master(), params), (&full[..], full.map(f16::from_f32)));
     }
     assert_eq!(master.optimizer(), &momentum);
+    // Equal if both the copy and the optimizer are.
+    let same = master.clone();
+    assert_eq!(master, same);
+    master.optimizer_mut().set_momentum(0.5).unwrap();
+    assert_ne!(master, same);
+    assert_ne!(MasterCopy::new(momentum.clone(), &params).unwrap(), same);
     master.optimizer_mut().set_learning_rate(0.002).unwrap();
     assert_eq!(master.learning_rate(), f16::from_f32(0.002));
     master.set_learning_rate(f16::ONE).unwrap();
