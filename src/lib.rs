@@ -16,6 +16,7 @@ mod guard;
 #[cfg(feature = "half")]
 mod master_copy;
 mod momentum;
+mod noise_scale;
 mod optimizer;
 pub mod order;
 mod permutation;
@@ -39,6 +40,7 @@ pub use guard::Guard;
 #[cfg(feature = "half")]
 pub use master_copy::MasterCopy;
 pub use momentum::{Form, Momentum};
+pub use noise_scale::gradient_noise;
 pub use optimizer::Optimizer;
 pub use permutation::Permutation;
 pub use sgd::Sgd;
