@@ -15,6 +15,8 @@ mod profile;
 mod state;
 
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -69,7 +71,11 @@ fn main() -> Result<()> {
     let universe = mpi::initialize().context("MPI did not start")?;
     let world = universe.world();
     if let Err(error) = train(&options, &world) {
-        eprintln!("error on rank {}: {error:#}", world.rank());
+        let message = format!("error on rank {}: {error:#}\n", world.rank());
+        if world.rank() > 0 {
+            thread::sleep(Duration::from_secs(1)); // what goes wrong on all ranks is said by rank 0 alone
+        }
+        eprint!("{message}");
         world.abort(1); // the others may be waiting for this one
     }
     Ok(())
