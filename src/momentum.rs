@@ -129,6 +129,26 @@ impl<F: Float + Send + Sync> Momentum<F> {
         Ok(Momentum { weight_decay: weight_decay.checked()?, ..self })
     }
 
+    /// The same with this velocity and count of steps in place of zeros: those of another library, or a part of a saved
+    /// one, since each element of a step depends on its own parameter, gradient and velocity alone.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if the velocity has not the length that [`new`](Momentum::new) was given.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::Momentum;
+    /// let whole = Momentum::new(0.5, 0.5, 4)?.with_velocity(&[1.0, 2.0, 3.0, 4.0], 7)?;
+    /// let right = Momentum::new(0.5, 0.5, 2)?.with_velocity(&whole.velocity()[2..], whole.steps())?;
+    /// assert_eq!((right.velocity(), right.steps()), (&[3.0, 4.0][..], 7));
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    pub fn with_velocity(mut self, velocity: &[F], steps: u64) -> Result<Self, Error> {
+        check::length("velocity", velocity.len(), "the parameters", self.velocity.len())?;
+        self.velocity.copy_from_slice(velocity);
+        Ok(Momentum { steps, ..self })
+    }
+
     /// The momentum λ.
     pub fn momentum(&self) -> F {
         self.momentum

@@ -83,6 +83,20 @@ fn restoring_another_length() {
 }
 
 #[test]
+fn another_velocity() {
+    let momentum = Momentum::new(0.5, 0.25, 2).unwrap().with_form(Form::PyTorch);
+    for wrong in [&[][..], &[1.0], &[1.0; 3]] {
+        let message = format!("velocity has length {}, expected 2, the length of the parameters", wrong.len());
+        says(momentum.clone().with_velocity(wrong, 5), &message);
+    }
+    let mut momentum = momentum.with_velocity(&[-0.0, f64::INFINITY], 5).unwrap();
+    assert_eq!(momentum.velocity()[0].to_bits(), (-0.0_f64).to_bits());
+    assert_eq!((momentum.velocity()[1], momentum.steps(), momentum.form()), (f64::INFINITY, 5, Form::PyTorch));
+    momentum.step(&mut [1.0; 2], &[1.0; 2]).unwrap();
+    assert_eq!((momentum.velocity(), momentum.steps()), (&[1.0, f64::INFINITY][..], 6));
+}
+
+#[test]
 fn batcher() {
     says(Batcher::new(0, 4, 1), "len is 0, expected at least 1");
     says(Batcher::new(10, 0, 1), "batch_size is 0, expected at least 1");

@@ -1,7 +1,7 @@
 //! What holds for all inputs, for every optimizer.
 
 use approx::assert_relative_eq;
-use gradstep::{Momentum, Optimizer, Sgd};
+use gradstep::{Form, Momentum, Optimizer, Sgd};
 use proptest::{prelude::*, test_runner::RngSeed};
 
 mod all;
@@ -26,6 +26,25 @@ fn bits(values: &[f64]) -> Vec<u64> {
 
 proptest! {
     #![proptest_config(fixed())]
+
+    #[test]
+    fn parts_of_a_velocity_step_as_the_whole((start, grads) in starts_and_grads(), cut in 0.0..1.0) {
+        for form in [Form::Classical, Form::Nesterov, Form::PyTorch, Form::PyTorchNesterov] {
+            let momentum = |len| Momentum::new(0.125, 0.75_f64, len).unwrap().with_form(form);
+            let (mut whole, mut params) = (momentum(start.len()), start.clone());
+            whole.step(&mut params, &grads[0]).unwrap();
+            let cut = (cut * start.len() as f64) as usize;
+            let mut halves = params.clone();
+            for range in [0..cut, cut..start.len()] {
+                let velocity = &whole.velocity()[range.clone()];
+                let mut part = momentum(range.len()).with_velocity(velocity, whole.steps()).unwrap();
+                part.step(&mut halves[range.clone()], &grads[0][range]).unwrap();
+                prop_assert_eq!(part.steps(), 2);
+            }
+            whole.step(&mut params, &grads[0]).unwrap();
+            prop_assert_eq!(bits(&halves), bits(&params));
+        }
+    }
 
     #[test]
     fn velocity_is_the_weighted_sum_of_all_earlier_gradients((start, grads) in starts_and_grads()) {

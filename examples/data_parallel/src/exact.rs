@@ -1,0 +1,107 @@
+//! A sum of gradients that has the same bits for any number of ranks.
+//!
+//! A global batch is cut into blocks of `BLOCK` samples. A block's gradient is worked out by one rank, and the blocks are
+//! added along one tree that depends on their number alone: the sum of a..b is that of a..a + h plus that of a + h..b,
+//! with h the largest power of two below b - a. A rank adds up those subtrees that lie within its own blocks, and sends
+//! their sums; the rest of the tree is the same additions, wherever they are done.
+
+use std::ops::Range;
+
+use gradstep::{Batcher, Error};
+use mpi::Count;
+use mpi::datatype::{Partition, PartitionMut};
+use mpi::traits::*;
+
+/// How many samples a block has. Another number is another tree and gives other bits.
+pub(crate) const BLOCK: usize = 8;
+
+/// The tree over one batch's blocks: the largest subtrees that each rank has alone, in the blocks' order.
+pub(crate) struct Tree {
+    blocks: usize,
+    subtrees: Vec<Vec<Range<usize>>>,
+}
+
+impl Tree {
+    pub(crate) fn new(batcher: &Batcher, batch: &[usize], ranks: usize) -> Result<Self, Error> {
+        let blocks = batch.len().div_ceil(BLOCK);
+        let own = |rank| Ok(subtrees(0..blocks, &batcher.shard(rank, ranks)?.range(blocks)));
+        Ok(Tree { blocks, subtrees: (0..ranks).map(own).collect::<Result<_, _>>()? })
+    }
+
+    /// The sums of `rank`'s subtrees, one behind the other; `gradient` gives a block's.
+    pub(crate) fn sums(
+        &self,
+        rank: usize,
+        batch: &[usize],
+        mut gradient: impl FnMut(&[usize]) -> Vec<f32>,
+    ) -> Vec<f32> {
+        let mut block = |node: &Range<usize>| {
+            let samples = node.start * BLOCK..batch.len().min(node.end * BLOCK);
+            (node.len() == 1).then(|| gradient(&batch[samples]))
+        };
+        let mut sums = Vec::new();
+        for subtree in &self.subtrees[rank] {
+            sums.extend(sum(subtree.clone(), &mut block));
+        }
+        sums
+    }
+
+    /// From all ranks' `sums`, this rank's `part` of the sum of the whole batch.
+    pub(crate) fn reduce_scatter(&self, world: &impl Communicator, sums: &[f32], part: &mut [f32]) {
+        // To each rank its part of every sum.
+        let (ranks, len) = (self.subtrees.len(), part.len());
+        let mut sent = Vec::with_capacity(sums.len());
+        for rank in 0..ranks {
+            for sum in sums.chunks(ranks * len) {
+                sent.extend_from_slice(&sum[rank * len..][..len]);
+            }
+        }
+        let (counts, starts) = split(vec![sums.len() / ranks; ranks]);
+        let sent = Partition::new(&sent[..], counts, starts);
+
+        let (counts, starts) = split(self.subtrees.iter().map(|subtrees| subtrees.len() * len).collect());
+        let mut received = vec![0.0; self.subtrees.iter().flatten().count() * len];
+        world.all_to_all_varcount_into(&sent, &mut PartitionMut::new(&mut received[..], counts, starts));
+
+        // They have come in the order in which the tree is walked.
+        let mut received = self.subtrees.iter().flatten().zip(received.chunks(len)).peekable();
+        let mut next =
+            |node: &Range<usize>| received.next_if(|(subtree, _)| *subtree == node).map(|(_, sum)| sum.to_vec());
+        part.copy_from_slice(&sum(0..self.blocks, &mut next));
+    }
+}
+
+/// MPI's way of saying which elements go to which rank.
+fn split(counts: Vec<usize>) -> (Vec<Count>, Vec<Count>) {
+    let starts = counts.iter().scan(0, |end, count| Some(std::mem::replace(end, *end + count))).collect();
+    let [counts, starts] = [counts, starts].map(|numbers: Vec<usize>| numbers.iter().map(|&n| n as Count).collect());
+    (counts, starts)
+}
+
+fn halves(node: &Range<usize>) -> [Range<usize>; 2] {
+    let middle = node.start + node.len().next_power_of_two() / 2;
+    [node.start..middle, middle..node.end]
+}
+
+/// The largest subtrees of `node` within the blocks `own`, in their order.
+fn subtrees(node: Range<usize>, own: &Range<usize>) -> Vec<Range<usize>> {
+    if node.start >= own.end || node.end <= own.start {
+        vec![]
+    } else if node.start >= own.start && node.end <= own.end {
+        vec![node]
+    } else {
+        halves(&node).into_iter().flat_map(|half| subtrees(half, own)).collect()
+    }
+}
+
+/// What `known` says of `node`, or else the sum of its halves.
+fn sum(node: Range<usize>, known: &mut impl FnMut(&Range<usize>) -> Option<Vec<f32>>) -> Vec<f32> {
+    known(&node).unwrap_or_else(|| {
+        let [left, right] = halves(&node);
+        let mut total = sum(left, known);
+        for (total, right) in total.iter_mut().zip(sum(right, known)) {
+            *total += right;
+        }
+        total
+    })
+}

@@ -1,0 +1,267 @@
+//! Trains the digits network on N MPI ranks: the same samples in every step, whatever N. README.md says how to run it.
+//!
+//! Each rank works out the gradient of its shard of every global batch. The sum of all is made in the two halves of an
+//! all-reduce: first every rank gets its part of the sum, as long as the parameters / N, then all parts go to all. Between
+//! the two a rank may as well step its part and send the parameters instead: it then needs the velocity of its part only.
+
+#[path = "../../common/checkpoint.rs"]
+mod checkpoint;
+#[path = "../../common/data.rs"]
+mod data;
+mod exact;
+#[path = "../../common/network.rs"]
+mod network;
+mod profile;
+mod state;
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use gradstep::{Batcher, Momentum, Optimizer, schedule};
+use mpi::collective::SystemOperation;
+use mpi::topology::SimpleCommunicator;
+use mpi::traits::*;
+use network::Network;
+use profile::{Phase, Profile};
+use state::{Run, State};
+
+/// Trains a small multilayer perceptron on handwritten digits, on any number of MPI ranks.
+#[derive(Parser)]
+struct Options {
+    /// Add the gradients in an order that does not depend on the number of ranks: the same parameters to the bit
+    #[arg(long)]
+    exact: bool,
+    /// Split the optimizer's state over the ranks
+    #[arg(long)]
+    sharded: bool,
+    /// Where the checkpoint is, or will be: it is saved every 50 steps and at the end
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// End after this step of the run, with a checkpoint
+    #[arg(long, value_name = "STEP")]
+    stop_at: Option<u64>,
+    /// How many samples a step averages over, on all ranks together
+    #[arg(long, default_value_t = 64)]
+    batch_size: usize,
+    /// How often to go through the training samples [default: 20, with --data 10]
+    #[arg(long)]
+    epochs: Option<u64>,
+    /// How many hidden units the network has
+    #[arg(long, default_value_t = 256)]
+    hidden: usize,
+    /// Seeds the initial weights and the order of the samples
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// A folder with the four files of MNIST, raw or .gz, to train on instead of the embedded digits
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Print where the time of a step went, and the memory of a rank
+    #[arg(long)]
+    profile: bool,
+}
+
+const LEARNING_RATE: f32 = 0.1; // of the first step; it falls along a cosine to 0
+const STEPS_PER_CHECKPOINT: u64 = 50; // in a long run rather one in some minutes
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let universe = mpi::initialize().context("MPI did not start")?;
+    let world = universe.world();
+    if let Err(error) = train(&options, &world) {
+        let message = format!("error on rank {}: {error:#}\n", world.rank());
+        if world.rank() > 0 {
+            thread::sleep(Duration::from_secs(1)); // what goes wrong on all ranks is said by rank 0 alone
+        }
+        eprint!("{message}");
+        world.abort(1); // the others may be waiting for this one
+    }
+    Ok(())
+}
+
+fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
+    let (rank, ranks) = (world.rank() as usize, world.size() as usize);
+    let (name, data, epochs) = match &options.data {
+        None => ("digits", data::digits()?, 20),
+        Some(dir) => ("MNIST", data::mnist(dir)?, 10),
+    };
+    let epochs = options.epochs.unwrap_or(epochs);
+    ensure!(epochs >= 1, "epochs is 0, expected at least 1");
+    ensure!(options.hidden >= 1, "hidden is 0, expected at least 1");
+    let network = Network { inputs: data.train.inputs, hidden: options.hidden, classes: 10 };
+    let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
+    let shard = batcher.shard(rank, ranks)?;
+    let steps = epochs.saturating_mul(batcher.batches_per_epoch() as u64);
+    let schedule = schedule::cosine(LEARNING_RATE, 0.0, steps)?;
+
+    let run = Run {
+        program: "data_parallel, version 1".to_string(),
+        data: name.to_string(),
+        parameters: network.len(),
+        steps,
+        exact: options.exact,
+    };
+    let mut state = State {
+        run: run.clone(),
+        done: 0,
+        position: batcher.position(0, 0)?,
+        params: network.initial(options.seed),
+        velocity: vec![0.0; network.len()],
+    };
+    if rank == 0 {
+        println!("{name}: {} training samples, {} held out, on {ranks} ranks", data.train.len(), data.held_out.len());
+        println!(
+            "network: {} - {} - {}, {} parameters",
+            network.inputs,
+            network.hidden,
+            network.classes,
+            network.len()
+        );
+    }
+    if let Some(path) = &options.checkpoint {
+        if let Some(saved) = load(path, world)? {
+            ensure!(saved.run == run, "{}: saved by {:?}, expected {run:?}", path.display(), saved.run);
+            state = saved;
+            if rank == 0 {
+                println!("resumed at step {}", state.done);
+            }
+        }
+    }
+    let mut stream = batcher.resume(state.position)?;
+    let mut done = state.done;
+
+    // Zeros at the end, so that the ranks' parts are equally long; they stay zeros.
+    let part_len = network.len().div_ceil(ranks);
+    let own = rank * part_len..(rank + 1) * part_len;
+    let [mut params, velocity] = [state.params, state.velocity].map(|mut whole| {
+        whole.resize(ranks * part_len, 0.0);
+        whole
+    });
+    let velocity = if options.sharded { velocity[own.clone()].to_vec() } else { velocity };
+    let mut momentum = Momentum::new(LEARNING_RATE, 0.9, velocity.len())?.with_velocity(&velocity, done)?;
+    drop(velocity);
+    let mut part = vec![0.0; part_len];
+    let mut grads = vec![0.0; if options.sharded { 0 } else { params.len() }];
+
+    let until = options.stop_at.map_or(steps, |step| step.min(steps));
+    let (mut loss, mut samples) = (0.0, 0);
+    let mut profile = Profile::new();
+    loop {
+        if let Some(path) = &options.checkpoint {
+            if done % STEPS_PER_CHECKPOINT == 0 || done >= until {
+                let mut velocity = momentum.velocity().to_vec();
+                if options.sharded {
+                    velocity = gather(&velocity, world);
+                }
+                if rank == 0 {
+                    velocity.truncate(network.len());
+                    let params = params[..network.len()].to_vec();
+                    let position = stream.position();
+                    checkpoint::save(path, &State { run: run.clone(), done, position, params, velocity })?;
+                    println!("step {done}: saved");
+                }
+            }
+        }
+        if done >= until {
+            break;
+        }
+
+        let batch = stream.next_batch().context("the stream has ended")?;
+        momentum.set_learning_rate(schedule(done))?;
+        profile.start();
+
+        // The sum over some of the samples.
+        let mut gradient = |samples: &[usize]| {
+            let mut grads = vec![0.0; params.len()];
+            if !samples.is_empty() {
+                let len = network.len();
+                let mean = network.loss_and_gradient(&params[..len], &data.train, samples, &mut grads[..len]);
+                loss += mean * samples.len() as f64;
+                grads.iter_mut().for_each(|g| *g *= samples.len() as f32);
+            }
+            grads
+        };
+        let tree = options.exact.then(|| exact::Tree::new(&batcher, batch, ranks)).transpose()?;
+        let sums = match &tree {
+            Some(tree) => tree.sums(rank, batch, gradient),
+            None => gradient(shard.of(batch)),
+        };
+        ensure!(loss.is_finite(), "the loss is {loss} in step {done}: the steps are too long");
+        profile.lap(Phase::Gradient);
+        if options.profile {
+            world.barrier();
+            profile.lap(Phase::Wait);
+        }
+
+        match &tree {
+            Some(tree) => tree.reduce_scatter(world, &sums, &mut part),
+            None => world.reduce_scatter_block_into(&sums[..], &mut part[..], SystemOperation::sum()),
+        }
+        part.iter_mut().for_each(|g| *g /= batch.len() as f32);
+        profile.lap(Phase::Reduce);
+
+        if options.sharded {
+            momentum.step(&mut params[own.clone()], &part)?;
+            part.copy_from_slice(&params[own.clone()]);
+            profile.lap(Phase::Update);
+            world.all_gather_into(&part[..], &mut params[..]);
+            profile.lap(Phase::Gather);
+        } else {
+            world.all_gather_into(&part[..], &mut grads[..]);
+            profile.lap(Phase::Gather);
+            momentum.step(&mut params, &grads)?;
+            profile.lap(Phase::Update);
+        }
+        done += 1;
+        samples += batch.len();
+
+        if stream.position().batch() == 0 {
+            let mut total = 0.0;
+            world.all_reduce_into(&loss, &mut total, SystemOperation::sum());
+            if rank == 0 {
+                let epoch = stream.position().epoch();
+                let accuracy = 100.0 * network.accuracy(&params[..network.len()], &data.held_out);
+                println!("epoch {epoch:2}  loss {:.6}  held-out {accuracy:.2} %", total / samples as f64);
+            }
+            (loss, samples) = (0.0, 0);
+        }
+    }
+
+    if rank == 0 {
+        let params = &params[..network.len()];
+        println!("held-out accuracy: {:.2} %", 100.0 * network.accuracy(params, &data.held_out));
+        let bytes: Vec<u8> = params.iter().flat_map(|param| param.to_le_bytes()).collect();
+        println!("parameters: {:08x}", crc32fast::hash(&bytes));
+    }
+    if options.profile {
+        profile.print(world, size_of_val(momentum.velocity()));
+    }
+    Ok(())
+}
+
+/// What rank 0 finds at `path`, on every rank.
+fn load(path: &Path, world: &SimpleCommunicator) -> Result<Option<State>> {
+    let mut bytes = Vec::new();
+    if world.rank() == 0 {
+        bytes = postcard::to_allocvec(&checkpoint::load::<State>(path)?)?;
+    }
+    let mut len = bytes.len();
+    world.process_at_rank(0).broadcast_into(&mut len);
+    bytes.resize(len, 0);
+    world.process_at_rank(0).broadcast_into(&mut bytes[..]);
+    Ok(postcard::from_bytes(&bytes)?)
+}
+
+/// All ranks' parts one behind the other, on rank 0.
+fn gather(part: &[f32], world: &SimpleCommunicator) -> Vec<f32> {
+    let root = world.process_at_rank(0);
+    if world.rank() > 0 {
+        root.gather_into(part);
+        return Vec::new();
+    }
+    let mut whole = vec![0.0; part.len() * world.size() as usize];
+    root.gather_into_root(part, &mut whole[..]);
+    whole
+}

@@ -1,0 +1,23 @@
+//! What a checkpoint holds: all that decides how the run goes on, and nothing of the ranks that wrote it.
+
+use gradstep::Position;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) run: Run,
+    pub(crate) done: u64,
+    pub(crate) position: Position, // with batch size and seed
+    pub(crate) params: Vec<f32>,
+    pub(crate) velocity: Vec<f32>,
+}
+
+/// What must be the same to go on.
+#[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
+pub(crate) struct Run {
+    pub(crate) program: String, // postcard saves no names by which to tell another program's checkpoint
+    pub(crate) data: String,
+    pub(crate) parameters: usize,
+    pub(crate) steps: u64,
+    pub(crate) exact: bool,
+}

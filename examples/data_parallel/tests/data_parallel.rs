@@ -1,0 +1,181 @@
+//! What README.md promises, by running the program under `mpirun`: the same run for any number of ranks.
+
+#[expect(dead_code, reason = "the program saves")]
+#[path = "../../common/checkpoint.rs"]
+mod checkpoint;
+#[path = "../src/state.rs"]
+mod state;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use state::State;
+
+const RANKS: [usize; 5] = [1, 2, 3, 4, 7];
+
+const SMALL: [&str; 2] = ["--hidden=16", "--seed=3"];
+/// 139 steps an epoch: of 7 blocks, the last of which has 4 samples, and once of 3 blocks, fewer than ranks.
+const UNEVEN: &str = "--batch-size=52";
+
+fn mpirun(ranks: usize) -> Command {
+    let mut command = Command::new("mpirun");
+    // More ranks than cores, also for root, as in a container; idle ranks leave their core to the others.
+    command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
+    command.args(["--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "-n", &ranks.to_string()]);
+    command.arg(env!("CARGO_BIN_EXE_data_parallel"));
+    command
+}
+
+fn run(ranks: usize, checkpoint: &Path, options: &[&str]) -> Output {
+    mpirun(ranks).args(SMALL).args(options).arg("--checkpoint").arg(checkpoint).output().expect("mpirun is installed")
+}
+
+/// The lines that a run says which comes to its end.
+fn lines(output: Output) -> Vec<String> {
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout).unwrap().lines().map(String::from).collect()
+}
+
+/// The final checkpoint, of a run from the beginning.
+fn end(ranks: usize, options: &[&str]) -> Vec<u8> {
+    let path = file(&format!("end-{ranks}{}", options.concat()));
+    lines(run(ranks, &path, options));
+    fs::read(path).unwrap()
+}
+
+/// A place where no checkpoint is yet.
+fn file(name: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}.checkpoint", std::process::id()));
+    let _ = fs::remove_file(&path);
+    path
+}
+
+fn loaded(path: &Path) -> State {
+    checkpoint::load(path).unwrap().unwrap()
+}
+
+#[test]
+fn exact_runs_have_the_same_bits_for_any_number_of_ranks() {
+    for shape in [[UNEVEN, "--stop-at=150"], ["--batch-size=200", "--stop-at=40"]] {
+        let options = [&["--exact"], &shape[..]].concat();
+        let whole = end(1, &options);
+        for ranks in RANKS {
+            assert!(end(ranks, &options) == whole, "{ranks} ranks, {shape:?}");
+            assert!(end(ranks, &[&["--sharded"], &options[..]].concat()) == whole, "{ranks} ranks, sharded, {shape:?}");
+        }
+    }
+}
+
+#[test]
+fn other_runs_agree_to_rounding_and_sharded_ones_to_the_bit() {
+    let path = file("rounding");
+    let after = |ranks, options: &[&str]| {
+        fs::write(&path, end(ranks, options)).unwrap();
+        loaded(&path)
+    };
+    // After the first steps a sample too many or too few shows most.
+    for stop_at in ["--stop-at=1", "--stop-at=2", "--stop-at=150"] {
+        let exact = after(1, &["--exact", UNEVEN, stop_at]);
+        for ranks in RANKS {
+            let state = after(ranks, &[UNEVEN, stop_at]);
+            assert_eq!((state.done, state.position), (exact.done, exact.position));
+            for (values, expected) in [(state.params, &exact.params), (state.velocity, &exact.velocity)] {
+                let largest = expected.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+                let error = values.iter().zip(expected).fold(0.0_f32, |most, (x, y)| most.max((x - y).abs()));
+                assert!(
+                    error <= 1e-5 * largest,
+                    "{ranks} ranks, {stop_at}: {error:e} away, the largest is {largest:e}"
+                );
+            }
+            let sharded = end(ranks, &["--sharded", UNEVEN, stop_at]);
+            assert!(sharded == end(ranks, &[UNEVEN, stop_at]), "{ranks} ranks, sharded, {stop_at}");
+        }
+    }
+}
+
+#[test]
+fn another_number_of_ranks_goes_on_from_a_checkpoint() {
+    let options = ["--exact", UNEVEN, "--stop-at=150"];
+    let whole = end(1, &options);
+    let path = file("elastic");
+    // 139 steps are an epoch: it goes on in mid-epoch, and across the end of one.
+    for (ranks, done, more) in [(4, 60, &[][..]), (3, 100, &["--sharded"]), (1, 120, &[]), (2, 150, &["--sharded"])] {
+        let stop_at = format!("--stop-at={done}");
+        let said = lines(run(ranks, &path, &[&["--exact", UNEVEN, &stop_at], more].concat()));
+        assert!(said.contains(&format!("step {done}: saved")), "{said:?}");
+        assert_eq!(loaded(&path).done, done);
+    }
+    assert!(fs::read(&path).unwrap() == whole);
+}
+
+#[test]
+fn a_killed_rank_ends_the_job_and_leaves_a_whole_checkpoint() {
+    let options = ["--exact", UNEVEN, "--epochs=1000000"];
+    let path = file("killed");
+    for (ranks, victim) in [(2, 1), (3, 0), (2, 0), (4, 2)] {
+        let mut job = mpirun(ranks);
+        job.args(SMALL).args(options).arg("--checkpoint").arg(&path).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut job = job.spawn().unwrap();
+        let mut said = BufReader::new(job.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let saves = said.by_ref().filter(|line| line.ends_with(": saved")).take(3);
+        let seen: Vec<u64> = saves.map(|line| line.split([' ', ':']).nth(1).unwrap().parse().unwrap()).collect();
+        kill(children(job.id())[victim]);
+        said.for_each(drop);
+        let job = job.wait_with_output().unwrap();
+        let errors = String::from_utf8(job.stderr).unwrap();
+        assert!(!job.status.success() && errors.contains("exited on signal 9 (Killed)"), "{errors}");
+        assert!(loaded(&path).done >= seen[2], "saved at {}, seen {seen:?}", loaded(&path).done);
+    }
+    let stop_at = format!("--stop-at={}", loaded(&path).done + 77);
+    let options = [&options[..], &[&stop_at]].concat();
+    lines(run(3, &path, &options));
+    assert!(fs::read(&path).unwrap() == end(1, &options));
+}
+
+/// mpirun's ranks, where all are on this machine.
+fn children(parent: u32) -> Vec<u32> {
+    let processes =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let parent = format!("PPid:\t{parent}\n");
+    let is_child = |process: &u32| {
+        fs::read_to_string(format!("/proc/{process}/status")).is_ok_and(|status| status.contains(&parent))
+    };
+    processes.filter(is_child).collect()
+}
+
+fn kill(process: u32) {
+    assert!(Command::new("kill").args(["-KILL", &process.to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn sharded_state_is_as_long_as_the_parameters_over_the_ranks() {
+    for (ranks, state) in [(1, 4 * 1210), (2, 4 * 605), (4, 4 * 303)] {
+        let said = lines(mpirun(ranks).args(SMALL).args(["--stop-at=1", "--sharded", "--profile"]).output().unwrap());
+        assert!(said.iter().any(|line| line.contains("- 10, 1210 parameters")), "{said:?}");
+        let expected = format!("profile: bytes a rank: optimizer state {state}, ");
+        assert!(said.iter().any(|line| line.starts_with(&expected)), "{said:?}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_once() {
+    let refused = |ranks, path: &Path, options: &[&str], message: &str| {
+        let output = run(ranks, path, options);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert_eq!(errors.matches("error on rank").count(), 1, "{errors}");
+        assert!(errors.contains(message), "{errors}");
+    };
+    let path = file("refused");
+    refused(3, &path, &["--batch-size=2"], "error on rank 0: world_size is 3, expected at most batch_size = 2");
+    lines(run(2, &path, &["--exact", "--stop-at=1"]));
+    refused(2, &path, &["--stop-at=2"], "exact: true }, expected Run {");
+    refused(2, &path, &["--exact", "--epochs=3"], "steps: 2260");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes.pop();
+    fs::write(&path, bytes).unwrap();
+    refused(2, &path, &["--exact"], "cut off or added to");
+}
