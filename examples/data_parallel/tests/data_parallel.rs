@@ -43,7 +43,9 @@ fn lines(output: Output) -> Vec<String> {
 fn end(ranks: usize, options: &[&str]) -> Vec<u8> {
     let path = file(&format!("end-{ranks}{}", options.concat()));
     lines(run(ranks, &path, options));
-    fs::read(path).unwrap()
+    let bytes = fs::read(&path).unwrap();
+    fs::remove_file(path).unwrap();
+    bytes
 }
 
 /// A place where no checkpoint is yet.
