@@ -80,7 +80,8 @@ fn batcher(input: &Input) {
     let epoch = input.epoch.get();
     let position = batcher.position(epoch, number);
     assert_eq!(position.is_ok(), number <= batches);
-    if len > 4096 && (len < (1 << 20) - 64 || len > (1 << 20) + (1 << 16) || input.epoch.get() % 64 != 0) {
+    if len > 4096 && (!((1 << 20) - 64..=(1 << 20) + (1 << 16)).contains(&len) || !input.epoch.get().is_multiple_of(64))
+    {
         return;
     }
 

@@ -121,7 +121,7 @@ half!(bf16, 2_f64.powi(128));
 pub fn seldom(input: &impl Hash) -> bool {
     let mut hasher = DefaultHasher::new();
     input.hash(&mut hasher);
-    hasher.finish() % 64 == 0
+    hasher.finish().is_multiple_of(64)
 }
 
 pub fn bits<F: Scalar>(values: &[F]) -> Vec<u64> {

@@ -95,7 +95,7 @@ fuzz_target!(|input: Input| {
     let sgd = Sgd::new(0.1_f32).unwrap().with_weight_decay(WeightDecay::Decoupled(0.5)).unwrap();
     let batcher = Batcher::new(10, 4, u64::MAX).unwrap().drop_last().unwrap();
     match input.kind % 9 {
-        0 => load(&input, &sgd, |sgd| usable_sgd(sgd)),
+        0 => load(&input, &sgd, usable_sgd),
         1 => load(&input, &Guard(sgd), |sgd| usable_sgd(&sgd.0)),
         2 => load(&input, &momentum(), usable_momentum),
         3 => load(&input, &Form::PyTorch, |_| {}),
