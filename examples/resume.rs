@@ -9,7 +9,6 @@
 
 #[path = "common/checkpoint.rs"]
 mod checkpoint;
-#[expect(dead_code, reason = "MNIST and the learning curve are digits.rs's")]
 mod common;
 
 use std::fmt::Display;

@@ -8,7 +8,6 @@
 //! Three problems: two samples, where the exact answer is known; least squares, where theory gives the exponents; and
 //! the digits. The same numbers on every run; on another platform the last digits may differ.
 
-#[allow(dead_code, reason = "MNIST and the learning curve are for other examples")]
 mod common;
 #[path = "common/figure.rs"]
 mod figure;
