@@ -21,6 +21,15 @@ pub(crate) struct Tree {
     subtrees: Vec<Vec<Range<usize>>>,
 }
 
+/// Kept from step to step: fresh memory would cost as much as the additions.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    sums: Vec<f32>,
+    sent: Vec<f32>,
+    received: Vec<f32>,
+    spare: Vec<Vec<f32>>,
+}
+
 impl Tree {
     pub(crate) fn new(batcher: &Batcher, batch: &[usize], ranks: usize) -> Result<Self, Error> {
         let blocks = batch.len().div_ceil(BLOCK);
@@ -28,29 +37,34 @@ impl Tree {
         Ok(Tree { blocks, subtrees: (0..ranks).map(own).collect::<Result<_, _>>()? })
     }
 
-    /// The sums of `rank`'s subtrees, one behind the other; `gradient` gives a block's.
-    pub(crate) fn sums(
+    /// Makes the sums of `rank`'s subtrees, `len` long each; `gradient` makes a block's.
+    pub(crate) fn sum(
         &self,
         rank: usize,
         batch: &[usize],
-        mut gradient: impl FnMut(&[usize]) -> Vec<f32>,
-    ) -> Vec<f32> {
-        let mut block = |node: &Range<usize>| {
-            let samples = node.start * BLOCK..batch.len().min(node.end * BLOCK);
-            (node.len() == 1).then(|| gradient(&batch[samples]))
+        len: usize,
+        buffers: &mut Buffers,
+        mut gradient: impl FnMut(&[usize], &mut [f32]),
+    ) {
+        let mut block = |node: &Range<usize>, out: &mut [f32]| {
+            if node.len() == 1 {
+                gradient(&batch[node.start * BLOCK..batch.len().min(node.end * BLOCK)], out);
+            }
+            node.len() == 1
         };
-        let mut sums = Vec::new();
-        for subtree in &self.subtrees[rank] {
-            sums.extend(sum(subtree.clone(), &mut block));
+        let own = &self.subtrees[rank];
+        buffers.sums.resize(own.len() * len, 0.0);
+        for (subtree, out) in own.iter().zip(buffers.sums.chunks_mut(len)) {
+            sum(subtree.clone(), out, &mut buffers.spare, &mut block);
         }
-        sums
     }
 
-    /// From all ranks' `sums`, this rank's `part` of the sum of the whole batch.
-    pub(crate) fn reduce_scatter(&self, world: &impl Communicator, sums: &[f32], part: &mut [f32]) {
+    /// From all ranks' sums, this rank's `part` of the sum of the whole batch.
+    pub(crate) fn reduce_scatter(&self, world: &impl Communicator, buffers: &mut Buffers, part: &mut [f32]) {
+        let Buffers { sums, sent, received, spare } = buffers;
         // To each rank its part of every sum.
         let (ranks, len) = (self.subtrees.len(), part.len());
-        let mut sent = Vec::with_capacity(sums.len());
+        sent.clear();
         for rank in 0..ranks {
             for sum in sums.chunks(ranks * len) {
                 sent.extend_from_slice(&sum[rank * len..][..len]);
@@ -60,14 +74,19 @@ impl Tree {
         let sent = Partition::new(&sent[..], counts, starts);
 
         let (counts, starts) = split(self.subtrees.iter().map(|subtrees| subtrees.len() * len).collect());
-        let mut received = vec![0.0; self.subtrees.iter().flatten().count() * len];
+        received.resize(self.subtrees.iter().flatten().count() * len, 0.0);
         world.all_to_all_varcount_into(&sent, &mut PartitionMut::new(&mut received[..], counts, starts));
 
         // They have come in the order in which the tree is walked.
         let mut received = self.subtrees.iter().flatten().zip(received.chunks(len)).peekable();
-        let mut next =
-            |node: &Range<usize>| received.next_if(|(subtree, _)| *subtree == node).map(|(_, sum)| sum.to_vec());
-        part.copy_from_slice(&sum(0..self.blocks, &mut next));
+        let mut next = |node: &Range<usize>, out: &mut [f32]| match received.next_if(|(subtree, _)| *subtree == node) {
+            Some((_, sum)) => {
+                out.copy_from_slice(sum);
+                true
+            }
+            None => false,
+        };
+        sum(0..self.blocks, part, spare, &mut next);
     }
 }
 
@@ -94,14 +113,22 @@ fn subtrees(node: Range<usize>, own: &Range<usize>) -> Vec<Range<usize>> {
     }
 }
 
-/// What `known` says of `node`, or else the sum of its halves.
-fn sum(node: Range<usize>, known: &mut impl FnMut(&Range<usize>) -> Option<Vec<f32>>) -> Vec<f32> {
-    known(&node).unwrap_or_else(|| {
+/// `out` becomes what `known` makes it, if it knows this node, or else the sum of its halves.
+fn sum(
+    node: Range<usize>,
+    out: &mut [f32],
+    spare: &mut Vec<Vec<f32>>,
+    known: &mut impl FnMut(&Range<usize>, &mut [f32]) -> bool,
+) {
+    if !known(&node, out) {
         let [left, right] = halves(&node);
-        let mut total = sum(left, known);
-        for (total, right) in total.iter_mut().zip(sum(right, known)) {
-            *total += right;
+        sum(left, out, spare, known);
+        let mut other = spare.pop().unwrap_or_default();
+        other.resize(out.len(), 0.0);
+        sum(right, &mut other, spare, known);
+        for (o, other) in out.iter_mut().zip(&other) {
+            *o += other;
         }
-        total
-    })
+        spare.push(other);
+    }
 }

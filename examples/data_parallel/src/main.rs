@@ -112,13 +112,8 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     };
     if rank == 0 {
         println!("{name}: {} training samples, {} held out, on {ranks} ranks", data.train.len(), data.held_out.len());
-        println!(
-            "network: {} - {} - {}, {} parameters",
-            network.inputs,
-            network.hidden,
-            network.classes,
-            network.len()
-        );
+        let Network { inputs, hidden, classes } = network;
+        println!("network: {inputs} - {hidden} - {classes}, {} parameters", network.len());
     }
     if let Some(path) = &options.checkpoint {
         if let Some(saved) = load(path, world)? {
@@ -143,7 +138,8 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     let mut momentum = Momentum::new(LEARNING_RATE, 0.9, velocity.len())?.with_velocity(&velocity, done)?;
     drop(velocity);
     let mut part = vec![0.0; part_len];
-    let mut grads = vec![0.0; if options.sharded { 0 } else { params.len() }];
+    let mut grads = vec![0.0; params.len()];
+    let mut buffers = exact::Buffers::default();
 
     let until = options.stop_at.map_or(steps, |step| step.min(steps));
     let (mut loss, mut samples) = (0.0, 0);
@@ -172,22 +168,22 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
         momentum.set_learning_rate(schedule(done))?;
         profile.start();
 
-        // The sum over some of the samples.
-        let mut gradient = |samples: &[usize]| {
-            let mut grads = vec![0.0; params.len()];
-            if !samples.is_empty() {
-                let len = network.len();
-                let mean = network.loss_and_gradient(&params[..len], &data.train, samples, &mut grads[..len]);
-                loss += mean * samples.len() as f64;
-                grads.iter_mut().for_each(|g| *g *= samples.len() as f32);
+        // `grads` becomes the sum over `samples`.
+        let mut gradient = |samples: &[usize], grads: &mut [f32]| {
+            let len = network.len();
+            if samples.is_empty() {
+                return grads.fill(0.0);
             }
-            grads
+            grads[len..].fill(0.0);
+            let mean = network.loss_and_gradient(&params[..len], &data.train, samples, &mut grads[..len]);
+            loss += mean * samples.len() as f64;
+            grads.iter_mut().for_each(|g| *g *= samples.len() as f32);
         };
         let tree = options.exact.then(|| exact::Tree::new(&batcher, batch, ranks)).transpose()?;
-        let sums = match &tree {
-            Some(tree) => tree.sums(rank, batch, gradient),
-            None => gradient(shard.of(batch)),
-        };
+        match &tree {
+            Some(tree) => tree.sum(rank, batch, params.len(), &mut buffers, gradient),
+            None => gradient(shard.of(batch), &mut grads),
+        }
         ensure!(loss.is_finite(), "the loss is {loss} in step {done}: the steps are too long");
         profile.lap(Phase::Gradient);
         if options.profile {
@@ -196,8 +192,8 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
         }
 
         match &tree {
-            Some(tree) => tree.reduce_scatter(world, &sums, &mut part),
-            None => world.reduce_scatter_block_into(&sums[..], &mut part[..], SystemOperation::sum()),
+            Some(tree) => tree.reduce_scatter(world, &mut buffers, &mut part),
+            None => world.reduce_scatter_block_into(&grads[..], &mut part[..], SystemOperation::sum()),
         }
         part.iter_mut().for_each(|g| *g /= batch.len() as f32);
         profile.lap(Phase::Reduce);
