@@ -52,7 +52,7 @@ where
     if len <= PART {
         part(slices, rule);
     } else {
-        share(parts(slices), |slices| part(slices, rule));
+        share(len.div_ceil(PART / 2), parts(slices), |slices| part(slices, rule));
     }
     Ok(())
 }

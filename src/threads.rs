@@ -15,12 +15,16 @@ pub(crate) fn join<A, B>(left: impl FnOnce() -> A, right: impl FnOnce() -> B) ->
     (left(), right())
 }
 
-/// Runs `work` on every part: on this thread, and with feature `rayon` on whichever of the pool's wakes in time.
+/// Runs `work` on every one of the `count` parts: on this thread, and with feature `rayon` on those of the pool that wake
+/// while some are left. Returns when all have ended.
 ///
 /// (`join` from outside the pool sends this thread to sleep until others woke and worked: a step of 2^20 gained nothing.)
-pub(crate) fn share<T: Send>(parts: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+pub(crate) fn share<T: Send>(count: usize, parts: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
     #[cfg(not(feature = "rayon"))]
-    parts.for_each(work);
+    {
+        let _ = count;
+        parts.for_each(work);
+    }
     #[cfg(feature = "rayon")]
     {
         use std::sync::{Mutex, PoisonError};
@@ -32,7 +36,7 @@ pub(crate) fn share<T: Send>(parts: impl Iterator<Item = T> + Send, work: impl F
             }
         };
         rayon::in_place_scope(|scope| {
-            for _ in 1..rayon::current_num_threads() {
+            for _ in 1..rayon::current_num_threads().min(count) {
                 scope.spawn(|_| run());
             }
             run();

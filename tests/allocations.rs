@@ -1,5 +1,5 @@
 //! No allocation in a step, in an epoch that is refilled, or per batch.
-#![cfg(not(feature = "rayon"))] // the queues of its pool allocate now and then
+#![cfg(not(feature = "rayon"))] // the queue of its pool allocates
 
 use allocation_counter::measure;
 use gradstep::{
