@@ -29,8 +29,8 @@ struct Input {
     grads: Vec<Number>,
 }
 
-/// Where the loop changes its ways: vectors, a head of up to 31 bytes before them, halves.
-const BOUNDARIES: [usize; 6] = [128, 160, 256, 1 << 17, 1 << 18, 3 << 17];
+/// Where the loop changes its ways: vectors, their alignment, threads and their parts.
+const BOUNDARIES: [usize; 6] = [32, 256, 1 << 16, 1 << 17, 3 << 16, 1 << 18];
 
 fuzz_target!(|input: Input| if input.wide { check::<f64>(&input) } else { check::<f32>(&input) });
 
