@@ -159,10 +159,7 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
     /// [`Error::Number`] if `factor` is NaN, infinite or negative; [`Error::InTensor`] if an optimizer refuses the
     /// product. Nothing has changed then.
     pub fn scale_learning_rates(&mut self, factor: F) -> Result<(), Error> {
-        check::at_least_zero("factor", factor)?;
-        for group in &self.groups {
-            check::learning_rate(group.learning_rate * factor).map_err(|error| in_tensor(&group.name, error))?;
-        }
+        self.check_factor(factor)?;
         // An optimizer from outside may refuse it all the same: then the ones before it get theirs back.
         let before: Vec<F> = self.groups.iter().map(|group| group.optimizer.learning_rate()).collect();
         for i in 0..self.groups.len() {
@@ -276,8 +273,17 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
             None => Err(Error::Tensor { name: name.to_string(), problem: "is unknown" }),
         }
     }
+
+    /// Whether `factor`, and every learning rate times it, is a learning rate.
+    pub(crate) fn check_factor(&self, factor: F) -> Result<(), Error> {
+        check::at_least_zero("factor", factor)?;
+        for group in &self.groups {
+            check::learning_rate(group.learning_rate * factor).map_err(|error| in_tensor(&group.name, error))?;
+        }
+        Ok(())
+    }
 }
 
-pub(crate) fn in_tensor(name: &str, error: Error) -> Error {
+fn in_tensor(name: &str, error: Error) -> Error {
     Error::InTensor { name: name.to_string(), error: Box::new(error) }
 }

@@ -225,11 +225,8 @@ impl<F: Scalar, O: crate::Optimizer<F>> TryFrom<ParamGroups<F, O>> for groups::P
             let learning_rate = check::learning_rate(learning_rate.0)?;
             model.push(groups::Group { name, len, optimizer, learning_rate, frozen })?;
         }
-        model.factor = check::at_least_zero("factor", saved.factor.0)?;
-        for group in &model.groups {
-            check::learning_rate(group.learning_rate * model.factor)
-                .map_err(|error| groups::in_tensor(&group.name, error))?;
-        }
+        model.check_factor(saved.factor.0)?;
+        model.factor = saved.factor.0;
         model.steps = saved.steps;
         Ok(model)
     }
