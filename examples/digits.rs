@@ -64,13 +64,7 @@ enum Rule {
 }
 
 fn main() -> ExitCode {
-    match train(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(train(&Options::parse()))
 }
 
 fn train(options: &Options) -> Result<()> {

@@ -8,15 +8,14 @@
 //! Prints where each rule ends on a curve and how fast each falls on a quadratic, beside the theory, and draws both.
 //! Takes a second or two.
 
-#[path = "common/figure.rs"]
-mod figure;
+mod common;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use figure::{COLORS, axes, legend, name};
+use common::figure::{self, COLORS, axes, legend, name};
 use gradstep::{Form, Momentum, Optimizer, Sgd};
 use plotters::prelude::*;
 
@@ -30,13 +29,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let dir = Options::parse().figures;
-    match curve(&dir).and_then(|()| sweep(&dir)).and_then(|()| quadratic(&dir)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(curve(&dir).and_then(|()| sweep(&dir)).and_then(|()| quadratic(&dir)))
 }
 
 /// A small minimum at 0, its rim at 1, a flat place at 3 (the curve falls on both sides of it), the lowest point at 5.

@@ -53,13 +53,7 @@ struct State {
 const STEPS_PER_CHECKPOINT: u64 = 10; // in a long run rather one in some minutes
 
 fn main() -> ExitCode {
-    match train(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(train(&Options::parse()))
 }
 
 fn train(options: &Options) -> Result<()> {

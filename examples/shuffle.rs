@@ -9,8 +9,6 @@
 //! the digits. The same numbers on every run; on another platform the last digits may differ.
 
 mod common;
-#[path = "common/figure.rs"]
-mod figure;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,8 +16,8 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use common::data;
+use common::figure::{self, COLORS, Chart, axes, legend, name};
 use common::network::Network;
-use figure::{COLORS, Chart, axes, legend, name};
 use gradstep::{Batcher, Momentum, Optimizer, Sgd};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plotters::prelude::*;
@@ -36,13 +34,7 @@ struct Options {
 
 fn main() -> ExitCode {
     let dir = Options::parse().figures;
-    match two_samples(&dir).and_then(|()| least_squares(&dir)).and_then(|()| digits(&dir)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    common::exit(two_samples(&dir).and_then(|()| least_squares(&dir)).and_then(|()| digits(&dir)))
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -17,6 +17,14 @@ pub(crate) const COLORS: [RGBColor; 3] = [RGBColor(213, 94, 0), RGBColor(0, 114,
 
 /// What `draw` draws on a white sheet of `size` pixels becomes the file `name` in `dir`.
 pub(crate) fn svg(dir: &Path, name: &str, size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<()> {
+    let path = dir.join(name);
+    write(&path, size, draw)?;
+    println!("figure: {}", path.display());
+    Ok(())
+}
+
+/// The same at `path`, without a word.
+pub(crate) fn write(path: &Path, size: (u32, u32), draw: impl FnOnce(&Area<'_>) -> Result<()>) -> Result<()> {
     let mut svg = String::new();
     {
         let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
@@ -24,11 +32,10 @@ pub(crate) fn svg(dir: &Path, name: &str, size: (u32, u32), draw: impl FnOnce(&A
         draw(&root)?;
         root.present()?;
     }
-    let path = dir.join(name);
-    fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-    fs::write(&path, svg).with_context(|| path.display().to_string())?;
-    println!("figure: {}", path.display());
-    Ok(())
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    }
+    fs::write(path, svg).with_context(|| path.display().to_string())
 }
 
 /// Axes with a name and a range each (`0.0..1.0`, or `(0.1..100.0).log_scale()`), ready to draw on.

@@ -1,12 +1,13 @@
 //! The learning curve, and charts of several lines with their spread, as SVGs.
 
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::*;
+
+use super::figure::{self, Area};
 
 /// What one epoch gave.
 pub(crate) struct Point {
@@ -16,10 +17,7 @@ pub(crate) struct Point {
 
 /// Training loss above, held-out accuracy below, over the epochs from 1.
 pub(crate) fn learning_curve(path: &Path, title: &str, curve: &[Point]) -> Result<()> {
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, (800, 640)).into_drawing_area();
-        root.fill(&WHITE)?;
+    figure::write(path, (800, 640), |root| {
         let (upper, lower) = root.titled(title, ("sans-serif", 22))?.split_vertically(300);
         let losses: Vec<f64> = curve.iter().map(|point| point.loss).collect();
         let highest = losses.iter().fold(0.0_f64, |a, &b| a.max(b));
@@ -28,16 +26,8 @@ pub(crate) fn learning_curve(path: &Path, title: &str, curve: &[Point]) -> Resul
         let lowest = percents.iter().fold(100.0_f64, |a, &b| a.min(b));
         // Down to a multiple of 5, so that the axis begins at a tick and the range is never empty.
         panel(&lower, "held-out accuracy, %", 5.0 * (lowest / 5.0 - 0.1).floor().max(0.0)..100.0, &percents, RED)?;
-        root.present()?;
-    }
-    write(path, &svg)
-}
-
-fn write(path: &Path, svg: &str) -> Result<()> {
-    if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
-    }
-    fs::write(path, svg).with_context(|| path.display().to_string())
+        Ok(())
+    })
 }
 
 /// One line of a chart: x, and of the values there the least, the middle one and the largest.
@@ -87,11 +77,8 @@ pub(crate) fn lines(
     legend: SeriesLabelPosition,
     lines: &[Line],
 ) -> Result<()> {
-    let mut svg = String::new();
-    {
-        let root = SVGBackend::with_string(&mut svg, (800, 480)).into_drawing_area();
-        root.fill(&WHITE)?;
-        let mut chart = ChartBuilder::on(&root)
+    figure::write(path, (800, 480), |root| {
+        let mut chart = ChartBuilder::on(root)
             .caption(title, ("sans-serif", 22))
             .margin(10)
             .margin_right(30)
@@ -134,18 +121,11 @@ pub(crate) fn lines(
             .border_style(BLACK.mix(0.3))
             .label_font(("sans-serif", 16))
             .draw()?;
-        root.present()?;
-    }
-    write(path, &svg)
+        Ok(())
+    })
 }
 
-fn panel(
-    area: &DrawingArea<SVGBackend, plotters::coord::Shift>,
-    name: &str,
-    range: Range<f64>,
-    values: &[f64],
-    color: RGBColor,
-) -> Result<()> {
+fn panel(area: &Area, name: &str, range: Range<f64>, values: &[f64], color: RGBColor) -> Result<()> {
     let mut chart = ChartBuilder::on(area)
         .margin(10)
         .margin_right(25)
