@@ -5,6 +5,7 @@
 
 mod common;
 
+use common::Whole;
 use gradstep::{Batcher, Permutation, Shard, gather};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
@@ -25,27 +26,6 @@ struct Input {
     long: Whole,
     start: Whole,
     row_len: u8,
-}
-
-#[derive(Arbitrary, Debug, Clone, Copy)]
-enum Whole {
-    Small(u8),
-    Medium(u16),
-    Power(u8, i8),
-    Any(u64),
-    FromEnd(u8),
-}
-
-impl Whole {
-    fn get(self) -> u64 {
-        match self {
-            Whole::Small(value) => value.into(),
-            Whole::Medium(value) => value.into(),
-            Whole::Power(power, more) => (1_u64 << (power % 64)).wrapping_add_signed(more.into()),
-            Whole::Any(value) => value,
-            Whole::FromEnd(value) => u64::MAX - u64::from(value),
-        }
-    }
 }
 
 fuzz_target!(|input: Input| {

@@ -43,6 +43,28 @@ impl Number {
     }
 }
 
+/// Any whole number, small ones and ends of ranges above all.
+#[derive(Arbitrary, Debug, Clone, Copy)]
+pub enum Whole {
+    Small(u8),
+    Medium(u16),
+    Power(u8, i8),
+    Any(u64),
+    FromEnd(u8),
+}
+
+impl Whole {
+    pub fn get(self) -> u64 {
+        match self {
+            Whole::Small(value) => value.into(),
+            Whole::Medium(value) => value.into(),
+            Whole::Power(power, more) => (1_u64 << (power % 64)).wrapping_add_signed(more.into()),
+            Whole::Any(value) => value,
+            Whole::FromEnd(value) => u64::MAX - u64::from(value),
+        }
+    }
+}
+
 pub trait Scalar: Float + Debug + Send + Sync + 'static {
     fn from_low_bits(bits: u64) -> Self;
 

@@ -5,7 +5,7 @@ mod common;
 
 use std::f64::consts::PI;
 
-use common::{Number, Scalar};
+use common::{Number, Scalar, Whole};
 use gradstep::{Optimizer, Sgd, schedule};
 use half::{bf16, f16};
 use libfuzzer_sys::{
@@ -24,23 +24,6 @@ struct Input {
     power: u32,
     growth: Whole,
     at: Vec<Whole>,
-}
-
-#[derive(Arbitrary, Debug, Clone, Copy)]
-enum Whole {
-    Small(u8),
-    Any(u64),
-    FromEnd(u8),
-}
-
-impl Whole {
-    fn get(self) -> u64 {
-        match self {
-            Whole::Small(value) => value.into(),
-            Whole::Any(value) => value,
-            Whole::FromEnd(value) => u64::MAX - u64::from(value),
-        }
-    }
 }
 
 fuzz_target!(|input: Input| {
