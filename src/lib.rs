@@ -5,45 +5,42 @@
 
 extern crate alloc;
 
-mod batcher;
+mod batch;
 mod check;
-mod elementwise;
 mod error;
-mod gather;
+mod float;
 mod gradient;
-mod groups;
-mod guard;
-#[cfg(feature = "half")]
-mod master_copy;
-mod momentum;
-mod noise_scale;
-mod optimizer;
 pub mod order;
-mod permutation;
 #[cfg(feature = "serde")]
 mod saved;
 pub mod schedule;
-mod sgd;
-mod shard;
 mod simd;
-mod stream;
 mod threads;
-mod weight_decay;
+mod update;
 
-pub use batcher::{Batcher, Epoch};
-pub use elementwise::elementwise;
+pub use batch::{
+    batcher::{Batcher, Epoch},
+    gather::gather,
+    shard::Shard,
+    stream::{Position, Stream},
+};
 pub use error::Error;
-pub use gather::gather;
-pub use gradient::{Accumulator, check_finite, clip_global_norm, clip_value, global_norm};
-pub use groups::ParamGroups;
-pub use guard::Guard;
+pub use gradient::{
+    accumulator::Accumulator,
+    clip::{clip_global_norm, clip_value},
+    finite::check_finite,
+    noise::gradient_noise,
+    norm::global_norm,
+};
+pub use order::permutation::Permutation;
 #[cfg(feature = "half")]
-pub use master_copy::MasterCopy;
-pub use momentum::{Form, Momentum};
-pub use noise_scale::gradient_noise;
-pub use optimizer::Optimizer;
-pub use permutation::Permutation;
-pub use sgd::Sgd;
-pub use shard::Shard;
-pub use stream::{Position, Stream};
-pub use weight_decay::WeightDecay;
+pub use update::half::MasterCopy;
+pub use update::{
+    elementwise::elementwise,
+    groups::ParamGroups,
+    guard::Guard,
+    momentum::{Form, Momentum},
+    optimizer::Optimizer,
+    sgd::Sgd,
+    weight_decay::WeightDecay,
+};

@@ -6,7 +6,14 @@ use core::{fmt::Debug, str::FromStr};
 use num_traits::Float;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 
-use crate::{Error, Form, batcher, check, groups, momentum, order, sgd, stream, weight_decay};
+use crate::{
+    batch::{batcher, stream},
+    check,
+    error::Error,
+    float::to_f64,
+    order,
+    update::{groups, momentum, momentum::Form, sgd, weight_decay},
+};
 
 /// What a scalar needs to be saved: f32, f64, and `half`'s types with its feature `serde`.
 pub trait Scalar: Float + Send + Sync + Debug + FromStr + Serialize + DeserializeOwned {}
@@ -73,7 +80,7 @@ fn scalar<F: Float>() -> &'static str {
     match size_of::<F>() {
         8 => "f64",
         4 => "f32",
-        2 if check::to_f64(F::epsilon()) < 0.001 => "f16",
+        2 if to_f64(F::epsilon()) < 0.001 => "f16",
         2 => "bf16",
         _ => "another float",
     }

@@ -25,8 +25,9 @@
 use num_traits::Float;
 
 use crate::{
-    Error,
-    check::{self, from_f64, to_f64},
+    check,
+    error::Error,
+    float::{from_f64, to_f64},
 };
 
 /// η(k) = `learning_rate` for every k.

@@ -1,4 +1,4 @@
-//! The golden vectors of order version 1, which tests/data/order.py made from the words of src/order.md.
+//! The golden vectors of order version 1, which tests/data/order.py made from the words of src/order/order.md.
 
 use anyhow::Context;
 use gradstep::{Batcher, Permutation};

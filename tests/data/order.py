@@ -1,4 +1,4 @@
-"""The order, version 1, written from the words of src/order.md alone, and the golden vectors it gives.
+"""The order, version 1, written from the words of src/order/order.md alone, and the golden vectors it gives.
 
 `python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv and
 order_permutation.csv next to itself. Slow and plain on purpose: standard library only, some two minutes.
@@ -196,4 +196,4 @@ if __name__ == "__main__":
     )
     bucket = list(range(2**20 + 5))
     shuffle(bucket, words(key_of(b"order v1", 42, 7, 3), 1))
-    print("src/order.rs, a bucket of 2^20 + 5 under seed 42, len 7, epoch 3, stream 1:", digest(bucket))
+    print("src/order/shuffle.rs, a bucket of 2^20 + 5 under seed 42, len 7, epoch 3, stream 1:", digest(bucket))

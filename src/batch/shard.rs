@@ -1,6 +1,7 @@
 use core::ops::Range;
 
-use crate::{Batcher, Error};
+use super::batcher::Batcher;
+use crate::error::Error;
 
 /// One rank's part of every global batch.
 ///

@@ -1,7 +1,7 @@
 use alloc::vec::Vec;
 use core::slice;
 
-use crate::{Error, check, order};
+use crate::{check, error::Error, order::shuffle};
 
 /// Shuffled minibatches of the indices `0..len`, as plain data: no generator inside.
 ///
@@ -148,7 +148,7 @@ impl Epoch {
     /// Becomes epoch `epoch` of the same batcher, without allocation: a few nanoseconds an index.
     pub fn refill(&mut self, epoch: u64) {
         if let Some(seed) = self.batcher.seed {
-            order::fill(&mut self.indices, seed, epoch);
+            shuffle::fill(&mut self.indices, seed, epoch);
         }
     }
 

@@ -1,7 +1,8 @@
 use alloc::{string::ToString, vec::Vec};
 use num_traits::Float;
 
-use crate::{Error, Optimizer, WeightDecay, check};
+use super::{optimizer::Optimizer, weight_decay::WeightDecay};
+use crate::{check, error::Error};
 
 /// Which momentum: where the learning rate stands, and where the gradient is taken. The velocity is `m` in the classical
 /// forms and `v` in PyTorch's.

@@ -1,7 +1,8 @@
 use core::iter;
 
 use crate::{
-    Error, check,
+    check,
+    error::Error,
     simd::wide,
     threads::{PART, share},
 };

@@ -1,6 +1,7 @@
 use alloc::string::{String, ToString};
 
-use crate::{Batcher, Epoch, Error};
+use super::batcher::{Batcher, Epoch};
+use crate::error::Error;
 
 /// Batches over epoch after epoch, from any position on.
 ///

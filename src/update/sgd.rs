@@ -1,6 +1,7 @@
 use num_traits::Float;
 
-use crate::{Error, Optimizer, WeightDecay, check};
+use super::{optimizer::Optimizer, weight_decay::WeightDecay};
+use crate::{check, error::Error};
 
 /// Gradient descent, stochastic or not: `θ <- θ - η g`.
 ///

@@ -1,12 +1,8 @@
-#![doc = include_str!("order.md")]
-
-use rand::{Rng, SeedableRng};
+use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
+use super::words::words;
 use crate::threads::join;
-
-/// The version of the order that this page describes; it is saved with every [`Batcher`](crate::Batcher).
-pub const VERSION: u64 = 1;
 
 /// Up to this length one Fisher–Yates shuffle; above it, buckets.
 const ONE_SHUFFLE: usize = 1 << 20;
@@ -14,18 +10,6 @@ const ONE_SHUFFLE: usize = 1 << 20;
 const BUCKET_BITS: u32 = 17;
 /// ... there are no more than 2 to this power of buckets: more write streams than that outgrow the caches.
 const MAX_BITS: u32 = 10;
-
-/// The generator of stream `stream` under the key (`tag`, `seed`, `len`, `epoch`).
-pub(crate) fn words(tag: &[u8; 8], seed: u64, len: u64, epoch: u64, stream: u64) -> ChaCha8Rng {
-    let mut key = [0; 32];
-    key[..8].copy_from_slice(tag);
-    key[8..16].copy_from_slice(&seed.to_le_bytes());
-    key[16..24].copy_from_slice(&len.to_le_bytes());
-    key[24..].copy_from_slice(&epoch.to_le_bytes());
-    let mut words = ChaCha8Rng::from_seed(key);
-    words.set_stream(stream);
-    words
-}
 
 /// Writes the order of version 1 for (`seed`, `indices.len()`, `epoch`) into `indices`.
 pub(crate) fn fill(indices: &mut [usize], seed: u64, epoch: u64) {

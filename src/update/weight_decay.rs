@@ -1,6 +1,7 @@
 use num_traits::Float;
 
-use crate::{Error, check, elementwise};
+use super::elementwise::elementwise;
+use crate::{check, error::Error};
 
 /// Pulling the parameters towards zero at each step, in one of its two forms. `w` is the decay's strength.
 ///

@@ -1,6 +1,6 @@
 use alloc::boxed::Box;
 
-use crate::{Error, check};
+use crate::{check, error::Error};
 
 /// An update rule with its learning rate and its state: `step` takes the parameters once against the gradient.
 ///

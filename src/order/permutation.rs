@@ -2,7 +2,8 @@ use core::array;
 
 use rand::Rng;
 
-use crate::{Error, order::words, simd::wide};
+use super::words::words;
+use crate::{error::Error, simd::wide};
 
 /// How many indices go through the rounds side by side.
 const LANES: usize = 32;

@@ -1,4 +1,4 @@
-use crate::{Error, check};
+use crate::{check, error::Error};
 
 /// Unbiased estimates of |G|² and tr Σ from squared gradient norms at two batch sizes: the parts of the gradient noise
 /// scale B = tr Σ / |G|², the batch size beyond which larger batches stop paying.

@@ -1,6 +1,6 @@
 use alloc::vec::Vec;
 
-use crate::{Error, check};
+use crate::{check, error::Error};
 
 /// Copies the rows of a batch side by side into `out`, which keeps its memory from batch to batch.
 ///

@@ -4,9 +4,11 @@ use core::marker::PhantomData;
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 use num_traits::Float;
 
+use super::optimizer::Optimizer;
 use crate::{
-    Error, Optimizer,
-    check::{self, from_f64, to_f64},
+    check,
+    error::Error,
+    float::{from_f64, to_f64},
     simd::wide,
 };
 

@@ -2,7 +2,8 @@ use alloc::string::ToString;
 
 use num_traits::Float;
 
-use crate::{Error, Optimizer, gradient::finite};
+use super::optimizer::Optimizer;
+use crate::{error::Error, gradient::finite::finite};
 
 /// An optimizer that refuses gradients with a NaN or an infinity in them.
 ///

@@ -2,7 +2,8 @@ use alloc::{boxed::Box, format, string::String, string::ToString, vec::Vec};
 
 use num_traits::Float;
 
-use crate::{Error, Optimizer, check};
+use super::optimizer::Optimizer;
+use crate::{check, error::Error};
 
 /// Several named tensors, each with an optimizer and settings of its own, stepped as one model.
 ///

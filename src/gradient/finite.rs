@@ -1,0 +1,32 @@
+use alloc::{format, string::String};
+
+use num_traits::Float;
+
+use crate::{error::Error, float::to_f64, simd::wide};
+
+/// Refuses NaN and infinities, and names the first place where one stands. One pass, no allocation.
+///
+/// # Errors
+/// [`Error::NonFinite`] with the slice's number, the index in it and the value.
+///
+/// # Example
+/// ```
+/// let grads = [vec![1.0_f32, 2.0], vec![0.0, f32::NAN]];
+/// let error = gradstep::check_finite(&grads).unwrap_err();
+/// assert_eq!(error.to_string(), "grads[1][1] is NaN, expected a finite number");
+/// ```
+pub fn check_finite<F: Float>(grads: &[impl AsRef<[F]>]) -> Result<(), Error> {
+    for (number, slice) in grads.iter().enumerate() {
+        finite(|| format!("grads[{number}]"), slice.as_ref())?;
+    }
+    Ok(())
+}
+
+pub(crate) fn finite<F: Float>(name: impl FnOnce() -> String, slice: &[F]) -> Result<(), Error> {
+    // Without an early way out, so that it vectorises.
+    if wide(|| slice.iter().fold(true, |all, g| all & g.is_finite())) {
+        return Ok(());
+    }
+    let bad = slice.iter().enumerate().find(|(_, g)| !g.is_finite());
+    bad.map_or(Ok(()), |(index, &g)| Err(Error::NonFinite { name: name(), index, value: to_f64(g) }))
+}

@@ -1,0 +1,92 @@
+use num_traits::Float;
+
+use super::finite::check_finite;
+use crate::{
+    error::Error,
+    float::to_f64,
+    simd::wide,
+    threads::{PART, join},
+};
+
+/// The Euclidean norm √(Σ g²) of all slices as one long vector.
+///
+/// Summed in f64 along one fixed tree, so the bits depend on nothing but the values and their lengths: in a block of
+/// 4,096, lane i of 16 sums the squares at i, i + 16, i + 32, …; lane i is added to lane i + 8, then those 4, 2 and 1
+/// apart; a slice's blocks are halved again and again, an odd one going to the left; the slices are added from first to
+/// last. It does not overflow or underflow on the way: where the squares would, the values are scaled by a power of two
+/// first.
+///
+/// # Errors
+/// [`Error::NonFinite`] naming the first NaN or infinity, if there is one; [`Error::Number`] if all values are finite
+/// but their norm is above the largest f64.
+///
+/// # Cost
+/// One pass; four where the squares leave f64's range. No allocation.
+///
+/// # Example
+/// ```
+/// assert_eq!(gradstep::global_norm(&[&[3.0_f32][..], &[0.0, 4.0]])?, 5.0);
+/// let norm = gradstep::global_norm(&[[3e200_f64, 4e200]])?; // the squares alone would overflow
+/// assert!((norm / 5e200 - 1.0).abs() < 1e-15);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+pub fn global_norm<F: Float + Send + Sync>(grads: &[impl AsRef<[F]>]) -> Result<f64, Error> {
+    let squares = |scale: f64| grads.iter().map(|slice| sum_of_squares(slice.as_ref(), scale)).sum::<f64>();
+    let sum = squares(1.0);
+    // In this range no square was lost that counts.
+    if sum > 1e-270 && sum.is_finite() {
+        return Ok(sum.sqrt());
+    }
+    check_finite(grads)?;
+    let largest =
+        grads.iter().flat_map(|slice| slice.as_ref()).fold(0.0, |largest: f64, &g| largest.max(to_f64(g).abs()));
+    if largest == 0.0 {
+        return Ok(0.0);
+    }
+    // The power of two that takes `largest` to about 1: exponent bits e stand for 2^(e - 1023).
+    let exponent = largest.to_bits() >> 52;
+    let scale = f64::from_bits((2046 - exponent).max(1) << 52);
+    let norm = squares(scale).sqrt() / scale;
+    if norm.is_finite() {
+        Ok(norm)
+    } else {
+        Err(Error::Number { name: "the global norm", value: norm, expected: "a norm within the range of f64" })
+    }
+}
+
+const LANES: usize = 16;
+const BLOCK: usize = 4096;
+
+fn sum_of_squares<F: Float + Send + Sync>(slice: &[F], scale: f64) -> f64 {
+    if slice.len() <= BLOCK {
+        return wide(
+            #[inline(always)]
+            || block_of_squares(slice, scale),
+        );
+    }
+    let (left, right) = slice.split_at(slice.len().div_ceil(2 * BLOCK) * BLOCK);
+    let (left, right) = (|| sum_of_squares(left, scale), || sum_of_squares(right, scale));
+    let (left, right) = if slice.len() <= PART { (left(), right()) } else { join(left, right) };
+    left + right
+}
+
+#[inline(always)]
+fn block_of_squares<F: Float>(block: &[F], scale: f64) -> f64 {
+    let mut sums = [0.0; LANES];
+    let mut add = |row: &[F]| {
+        for (sum, &g) in sums.iter_mut().zip(row) {
+            let g = scale * to_f64(g);
+            *sum += g * g;
+        }
+    };
+    let rows = block.chunks_exact(LANES);
+    let rest = rows.remainder();
+    rows.for_each(&mut add);
+    add(rest);
+    for width in [8, 4, 2, 1] {
+        for i in 0..width {
+            sums[i] += sums[i + width];
+        }
+    }
+    sums[0]
+}
