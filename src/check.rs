@@ -1,26 +1,43 @@
-//! The checks that several parts share.
+//! The checks that several modules share.
 
 use alloc::vec::Vec;
+use core::ops::{
+    Bound::{self, Excluded, Included},
+    RangeBounds,
+};
 
 use num_traits::Float;
 
-use crate::{error::Error, float::to_f64};
+use crate::{
+    error::{Error, Relation},
+    float::to_f64,
+};
 
-fn number<F: Float>(name: &'static str, value: F, expected: &'static str, holds: bool) -> Result<F, Error> {
-    if holds { Ok(value) } else { Err(Error::Number { name, value: to_f64(value), expected }) }
+pub(crate) const FINITE: (Bound<f64>, Bound<f64>) = (Excluded(f64::NEG_INFINITY), Excluded(f64::INFINITY));
+const AT_LEAST_ZERO: (Bound<f64>, Bound<f64>) = (Included(0.0), Excluded(f64::INFINITY));
+const ABOVE_ZERO: (Bound<f64>, Bound<f64>) = (Excluded(0.0), Excluded(f64::INFINITY));
+const NORMAL: (Bound<f64>, Bound<f64>) = (Included(f64::MIN_POSITIVE), Excluded(f64::INFINITY));
+
+/// NaN is in no range.
+pub(crate) fn number<F: Float>(name: &'static str, value: F, range: (Bound<f64>, Bound<f64>)) -> Result<F, Error> {
+    let wide = to_f64(value);
+    if range.contains(&wide) { Ok(value) } else { Err(Error::Number { name, value: wide, range }) }
 }
 
-// `value >= 0` rather than `!(value < 0)`: NaN must fail.
 pub(crate) fn at_least_zero<F: Float>(name: &'static str, value: F) -> Result<F, Error> {
-    number(name, value, "a finite number of at least 0", value.is_finite() && value >= F::zero())
+    number(name, value, AT_LEAST_ZERO)
 }
 
 pub(crate) fn above_zero<F: Float>(name: &'static str, value: F) -> Result<F, Error> {
-    number(name, value, "a finite number above 0", value.is_finite() && value > F::zero())
+    number(name, value, ABOVE_ZERO)
+}
+
+pub(crate) fn normal(name: &'static str, value: f64) -> Result<f64, Error> {
+    number(name, value, NORMAL)
 }
 
 pub(crate) fn fraction<F: Float>(name: &'static str, value: F) -> Result<F, Error> {
-    number(name, value, "a number from 0 to 1", value >= F::zero() && value <= F::one())
+    number(name, value, (Included(0.0), Included(1.0)))
 }
 
 pub(crate) fn learning_rate<F: Float>(value: F) -> Result<F, Error> {
@@ -28,24 +45,34 @@ pub(crate) fn learning_rate<F: Float>(value: F) -> Result<F, Error> {
 }
 
 pub(crate) fn momentum<F: Float>(value: F) -> Result<F, Error> {
-    let holds = value >= F::zero() && value < F::one();
-    number("momentum", value, "a number from 0 up to, but not including, 1", holds)
+    number("momentum", value, (Included(0.0), Excluded(1.0)))
 }
 
-// Inlined, so that a step of a few parameters is not all calls.
+/// `of` says what the bound is; empty if it is always the same.
+pub(crate) fn count(
+    name: &'static str,
+    value: u64,
+    relation: Relation,
+    bound: u64,
+    of: &'static str,
+) -> Result<(), Error> {
+    if relation.holds(value, bound) { Ok(()) } else { Err(Error::Count { name, value, relation, bound, of }) }
+}
+
+pub(crate) fn at_least_one(name: &'static str, value: u64) -> Result<(), Error> {
+    count(name, value, Relation::AtLeast, 1, "")
+}
+
+// Inlined: a step of a few parameters would otherwise spend its time in calls.
 #[inline]
 pub(crate) fn length(name: &'static str, len: usize, of: &'static str, expected: usize) -> Result<(), Error> {
     if len == expected { Ok(()) } else { Err(Error::Length { name, len, expected, of }) }
 }
 
-/// `len` zeros, or the error where `vec!` would panic or abort.
+/// `len` zeros, or an error where `vec!` would panic or abort.
 pub(crate) fn zeros<F: Float>(name: &'static str, len: usize) -> Result<Vec<F>, Error> {
     let mut zeros = Vec::new();
     zeros.try_reserve_exact(len).map_err(|_| Error::Memory { name, len })?;
     zeros.resize(len, F::zero());
     Ok(zeros)
-}
-
-pub(crate) fn at_least_one(name: &'static str, value: u64) -> Result<(), Error> {
-    if value >= 1 { Ok(()) } else { Err(Error::Count { name, value, expected: "at least", bound: 1 }) }
 }

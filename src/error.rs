@@ -1,6 +1,11 @@
-use alloc::{boxed::Box, string::String};
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString},
+};
+use core::{fmt, ops::Bound};
 
-/// Every way in which an input is refused.
+/// Every reason for which an input is rejected.
 ///
 /// Each message says what was wrong, the value, and what was expected. An `Err` means that nothing has changed.
 ///
@@ -9,33 +14,53 @@ use alloc::{boxed::Box, string::String};
 /// use gradstep::{Error, Momentum};
 /// let error = Momentum::new(0.1, 1.0, 10).unwrap_err();
 /// assert!(matches!(error, Error::Number { name: "momentum", value: 1.0, .. }));
-/// assert_eq!(error.to_string(), "momentum is 1.0, expected a number from 0 up to, but not including, 1");
+/// assert_eq!(error.to_string(), "momentum is 1.0, expected a number of at least 0 and below 1");
 /// ```
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A real number outside its range, such as a negative learning rate.
-    #[error("{name} is {value:?}, expected {expected}")]
+    #[error("{name} is {value:?}, expected {}", Range(*range))]
     Number {
         /// The argument's name.
         name: &'static str,
         /// What was given.
         value: f64,
-        /// The range.
-        expected: &'static str,
+        /// What is valid; `range.contains(&value)` is false. An excluded infinity stands for "finite".
+        range: (Bound<f64>, Bound<f64>),
     },
 
     /// A whole number outside its range, such as a batch size of 0.
-    #[error("{name} is {value}, expected {expected} {bound}")]
+    #[error("{name} is {value}, expected {relation} {}{bound}", Named(of))]
     Count {
         /// The argument's name.
         name: &'static str,
         /// What was given.
         value: u64,
-        /// How it should relate to `bound`, such as `at least`.
-        expected: &'static str,
-        /// What `expected` refers to.
+        /// How a valid value relates to `bound`.
+        relation: Relation,
+        /// What the value is compared with.
         bound: u64,
+        /// What `bound` is, such as `len`; empty where it is always the same.
+        of: &'static str,
+    },
+
+    /// Fewer samples than a [`Permutation`](crate::Permutation) is made for.
+    #[error("len is {len}, expected at least {min}: use a Batcher for fewer samples")]
+    TooFewSamples {
+        /// How many samples were given.
+        len: u64,
+        /// [`Permutation::MIN_LEN`](crate::Permutation::MIN_LEN).
+        min: u64,
+    },
+
+    /// More samples than the table of a [`Batcher`](crate::Batcher) can have.
+    #[error("len is {len}, expected at most {max}: use a Permutation for more samples")]
+    TooManySamples {
+        /// How many samples were given.
+        len: u64,
+        /// [`Batcher::MAX_LEN`](crate::Batcher::MAX_LEN).
+        max: u64,
     },
 
     /// Two slices that must have the same length and do not.
@@ -74,21 +99,46 @@ pub enum Error {
     /// A gradient that is NaN or infinite.
     #[error("{name}[{index}] is {value:?}, expected a finite number")]
     NonFinite {
-        /// The slice in which it stands.
+        /// The slice that holds it.
         name: String,
-        /// The first place there.
+        /// Its first place there.
         index: usize,
         /// NaN or an infinity.
         value: f64,
     },
 
-    /// A tensor that is missing, unknown, or there twice.
-    #[error("tensor `{name}` {problem}")]
-    Tensor {
+    /// A finite result that is too large for the type in which it was asked for.
+    #[error("{name}[{index}] is {value:?}, expected at most {max:?} in absolute value")]
+    Overflow {
+        /// What was computed.
+        name: &'static str,
+        /// The first place where it is too large.
+        index: usize,
+        /// The result.
+        value: f64,
+        /// The largest number of the type.
+        max: f64,
+    },
+
+    /// A tensor that is not part of the model.
+    #[error("tensor `{name}` is unknown")]
+    UnknownTensor {
+        /// The name that was given.
+        name: String,
+    },
+
+    /// A tensor of the model that was not given and is not frozen.
+    #[error("tensor `{name}` is missing")]
+    MissingTensor {
         /// The tensor.
         name: String,
-        /// What is the matter with it.
-        problem: &'static str,
+    },
+
+    /// A tensor that was inserted twice, or given twice in one step.
+    #[error("tensor `{name}` appears twice")]
+    DuplicateTensor {
+        /// The tensor.
+        name: String,
     },
 
     /// An error in one of several tensors.
@@ -96,7 +146,78 @@ pub enum Error {
     InTensor {
         /// The tensor.
         name: String,
-        /// The error. It is part of the message, and so not given again as a `source`.
+        /// The error. It is already in the message, so `source()` is `None`.
         error: Box<Error>,
     },
+}
+
+/// How a valid whole number relates to the bound in [`Error::Count`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Relation {
+    /// Equal or larger.
+    AtLeast,
+    /// Equal or smaller.
+    AtMost,
+    /// Larger.
+    Above,
+    /// Smaller.
+    Below,
+    /// Divisible by it.
+    MultipleOf,
+}
+
+impl Relation {
+    pub(crate) fn holds(self, value: u64, bound: u64) -> bool {
+        match self {
+            Relation::AtLeast => value >= bound,
+            Relation::AtMost => value <= bound,
+            Relation::Above => value > bound,
+            Relation::Below => value < bound,
+            Relation::MultipleOf => value % bound == 0,
+        }
+    }
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Relation::AtLeast => "at least",
+            Relation::AtMost => "at most",
+            Relation::Above => "above",
+            Relation::Below => "below",
+            Relation::MultipleOf => "a multiple of",
+        })
+    }
+}
+
+/// `len = `, or nothing.
+struct Named<'a>(&'a str);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        if self.0.is_empty() { Ok(()) } else { write!(f, "{} = ", self.0) }
+    }
+}
+
+/// The range in words.
+struct Range((Bound<f64>, Bound<f64>));
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let (from, to) = self.0;
+        // As `Debug`, which knows exponents, but 0 and not 0.0.
+        let short = |x: f64| format!("{x:?}").trim_end_matches(".0").to_string();
+        f.write_str(if to == Bound::Excluded(f64::INFINITY) { "a finite number" } else { "a number" })?;
+        match from {
+            Bound::Included(from) => write!(f, " of at least {}", short(from))?,
+            Bound::Excluded(from) if from.is_finite() => write!(f, " above {}", short(from))?,
+            _ => {}
+        }
+        match to {
+            Bound::Included(to) => write!(f, " and at most {}", short(to)),
+            Bound::Excluded(to) if to.is_finite() => write!(f, " and below {}", short(to)),
+            _ => Ok(()),
+        }
+    }
 }

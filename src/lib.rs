@@ -24,12 +24,12 @@ pub use batch::{
     shard::Shard,
     stream::{Position, Stream},
 };
-pub use error::Error;
+pub use error::{Error, Relation};
 pub use gradient::{
     accumulator::Accumulator,
     clip::{clip_global_norm, clip_value},
     finite::check_finite,
-    noise::gradient_noise,
+    noise::NoiseScale,
     norm::global_norm,
 };
 pub use order::permutation::Permutation;

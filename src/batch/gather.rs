@@ -1,15 +1,18 @@
 use alloc::vec::Vec;
 
-use crate::{check, error::Error};
+use crate::{
+    check,
+    error::{Error, Relation},
+};
 
-/// Copies the rows of a batch side by side into `out`, which keeps its memory from batch to batch.
+/// Copies the rows of a batch one after the other into `out`, which keeps its memory from batch to batch.
 ///
-/// `rows` holds rows of `row_len` elements, one behind the other; row i is `rows[i * row_len..][..row_len]`.
+/// `rows` holds rows of `row_len` elements, one after the other; row i is `rows[i * row_len..][..row_len]`.
 /// Afterwards `out` has `batch.len() * row_len` elements. Labels are rows of length 1.
 ///
 /// # Errors
 /// [`Error::Count`] if `row_len` is 0, `rows` does not end with a whole row, or an index of the batch is not below the
-/// number of rows; [`Error::Memory`] if there is no room for the batch. `out` is as it was then.
+/// number of rows; [`Error::Memory`] if there is no memory for the batch. `out` has not changed then.
 ///
 /// # Cost
 /// One copy of the batch's rows, and a look at its indices before. No allocation once `out` has room for a batch.
@@ -25,27 +28,15 @@ use crate::{check, error::Error};
 pub fn gather<T: Copy>(rows: &[T], row_len: usize, batch: &[usize], out: &mut Vec<T>) -> Result<(), Error> {
     check::at_least_one("row_len", row_len as u64)?;
     let count = rows.len() / row_len;
-    if rows.len() % row_len != 0 {
-        return Err(Error::Count {
-            name: "length of rows",
-            value: rows.len() as u64,
-            expected: "a multiple of row_len =",
-            bound: row_len as u64,
-        });
-    }
-    if let Some(&index) = batch.iter().find(|&&index| index >= count) {
-        return Err(Error::Count {
-            name: "index in batch",
-            value: index as u64,
-            expected: "below the number of rows =",
-            bound: count as u64,
-        });
+    check::count("length of rows", rows.len() as u64, Relation::MultipleOf, row_len as u64, "row_len")?;
+    for &index in batch {
+        check::count("index in batch", index as u64, Relation::Below, count as u64, "number of rows")?;
     }
     let Some(&any) = rows.first().filter(|_| !batch.is_empty()) else {
         out.clear();
         return Ok(());
     };
-    let too_long = |len| Error::Memory { name: "a batch", len };
+    let too_long = |len| Error::Memory { name: "batch", len };
     let len = batch.len().checked_mul(row_len).ok_or(too_long(usize::MAX))?;
     out.try_reserve(len.saturating_sub(out.len())).map_err(|_| too_long(len))?;
     out.resize(len, any);

@@ -1,14 +1,17 @@
 use core::ops::Range;
 
 use super::batcher::Batcher;
-use crate::error::Error;
+use crate::{
+    check,
+    error::{Error, Relation},
+};
 
 /// One rank's part of every global batch.
 ///
-/// The global batch comes first; of its B samples, rank r of W takes those from ⌊r B / W⌋ up to ⌊(r + 1) B / W⌋. So the
-/// samples of step k are the same set for every number of ranks, the shards in rank order are the batch, and none is
-/// repeated or padded. Sums of gradients are divided by the global batch's size, which each rank knows: it is
-/// `batch.len()`. In a last batch that is shorter than W some ranks get an empty shard; their sum is zero.
+/// Of the B samples of a global batch, rank r of W takes those from ⌊r B / W⌋ up to ⌊(r + 1) B / W⌋. So the samples of
+/// step k are the same set for every number of ranks, the shards in rank order are the batch, and no sample is repeated
+/// or padded. Divide sums of gradients by the size of the global batch, `batch.len()`, which each rank knows. In a last
+/// batch that is shorter than W some ranks get an empty shard; their sum is zero.
 ///
 /// # Example
 /// ```
@@ -33,18 +36,11 @@ impl Shard {
     /// # Errors
     /// [`Error::Count`] if `world_size` is 0 or above `batch_size`, or `rank` is not below `world_size`.
     pub fn new(batch_size: usize, rank: usize, world_size: usize) -> Result<Self, Error> {
-        let refused = |name, value: usize, expected, bound: usize| {
-            Err(Error::Count { name, value: value as u64, expected, bound: bound as u64 })
-        };
-        if world_size == 0 {
-            refused("world_size", world_size, "at least", 1)
-        } else if world_size > batch_size {
-            refused("world_size", world_size, "at most batch_size =", batch_size)
-        } else if rank >= world_size {
-            refused("rank", rank, "below world_size =", world_size)
-        } else {
-            Ok(Shard { rank, world_size })
-        }
+        let (ranks, samples) = (world_size as u64, batch_size as u64);
+        check::at_least_one("world_size", ranks)?;
+        check::count("world_size", ranks, Relation::AtMost, samples, "batch_size")?;
+        check::count("rank", rank as u64, Relation::Below, ranks, "world_size")?;
+        Ok(Shard { rank, world_size })
     }
 
     /// The rank, from 0.

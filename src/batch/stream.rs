@@ -1,12 +1,15 @@
 use alloc::string::{String, ToString};
 
 use super::batcher::{Batcher, Epoch};
-use crate::error::Error;
+use crate::{
+    check,
+    error::{Error, Relation},
+};
 
 /// Batches over epoch after epoch, from any position on.
 ///
-/// Not an [`Iterator`], since a batch is borrowed from the stream: no allocation and no copy. It ends after the last
-/// batch of epoch 2^64 − 1.
+/// Not an [`Iterator`], since a batch is borrowed from the stream: no allocation (except in rayon's queue) and no copy. It
+/// ends after the last batch of epoch 2^64 − 1.
 ///
 /// # Example
 /// ```
@@ -15,6 +18,7 @@ use crate::error::Error;
 /// let mut stream = batcher.stream();
 /// for _step in 0..100 {
 ///     let Some(_batch) = stream.next_batch() else { break };
+///     if stream.is_epoch_end() { /* evaluate */ }
 /// }
 /// let position = stream.position(); // a few integers: save them with the parameters
 /// assert_eq!((position.epoch(), position.batch()), (33, 1)); // 33 epochs of 3 batches, and 1 more
@@ -26,20 +30,14 @@ use crate::error::Error;
 #[derive(Debug, Clone)]
 pub struct Stream {
     epoch: Epoch,
-    /// Which epoch that is; the position may already be at the start of the next.
-    number: u64,
-    position: Position,
+    /// How many batches of the epoch are done.
+    batch: usize,
 }
 
-/// Where a [`Stream`] stands: its batcher's settings, the epoch, and how many batches of it are done.
+/// Where a [`Stream`] is: its batcher's settings, the epoch, and how many batches of it are done.
 ///
 /// After the last batch of epoch e it is (e + 1, 0).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(try_from = "crate::saved::Position", into = "crate::saved::Position")
-)]
 pub struct Position {
     batcher: Batcher,
     epoch: u64,
@@ -49,26 +47,23 @@ pub struct Position {
 impl Batcher {
     /// The batches of all epochs, from epoch 0 on. Allocates one `usize` a sample, once.
     pub fn stream(&self) -> Stream {
-        Stream { epoch: self.epoch(0), number: 0, position: Position { batcher: *self, epoch: 0, batch: 0 } }
+        Stream { epoch: self.epoch(0), batch: 0 }
     }
 
-    /// The place behind `batch` batches of epoch `epoch`; behind all of them it is the start of the next epoch.
+    /// The position after `batch` batches of epoch `epoch`; after all of them it is the start of the next epoch.
     ///
     /// # Errors
     /// [`Error::Count`] if an epoch has fewer batches.
     pub fn position(&self, epoch: u64, batch: usize) -> Result<Position, Error> {
         let last = self.batches_per_epoch();
-        if batch > last {
-            let (value, bound) = (batch as u64, last as u64);
-            return Err(Error::Count { name: "batch", value, expected: "at most batches_per_epoch =", bound });
-        }
+        check::count("batch", batch as u64, Relation::AtMost, last as u64, "batches_per_epoch")?;
         Ok(match epoch.checked_add(1) {
             Some(next) if batch == last => Position { batcher: *self, epoch: next, batch: 0 },
             _ => Position { batcher: *self, epoch, batch },
         })
     }
 
-    /// The batches from `position` on, as the stream that was there would go on.
+    /// The batches from `position` on, exactly as the stream at that position would go on.
     ///
     /// # Errors
     /// [`Error::Saved`] if the position belongs to a batcher with other settings: it would be another order.
@@ -82,26 +77,30 @@ impl Batcher {
         same("batch_size", saved.batch_size().to_string(), self.batch_size().to_string())?;
         same("seed", seed(saved.seed()), seed(self.seed()))?;
         same("drop_last", saved.is_drop_last().to_string(), self.is_drop_last().to_string())?;
-        Ok(Stream { epoch: self.epoch(position.epoch), number: position.epoch, position })
+        Ok(Stream { epoch: self.epoch(position.epoch), batch: position.batch })
     }
 }
 
 impl Stream {
-    /// The next batch; `None` behind the last one of epoch 2^64 − 1.
+    /// The next batch; `None` after the last one of epoch 2^64 − 1.
     pub fn next_batch(&mut self) -> Option<&[usize]> {
-        let Position { batcher, epoch, batch } = self.position;
-        if self.number != epoch {
-            self.epoch.refill(epoch);
-            self.number = epoch;
+        if self.is_epoch_end() {
+            self.epoch.refill(self.epoch.number().checked_add(1)?);
+            self.batch = 0;
         }
-        let indices = self.epoch.batch(batch)?;
-        self.position = batcher.position(epoch, batch + 1).unwrap_or(self.position);
-        Some(indices)
+        self.batch += 1;
+        self.epoch.batch(self.batch - 1)
     }
 
-    /// Where the stream stands: behind the last batch that it gave.
+    /// Whether the batch that was just returned is the last of its epoch: the time to evaluate.
+    pub fn is_epoch_end(&self) -> bool {
+        self.batch == self.epoch.batcher().batches_per_epoch()
+    }
+
+    /// The position after the batch that was just returned.
     pub fn position(&self) -> Position {
-        self.position
+        let (batcher, epoch, batch) = (self.epoch.batcher(), self.epoch.number(), self.batch);
+        batcher.position(epoch, batch).unwrap_or(Position { batcher, epoch, batch })
     }
 }
 
@@ -111,7 +110,7 @@ impl Position {
         self.batcher
     }
 
-    /// The epoch, from 0.
+    /// The epoch, counted from 0.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }

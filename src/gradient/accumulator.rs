@@ -1,11 +1,10 @@
-use alloc::{string::ToString, vec::Vec};
+use alloc::vec::Vec;
 
 use num_traits::Float;
 
-use super::finite::finite;
 use crate::{
     check,
-    error::Error,
+    error::{Error, Relation},
     float::{from_f64, to_f64},
     simd::wide,
 };
@@ -13,8 +12,9 @@ use crate::{
 /// The mean gradient of a batch that is too large for one backward pass, from micro-batches of any sizes.
 ///
 /// With mean gradients gᵢ over nᵢ samples it is `(Σ nᵢ gᵢ) / (Σ nᵢ)`: the mean over all samples, not the mean of the
-/// means. Summed in f64, whatever the gradients are, in the order of the calls, and rounded to their type at the end. The
-/// sum begins at +0, so a mean of −0 comes out as +0.
+/// means. It is summed in f64, in the order of the calls, and rounded to the gradients' type once at the end. The sum
+/// starts at +0, so a mean of −0 becomes +0. Plain data: save it to stop a run between two micro-batches.
+///
 /// Cost: one pass over the gradients for each micro-batch and two for the mean; no allocation after construction.
 ///
 /// # Example
@@ -30,8 +30,8 @@ use crate::{
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accumulator {
-    sum: Vec<f64>,
-    samples: u64,
+    pub(crate) sum: Vec<f64>,
+    pub(crate) samples: u64,
 }
 
 impl Accumulator {
@@ -40,7 +40,7 @@ impl Accumulator {
     /// # Errors
     /// [`Error::Memory`] if there is no room for it.
     pub fn new(len: usize) -> Result<Self, Error> {
-        Ok(Accumulator { sum: check::zeros("an accumulator", len)?, samples: 0 })
+        Ok(Accumulator { sum: check::zeros("accumulator", len)?, samples: 0 })
     }
 
     /// Adds the mean gradient of `samples` samples.
@@ -49,12 +49,10 @@ impl Accumulator {
     /// [`Error::Length`] if `mean` has another length; [`Error::Count`] if `samples` is 0, or more than a `u64` can count
     /// with those before. Nothing has changed then.
     pub fn add<F: Float>(&mut self, mean: &[F], samples: usize) -> Result<(), Error> {
-        check::length("mean", mean.len(), "the accumulator", self.sum.len())?;
+        check::length("mean", mean.len(), "accumulator", self.sum.len())?;
         let (samples, bound) = (samples as u64, u64::MAX - self.samples);
         check::at_least_one("samples", samples)?;
-        if samples > bound {
-            return Err(Error::Count { name: "samples", value: samples, expected: "at most", bound });
-        }
+        check::count("samples", samples, Relation::AtMost, bound, "u64::MAX - samples so far")?;
         self.samples += samples;
         let weight = samples as f64;
         let sum = &mut self.sum;
@@ -74,17 +72,36 @@ impl Accumulator {
     ///
     /// # Errors
     /// [`Error::Length`] if `grads` has another length; [`Error::Count`] if nothing was added yet;
-    /// [`Error::NonFinite`] if a sum is NaN or infinite, since a gradient was, or beyond f64. `grads` is as it was then.
+    /// [`Error::NonFinite`] if a sum is NaN or infinite, because a gradient was or because it is beyond f64;
+    /// [`Error::Overflow`] if a mean is beyond `F`. `grads` has not changed then.
     pub fn mean<F: Float>(&self, grads: &mut [F]) -> Result<(), Error> {
-        check::length("grads", grads.len(), "the accumulator", self.sum.len())?;
+        check::length("grads", grads.len(), "accumulator", self.sum.len())?;
         check::at_least_one("number of samples", self.samples)?;
-        finite(|| "sum".to_string(), &self.sum)?;
         let samples = self.samples as f64;
+        let mean = |&sum: &f64| from_f64::<F>(sum / samples);
+        // Without an early exit, so that it vectorises.
+        let fits = wide(
+            #[inline(always)]
+            || self.sum.iter().fold(true, |all, sum| all & mean(sum).is_finite()),
+        );
+        if !fits {
+            return self.first_overflow(|sum| mean(sum).is_finite(), to_f64(F::max_value()));
+        }
         wide(
             #[inline(always)]
-            || grads.iter_mut().zip(&self.sum).for_each(|(g, &sum)| *g = from_f64(sum / samples)),
+            || grads.iter_mut().zip(&self.sum).for_each(|(g, sum)| *g = mean(sum)),
         );
         Ok(())
+    }
+
+    fn first_overflow(&self, fits: impl Fn(&f64) -> bool, max: f64) -> Result<(), Error> {
+        let Some(index) = self.sum.iter().position(|sum| !fits(sum)) else { return Ok(()) };
+        let sum = self.sum[index];
+        Err(if sum.is_finite() {
+            Error::Overflow { name: "mean", index, value: sum / self.samples as f64, max }
+        } else {
+            Error::NonFinite { name: "sum".into(), index, value: sum }
+        })
     }
 
     /// Empties it for the next batch.

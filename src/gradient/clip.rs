@@ -7,16 +7,17 @@ use crate::{
     float::{from_f64, to_f64},
 };
 
-/// Scales all slices by `max_norm / norm` if their [`global_norm`] is above `max_norm`; gives the norm as it was.
+/// Scales all slices by `max_norm / norm` if their [`global_norm`] is above `max_norm`. Returns the norm before.
 ///
-/// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once: among subnormals, where rounding is
-/// coarse, the norm may end up above `max_norm` or at 0 (Pascanu et al. 2013;
-/// `torch.nn.utils.clip_grad_norm_` adds 10⁻⁶ to the norm, this does not).
+/// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once to `F`. The norm afterwards is `max_norm`
+/// up to that rounding: it may be above by a relative 2^-24 in f32 and 2^-52 in f64, and by more among subnormals, where
+/// rounding is coarse. (Pascanu et al. 2013. `torch.nn.utils.clip_grad_norm_` adds 10⁻⁶ to the norm, this does not.)
+///
+/// `grads` is a slice of slices or of vectors. For one tensor, wrap it: `&mut [&mut grads]`.
 ///
 /// # Errors
 /// [`Error::Number`] if `max_norm` is not a finite number above 0, or so far below the norm that their ratio is below the
-/// smallest normal f64; and those of [`global_norm`]: a norm that is not finite is never used as a scale. Nothing has
-/// changed then.
+/// smallest normal f64; and those of [`global_norm`], if a gradient or the norm is not finite. Nothing has changed then.
 ///
 /// # Cost
 /// [`global_norm`], and one pass more where it clips.
@@ -26,6 +27,14 @@ use crate::{
 /// let (mut weights, mut bias) = ([3.0_f32], [0.0, 4.0]);
 /// let norm = gradstep::clip_global_norm(&mut [&mut weights[..], &mut bias], 2.5)?;
 /// assert_eq!((norm, weights, bias), (5.0, [1.5], [0.0, 2.0]));
+///
+/// let mut grads = vec![3.0_f32, 4.0]; // one vector
+/// gradstep::clip_global_norm(&mut [&mut grads], 2.5)?;
+/// assert_eq!(grads, [1.5, 2.0]);
+///
+/// let mut tensors = vec![vec![3.0_f64], vec![0.0, 4.0]]; // a vector of vectors
+/// gradstep::clip_global_norm(&mut tensors, 2.5)?;
+/// assert_eq!(tensors, [vec![1.5], vec![0.0, 2.0]]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 pub fn clip_global_norm<F, S>(grads: &mut [S], max_norm: f64) -> Result<f64, Error>
@@ -36,10 +45,7 @@ where
     check::above_zero("max_norm", max_norm)?;
     let norm = global_norm(grads)?;
     if norm > max_norm {
-        let scale = max_norm / norm;
-        if !scale.is_normal() {
-            return Err(Error::Number { name: "max_norm / norm", value: scale, expected: "a normal f64" });
-        }
+        let scale = check::normal("max_norm / norm", max_norm / norm)?;
         for g in grads.iter_mut().flat_map(|slice| slice.as_mut()) {
             *g = from_f64(scale * to_f64(*g));
         }

@@ -4,7 +4,7 @@ use num_traits::Float;
 
 use crate::{error::Error, float::to_f64, simd::wide};
 
-/// Refuses NaN and infinities, and names the first place where one stands. One pass, no allocation.
+/// Returns an error that names the first NaN or infinity, if there is one. One pass, no allocation.
 ///
 /// # Errors
 /// [`Error::NonFinite`] with the slice's number, the index in it and the value.
@@ -23,7 +23,7 @@ pub fn check_finite<F: Float>(grads: &[impl AsRef<[F]>]) -> Result<(), Error> {
 }
 
 pub(crate) fn finite<F: Float>(name: impl FnOnce() -> String, slice: &[F]) -> Result<(), Error> {
-    // Without an early way out, so that it vectorises.
+    // Without an early exit, so that it vectorises.
     if wide(|| slice.iter().fold(true, |all, g| all & g.is_finite())) {
         return Ok(());
     }

@@ -1,43 +1,40 @@
-use crate::{check, error::Error};
+use crate::{
+    check,
+    error::{Error, Relation},
+};
 
-/// Unbiased estimates of |G|² and tr Σ from squared gradient norms at two batch sizes: the parts of the gradient noise
-/// scale B = tr Σ / |G|², the batch size beyond which larger batches stop paying.
+/// The gradient noise scale B = tr Σ / |G|²: the batch size beyond which larger batches stop paying. Measured from squared
+/// gradient norms at two batch sizes, averaged over as many steps as you add.
 ///
-/// G is the true gradient, Σ the covariance of a single sample's. `small` and `big` are a batch size each and |g|², the
-/// square of the [`global_norm`](crate::global_norm) of the mean gradient over such a batch at the same parameters, or
-/// the mean of several: of all the micro-batches, say, beside their [`Accumulator`](crate::Accumulator)'s mean, or of
-/// all the workers beside the reduced gradient. The batches may overlap. Gives (|G|², tr Σ), where
+/// G is the true gradient, Σ the covariance of the gradient of a single sample. Each [`add`](NoiseScale::add) makes
+/// unbiased estimates of their two parts,
 ///
 /// ```text
 /// |G|² = (big |g_big|² - small |g_small|²) / (big - small)
 /// tr Σ = (|g_small|² - |g_big|²) / (1/small - 1/big)
 /// ```
 ///
-/// computed as `|g_big|² - d * (small / (big - small))` and `d * (small * (big / (big - small)))`, d = |g_small|² - |g_big|².
-/// McCandlish et al. 2018, "An Empirical Model of Large-Batch Training", appendix A.1.
+/// and B is the mean of the second over the mean of the first. (The ratio of two unbiased estimates is not unbiased, so
+/// averages come first.) A single estimate says little: |G|² is a difference, and may be 0 or negative. Where its mean is,
+/// the noise hides the gradient: add more steps, or use a larger `big`. Until then all that is known is that B is large.
 ///
-/// # From the two to the noise scale
-/// Average both over many steps, and then divide. The ratio of unbiased estimates is not unbiased, and a single one says
-/// little: |G|² is what is left of a difference, and may come out 0 or negative. Where its average does, the noise hides
-/// the gradient: take more steps or a larger `big`; until then all that is known is that B is large.
+/// |G|² has the unit of the gradient squared, tr Σ that times samples, B is in samples. B grows as the loss falls, so
+/// average over a stretch of training, not all of it. In a step with a batch of B samples the loss falls half as far as
+/// with the exact gradient, if the learning rate is tuned to the batch and the curvature is the same in all directions
+/// (B_simple of the paper).
 ///
-/// |G|² has the gradient's unit squared, tr Σ that times samples, B is in samples. B grows as the loss falls, so average
-/// over a stretch of training, not all of it. In a step of B samples the loss falls half as far as with an exact
-/// gradient, if the learning rate is tuned to the batch and the curvature alike in all directions (B_simple of the paper).
+/// Computed as `|g_big|² - d * (small / (big - small))` and `d * (small * (big / (big - small)))` with
+/// d = |g_small|² - |g_big|². Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch Training", appendix A.1.
 ///
-/// # What Σ and G are of
-/// - Samples drawn independently, or with replacement from a set: those of the distribution or of the set.
+/// # What Σ and G refer to
+/// - Samples drawn independently, or with replacement from a set: to the distribution or to the set.
 /// - Batches without replacement from N samples, as [`Batcher`](crate::Batcher)'s are, at any sizes up to N: tr Σ is that
-///   of the set with divisor N - 1, and |G|² is the set's less tr Σ / N, since 1/B shrinks to 1/B - 1/N. Those are the
+///   of the set with divisor N - 1, and |G|² is the set's less tr Σ / N, since 1/B shrinks to 1/B - 1/N. These are the
 ///   unbiased estimates for the distribution from which the set was drawn; the set's own |G|² is `|G|² + tr Σ / N`.
-///
-/// # Errors
-/// [`Error::Count`] if the small batch size is 0 or the big one not above it; [`Error::Number`] if a squared norm is NaN,
-/// infinite or negative, or an estimate beyond the range of f64.
 ///
 /// # Example
 /// ```
-/// use gradstep::{global_norm, gradient_noise};
+/// use gradstep::{NoiseScale, global_norm};
 ///
 /// // The gradients of four samples, all at the same parameters, and their mean.
 /// let samples = [[3.0_f32, 2.0], [1.0, -2.0], [3.0, -2.0], [1.0, 2.0]];
@@ -48,31 +45,79 @@ use crate::{check, error::Error};
 ///     single += global_norm(&[sample])?.powi(2) / 4.0;
 /// }
 /// let whole = global_norm(&[mean])?.powi(2);
-/// let (squared_norm, covariance_trace) = gradient_noise((1, single), (4, whole))?;
-/// assert!((covariance_trace - 20.0 / 3.0).abs() < 1e-12); // (4 · 1 + 4 · 4) / (4 - 1)
-/// assert!((squared_norm - (4.0 - covariance_trace / 4.0)).abs() < 1e-12);
+///
+/// let mut noise = NoiseScale::new();
+/// noise.add((1, single), (4, whole))?; // once every some steps of training
+///
+/// let (squared_norm, trace) = (noise.squared_norm().unwrap(), noise.covariance_trace().unwrap());
+/// assert!((trace - 20.0 / 3.0).abs() < 1e-12); // (4 · 1 + 4 · 4) / (4 - 1)
+/// assert!((squared_norm - (4.0 - trace / 4.0)).abs() < 1e-12);
+/// assert_eq!(noise.batch_size(), Some(trace / squared_norm)); // 2.9 samples
 /// # Ok::<(), gradstep::Error>(())
 /// ```
-pub fn gradient_noise(small: (usize, f64), big: (usize, f64)) -> Result<(f64, f64), Error> {
-    check::at_least_one("small batch size", small.0 as u64)?;
-    if big.0 <= small.0 {
-        return Err(Error::Count {
-            name: "big batch size",
-            value: big.0 as u64,
-            expected: "above the small one =",
-            bound: small.0 as u64,
-        });
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct NoiseScale {
+    pub(crate) squared_norms: f64,
+    pub(crate) traces: f64,
+    pub(crate) estimates: u64,
+}
+
+impl NoiseScale {
+    /// Without an estimate yet.
+    pub fn new() -> Self {
+        Self::default()
     }
-    let small_square = check::at_least_zero("squared norm of the small batch", small.1)?;
-    let big_square = check::at_least_zero("squared norm of the big batch", big.1)?;
-    let difference = small_square - big_square;
-    let (small, more, big) = (small.0 as f64, (big.0 - small.0) as f64, big.0 as f64);
-    let squared_norm = big_square - difference * (small / more);
-    let covariance_trace = difference * (small * (big / more));
-    for (name, value) in [("estimate of |G|²", squared_norm), ("estimate of tr Σ", covariance_trace)] {
-        if !value.is_finite() {
-            return Err(Error::Number { name, value, expected: "a number within the range of f64" });
-        }
+
+    /// Adds one estimate from two pairs of a batch size and |g|², the square of the [`global_norm`](crate::global_norm) of
+    /// the mean gradient over such a batch, at the same parameters.
+    ///
+    /// |g|² may be the mean over several batches of that size: over all micro-batches beside the mean gradient of their
+    /// [`Accumulator`](crate::Accumulator), or over all workers beside the reduced gradient. The batches may overlap, and
+    /// the sizes may differ from call to call.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if the small batch size is 0, or the big one is not above it (as it is where the two are swapped);
+    /// [`Error::Number`] if a squared norm is NaN, infinite or negative, or an estimate or a sum of estimates is beyond
+    /// f64. Nothing has changed then.
+    pub fn add(&mut self, small: (usize, f64), big: (usize, f64)) -> Result<(), Error> {
+        check::at_least_one("small batch size", small.0 as u64)?;
+        check::count("big batch size", big.0 as u64, Relation::Above, small.0 as u64, "small batch size")?;
+        let small_square = check::at_least_zero("squared norm of the small batch", small.1)?;
+        let big_square = check::at_least_zero("squared norm of the big batch", big.1)?;
+        let difference = small_square - big_square;
+        let (small, more, big) = (small.0 as f64, (big.0 - small.0) as f64, big.0 as f64);
+        let squared_norm = check::number("estimate of |G|²", big_square - difference * (small / more), check::FINITE)?;
+        let trace = check::number("estimate of tr Σ", difference * (small * (big / more)), check::FINITE)?;
+        *self = NoiseScale {
+            squared_norms: check::number("sum of |G|²", self.squared_norms + squared_norm, check::FINITE)?,
+            traces: check::number("sum of tr Σ", self.traces + trace, check::FINITE)?,
+            estimates: self.estimates.saturating_add(1),
+        };
+        Ok(())
     }
-    Ok((squared_norm, covariance_trace))
+
+    /// How many estimates were added. Stops at `u64::MAX`.
+    pub fn estimates(&self) -> u64 {
+        self.estimates
+    }
+
+    /// The mean estimate of |G|²; `None` before the first.
+    pub fn squared_norm(&self) -> Option<f64> {
+        self.mean(self.squared_norms)
+    }
+
+    /// The mean estimate of tr Σ; `None` before the first.
+    pub fn covariance_trace(&self) -> Option<f64> {
+        self.mean(self.traces)
+    }
+
+    /// The noise scale B, in samples; `None` while the mean of |G|² is not above 0.
+    pub fn batch_size(&self) -> Option<f64> {
+        let squared_norm = self.squared_norm().filter(|&mean| mean > 0.0)?;
+        Some(self.covariance_trace()? / squared_norm)
+    }
+
+    fn mean(&self, sum: f64) -> Option<f64> {
+        (self.estimates > 0).then(|| sum / self.estimates as f64)
+    }
 }

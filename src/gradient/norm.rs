@@ -2,6 +2,7 @@ use num_traits::Float;
 
 use super::finite::check_finite;
 use crate::{
+    check,
     error::Error,
     float::to_f64,
     simd::wide,
@@ -10,11 +11,11 @@ use crate::{
 
 /// The Euclidean norm √(Σ g²) of all slices as one long vector.
 ///
-/// Summed in f64 along one fixed tree, so the bits depend on nothing but the values and their lengths: in a block of
-/// 4,096, lane i of 16 sums the squares at i, i + 16, i + 32, …; lane i is added to lane i + 8, then those 4, 2 and 1
-/// apart; a slice's blocks are halved again and again, an odd one going to the left; the slices are added from first to
-/// last. It does not overflow or underflow on the way: where the squares would, the values are scaled by a power of two
-/// first.
+/// Summed in f64 along one fixed tree, so the bits depend on the values and their lengths only. In a block of 4,096
+/// values, lane i of 16 sums the squares at i, i + 16, i + 32, …; then lane i + 8 is added to lane i, and so on with
+/// distances 4, 2 and 1. The blocks of a slice are halved again and again, an odd one going to the left. The slices are
+/// added from first to last. Nothing overflows or underflows on the way: where the squares would, the values are scaled by
+/// a power of two first.
 ///
 /// # Errors
 /// [`Error::NonFinite`] naming the first NaN or infinity, if there is one; [`Error::Number`] if all values are finite
@@ -47,14 +48,12 @@ pub fn global_norm<F: Float + Send + Sync>(grads: &[impl AsRef<[F]>]) -> Result<
     let exponent = largest.to_bits() >> 52;
     let scale = f64::from_bits((2046 - exponent).max(1) << 52);
     let norm = squares(scale).sqrt() / scale;
-    if norm.is_finite() {
-        Ok(norm)
-    } else {
-        Err(Error::Number { name: "the global norm", value: norm, expected: "a norm within the range of f64" })
-    }
+    check::number("global norm", norm, check::FINITE)
 }
 
+/// Four vectors of four f64: additions that do not wait for one another.
 const LANES: usize = 16;
+/// Long enough that the tree above it costs nothing, and short enough that rounding errors grow with log n only.
 const BLOCK: usize = 4096;
 
 fn sum_of_squares<F: Float + Send + Sync>(slice: &[F], scale: f64) -> f64 {

@@ -3,7 +3,11 @@ use core::array;
 use rand::Rng;
 
 use super::words::words;
-use crate::{error::Error, simd::wide};
+use crate::{
+    check,
+    error::{Error, Relation},
+    simd::wide,
+};
 
 /// How many indices go through the rounds side by side.
 const LANES: usize = 32;
@@ -78,14 +82,13 @@ impl Permutation {
     /// The order of `0..len` for this seed and epoch.
     ///
     /// # Errors
-    /// [`Error::Count`] if `len` is below [`MIN_LEN`](Self::MIN_LEN) or above [`MAX_LEN`](Self::MAX_LEN).
+    /// [`Error::TooFewSamples`] if `len` is below [`MIN_LEN`](Self::MIN_LEN): use a [`Batcher`](crate::Batcher) then;
+    /// [`Error::Count`] if it is above [`MAX_LEN`](Self::MAX_LEN).
     pub fn new(len: u64, seed: u64, epoch: u64) -> Result<Self, Error> {
         if len < Self::MIN_LEN {
-            return Err(Error::Count { name: "len", value: len, expected: "at least", bound: Self::MIN_LEN });
+            return Err(Error::TooFewSamples { len, min: Self::MIN_LEN });
         }
-        if len > Self::MAX_LEN {
-            return Err(Error::Count { name: "len", value: len, expected: "at most", bound: Self::MAX_LEN });
-        }
+        check::count("len", len, Relation::AtMost, Self::MAX_LEN, "")?;
         // Even: rotations of an odd number of things are even permutations, and only half of all orders could come up.
         let root = ((len - 1).isqrt() + 1).next_multiple_of(2);
         let mut words = words(b"permut 1", seed, len, epoch, 0);
@@ -138,17 +141,10 @@ impl Permutation {
     /// Writes the samples at `start..start + out.len()` into `out`.
     ///
     /// # Errors
-    /// [`Error::Count`] if that range goes past `len`; `out` is as it was then.
+    /// [`Error::Count`] if that range goes past `len`; `out` has not changed then.
     pub fn fill(&self, start: u64, out: &mut [u64]) -> Result<(), Error> {
         let room = self.len.saturating_sub(start);
-        if out.len() as u64 > room {
-            return Err(Error::Count {
-                name: "length of out",
-                value: out.len() as u64,
-                expected: "at most len - start =",
-                bound: room,
-            });
-        }
+        check::count("length of out", out.len() as u64, Relation::AtMost, room, "len - start")?;
         wide(
             #[inline(always)]
             || self.fill_lanes(start, out),

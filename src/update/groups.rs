@@ -1,4 +1,11 @@
-use alloc::{boxed::Box, format, string::String, string::ToString, vec::Vec};
+use alloc::{
+    boxed::Box,
+    collections::BTreeMap,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::marker::PhantomData;
 
 use num_traits::Float;
 
@@ -7,13 +14,14 @@ use crate::{check, error::Error};
 
 /// Several named tensors, each with an optimizer and settings of its own, stepped as one model.
 ///
-/// The names are yours, and state is keyed by them alone: the order in which tensors are given does not matter.
-/// [`step`](ParamGroups::step) is all-or-nothing across all of them. (A rule of your own must say in its
-/// [`check`](Optimizer::check) all that its `step` would refuse: only what is known before the first tensor moves can keep
-/// all of them from moving.)
+/// The names are yours. State is found by name alone: the order in which tensors are given does not matter.
+/// [`step`](ParamGroups::step) is all-or-nothing across all of them. (It asks each optimizer's
+/// [`check`](Optimizer::check) before the first tensor moves, so a rule of your own must report there all that its
+/// `step` would reject.)
 ///
-/// `O` is one kind of optimizer for all, or `Box<dyn Optimizer<F>>` to mix kinds. (To mix kinds *and* save them with
-/// `serde`, let `O` be an enum of yours.)
+/// `P` is the type of the parameters, `F` that of the settings ([`Optimizer`] says when they differ). `O` is one kind of
+/// optimizer for all, or `Box<dyn Optimizer<P, F>>` to mix kinds. To mix kinds *and* save them with `serde`, let `O` be
+/// an enum of yours.
 ///
 /// # Example
 /// ```
@@ -21,8 +29,8 @@ use crate::{check, error::Error};
 ///
 /// let (mut weights, mut bias) = (vec![1.0_f32; 6], vec![0.0; 2]);
 /// let mut model = ParamGroups::new();
-/// model.insert("weights", weights.len(), Momentum::new(0.1, 0.9, weights.len())?)?;
-/// model.insert("bias", bias.len(), Momentum::new(0.2, 0.9, bias.len())?)?;
+/// model.insert("weights", Momentum::new(0.1, 0.9, weights.len())?)?;
+/// model.insert("bias", Momentum::new(0.2, 0.9, bias.len())?)?;
 ///
 /// let (weight_grads, bias_grads) = (vec![0.5; 6], vec![1.0; 2]);
 /// model.step(&mut [("weights", &mut weights, &weight_grads), ("bias", &mut bias, &bias_grads)])?;
@@ -36,71 +44,85 @@ use crate::{check, error::Error};
 /// assert_eq!(error.to_string(), "tensor `wieghts` is unknown");
 /// # Ok::<(), gradstep::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(
-        try_from = "crate::saved::ParamGroups<F, O>",
-        into = "crate::saved::ParamGroups<F, O>",
-        bound(
-            serialize = "F: crate::saved::Scalar, O: Clone + serde::Serialize",
-            deserialize = "F: crate::saved::Scalar, O: Optimizer<F> + serde::Deserialize<'de>"
-        )
-    )
-)]
-pub struct ParamGroups<F, O> {
-    pub(crate) groups: Vec<Group<F, O>>,
+#[derive(Debug, Clone)]
+pub struct ParamGroups<P, O, F = P> {
+    /// In the order of insertion.
+    pub(crate) groups: Vec<Group<O, F>>,
     pub(crate) factor: F,
     pub(crate) steps: u64,
+    frozen: usize,
+    by_name: BTreeMap<String, usize>,
+    /// Which group stood at each place of the last call: training steps come in the same order again and again.
+    last_order: Vec<usize>,
+    calls: u64,
+    params: PhantomData<fn(&mut [P])>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Group<F, O> {
+#[derive(Debug, Clone)]
+pub(crate) struct Group<O, F> {
     pub(crate) name: String,
-    pub(crate) len: usize,
     pub(crate) optimizer: O,
     /// The learning rate at factor 1.
     pub(crate) learning_rate: F,
     pub(crate) frozen: bool,
+    /// The number of the last call in which it was given.
+    last_call: u64,
 }
 
-impl<F: Float, O: Optimizer<F>> Default for ParamGroups<F, O> {
+/// The memory of earlier calls does not count.
+impl<P, O: PartialEq, F: PartialEq> PartialEq for ParamGroups<P, O, F> {
+    fn eq(&self, other: &Self) -> bool {
+        fn data<O, F>(group: &Group<O, F>) -> (&str, &O, &F, bool) {
+            (&group.name, &group.optimizer, &group.learning_rate, group.frozen)
+        }
+        (&self.factor, self.steps) == (&other.factor, other.steps)
+            && self.groups.iter().map(data).eq(other.groups.iter().map(data))
+    }
+}
+
+impl<P, F: Float, O: Optimizer<P, F>> Default for ParamGroups<P, O, F> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
+impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// A model without tensors.
     pub fn new() -> Self {
-        ParamGroups { groups: Vec::new(), factor: F::one(), steps: 0 }
+        ParamGroups {
+            groups: Vec::new(),
+            factor: F::one(),
+            steps: 0,
+            frozen: 0,
+            by_name: BTreeMap::new(),
+            last_order: Vec::new(),
+            calls: 0,
+            params: PhantomData,
+        }
     }
 
-    /// Adds the tensor `name` of `len` parameters.
+    /// Adds the tensor `name`, which `optimizer` steps. Its length is that of the optimizer's state; an optimizer
+    /// without state, such as [`Sgd`](crate::Sgd), steps any length.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if there is one of that name already; [`Error::InTensor`] if its optimizer is for another
-    /// length, or refuses its learning rate times the common factor.
-    pub fn insert(&mut self, name: impl Into<String>, len: usize, mut optimizer: O) -> Result<(), Error> {
+    /// [`Error::DuplicateTensor`] if there is one of that name already; [`Error::InTensor`] if the optimizer rejects its
+    /// learning rate times the common factor. Nothing has changed then.
+    pub fn insert(&mut self, name: impl Into<String>, mut optimizer: O) -> Result<(), Error> {
         let (name, learning_rate) = (name.into(), optimizer.learning_rate());
-        check::learning_rate(learning_rate).map_err(|error| in_tensor(&name, error))?;
-        // Not at factor 1: `MasterCopy` would round its rate to the type of the parameters.
-        if self.factor != F::one() {
-            let set = optimizer.set_learning_rate(learning_rate * self.factor);
-            set.map_err(|error| in_tensor(&name, error))?;
-        }
-        self.push(Group { name, len, optimizer, learning_rate, frozen: false })
+        check::learning_rate(learning_rate)
+            .and_then(|_| optimizer.set_learning_rate(learning_rate * self.factor))
+            .map_err(|error| in_tensor(&name, error))?;
+        self.push(name, optimizer, learning_rate, false)
     }
 
-    pub(crate) fn push(&mut self, group: Group<F, O>) -> Result<(), Error> {
-        if self.find(&group.name, 0).is_some() {
-            return Err(Error::Tensor { name: group.name, problem: "is there already" });
+    pub(crate) fn push(&mut self, name: String, optimizer: O, learning_rate: F, frozen: bool) -> Result<(), Error> {
+        if self.by_name.contains_key(&name) {
+            return Err(Error::DuplicateTensor { name });
         }
-        let state_len = group.optimizer.state_len().unwrap_or(group.len);
-        check::length("the optimizer's state", state_len, "the tensor", group.len)
-            .map_err(|error| in_tensor(&group.name, error))?;
-        self.groups.push(group);
+        self.by_name.insert(name.clone(), self.groups.len());
+        self.last_order.push(self.groups.len());
+        self.groups.push(Group { name, optimizer, learning_rate, frozen, last_call: 0 });
+        self.frozen += usize::from(frozen);
         Ok(())
     }
 
@@ -109,33 +131,33 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
     /// A frozen tensor may be left out; given, it is checked and not changed.
     ///
     /// # Errors
-    /// [`Error::Tensor`] naming a tensor that is missing, unknown or given twice; [`Error::InTensor`] naming one that has
-    /// another length than it was inserted with, or that its optimizer refuses. Nothing has changed then.
+    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`]; [`Error::InTensor`] naming the
+    /// tensor whose optimizer rejects its slices. Nothing has changed then.
     ///
     /// # Cost
-    /// That of the optimizers' steps, and comparing the names: quickest if given in the order of insertion. No allocation.
-    pub fn step(&mut self, tensors: &mut [(&str, &mut [F], &[F])]) -> Result<(), Error> {
-        let mut in_order = true;
+    /// That of the optimizers' [`check`](Optimizer::check) and `step`, and one comparison of names a tensor where the
+    /// order is that of the last call (at first: of insertion), a search of log₂ n comparisons where it is not. No
+    /// allocation.
+    pub fn step(&mut self, tensors: &mut [(&str, &mut [P], &[P])]) -> Result<(), Error> {
+        self.calls += 1;
+        let mut left = self.groups.len() - self.frozen;
         for (place, (name, params, grads)) in tensors.iter().enumerate() {
-            let refused = |problem| Error::Tensor { name: name.to_string(), problem };
-            let found = self.find(name, place).ok_or_else(|| refused("is unknown"))?;
-            in_order &= found == place;
-            if !in_order && tensors[..place].iter().any(|(earlier, ..)| earlier == name) {
-                return Err(refused("was given twice"));
+            let found = self.find(name, place).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
+            let group = &mut self.groups[found];
+            if group.last_call == self.calls {
+                return Err(Error::DuplicateTensor { name: name.to_string() });
             }
-            let group = &self.groups[found];
-            check::length("params", params.len(), "the tensor as inserted", group.len)
-                .and_then(|()| group.optimizer.check(params, grads))
-                .map_err(|error| in_tensor(name, error))?;
+            group.last_call = self.calls;
+            left -= usize::from(!group.frozen);
+            group.optimizer.check(params, grads).map_err(|error| in_tensor(name, error))?;
+            // Without duplicates there are no more places than groups.
+            self.last_order[place] = found;
         }
-        for (place, group) in self.groups.iter().enumerate() {
-            let here = |tensor: &(&str, &mut [F], &[F])| tensor.0 == group.name;
-            if !group.frozen && !tensors.get(place).is_some_and(here) && !tensors.iter().any(here) {
-                return Err(Error::Tensor { name: group.name.clone(), problem: "is missing" });
-            }
+        if left > 0 {
+            let missing = self.groups.iter().find(|group| !group.frozen && group.last_call != self.calls);
+            return Err(Error::MissingTensor { name: missing.map(|group| group.name.clone()).unwrap_or_default() });
         }
-        for (place, (name, params, grads)) in tensors.iter_mut().enumerate() {
-            let Some(found) = self.find(name, place) else { continue };
+        for ((name, params, grads), &found) in tensors.iter_mut().zip(&self.last_order) {
             let group = &mut self.groups[found];
             if !group.frozen {
                 group.optimizer.step(params, grads).map_err(|error| in_tensor(name, error))?;
@@ -145,23 +167,24 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
         Ok(())
     }
 
-    /// How many steps were applied to the model. A step that returned `Err` does not count.
+    /// How many steps were applied to the model. A step that returned `Err` does not count. The count stops at
+    /// `u64::MAX`.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
     /// Sets every tensor's learning rate to `factor` times its own: a common schedule that keeps their ratios.
     ///
-    /// The factor replaces the one before; it does not multiply it. "Its own" is the learning rate that the optimizer was
-    /// inserted with, or that was given to [`set_learning_rate`](ParamGroups::set_learning_rate). Allocates one number a
-    /// tensor.
+    /// The factor replaces the one before; it does not multiply it. A tensor's own learning rate is the one that its
+    /// optimizer was inserted with, or that was given to [`set_learning_rate`](ParamGroups::set_learning_rate).
+    /// Allocates one number a tensor.
     ///
     /// # Errors
-    /// [`Error::Number`] if `factor` is NaN, infinite or negative; [`Error::InTensor`] if an optimizer refuses the
+    /// [`Error::Number`] if `factor` is NaN, infinite or negative; [`Error::InTensor`] if an optimizer rejects the
     /// product. Nothing has changed then.
     pub fn scale_learning_rates(&mut self, factor: F) -> Result<(), Error> {
         self.check_factor(factor)?;
-        // An optimizer from outside may refuse it all the same: then the ones before it get theirs back.
+        // An optimizer from outside may reject it all the same: then those before it get their old rates back.
         let before: Vec<F> = self.groups.iter().map(|group| group.optimizer.learning_rate()).collect();
         for i in 0..self.groups.len() {
             let group = &mut self.groups[i];
@@ -180,33 +203,37 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
     /// Sets one tensor's own learning rate; the common factor applies to it.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if it is unknown, [`Error::InTensor`] if its optimizer refuses the learning rate. Nothing has
-    /// changed then.
+    /// [`Error::UnknownTensor`], or [`Error::InTensor`] if its optimizer rejects the learning rate. Nothing has changed
+    /// then.
     pub fn set_learning_rate(&mut self, name: &str, learning_rate: F) -> Result<(), Error> {
-        check::learning_rate(learning_rate).map_err(|error| in_tensor(name, error))?;
         let factor = self.factor;
         let group = self.group(name)?;
-        let set = group.optimizer.set_learning_rate(learning_rate * factor);
-        set.map_err(|error| in_tensor(name, error))?;
+        check::learning_rate(learning_rate)
+            .and_then(|_| group.optimizer.set_learning_rate(learning_rate * factor))
+            .map_err(|error| in_tensor(name, error))?;
         group.learning_rate = learning_rate;
         Ok(())
     }
 
-    /// Leaves a tensor and its state as they are in the steps to come.
+    /// Leaves a tensor and its state unchanged in the steps to come.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if it is unknown.
+    /// [`Error::UnknownTensor`].
     pub fn freeze(&mut self, name: &str) -> Result<(), Error> {
-        self.group(name)?.frozen = true;
-        Ok(())
+        self.set_frozen(name, true)
     }
 
     /// Takes a frozen tensor into the steps again, with the velocity that it had.
     ///
     /// # Errors
-    /// [`Error::Tensor`] if it is unknown.
+    /// [`Error::UnknownTensor`].
     pub fn unfreeze(&mut self, name: &str) -> Result<(), Error> {
-        self.group(name)?.frozen = false;
+        self.set_frozen(name, false)
+    }
+
+    fn set_frozen(&mut self, name: &str, frozen: bool) -> Result<(), Error> {
+        let was = core::mem::replace(&mut self.group(name)?.frozen, frozen);
+        self.frozen = self.frozen - usize::from(was) + usize::from(frozen);
         Ok(())
     }
 
@@ -217,61 +244,59 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
 
     /// A tensor's optimizer.
     pub fn get(&self, name: &str) -> Option<&O> {
-        self.find(name, 0).map(|found| &self.groups[found].optimizer)
+        self.by_name.get(name).map(|&found| &self.groups[found].optimizer)
     }
 
-    /// A tensor's optimizer, to change its settings. Its learning rate is better set by
-    /// [`set_learning_rate`](ParamGroups::set_learning_rate): the next common factor would not know of it.
+    /// A tensor's optimizer, to change its settings.
+    ///
+    /// Not for its learning rate, which the next common factor would overwrite: use
+    /// [`set_learning_rate`](ParamGroups::set_learning_rate). And not to `step` it: the model would not count the step,
+    /// and a frozen tensor would move.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut O> {
-        self.find(name, 0).map(|found| &mut self.groups[found].optimizer)
+        self.group(name).ok().map(|group| &mut group.optimizer)
     }
 
-    /// Forgets the past of every tensor, frozen ones too. Learning rates, their factor and what is frozen stay.
+    /// Resets the state of every tensor, frozen ones too, and the count of steps. Learning rates, their factor and what
+    /// is frozen stay.
     pub fn reset(&mut self) {
         self.groups.iter_mut().for_each(|group| group.optimizer.reset());
         self.steps = 0;
     }
 
-    /// Takes over all of `saved`, if it was saved from a model of the same tensors. Copies nothing.
+    /// Takes over all of `saved`, if it was saved from a model of the same tensors: state, counts, what is frozen, **and
+    /// all settings, such as the learning rates and their factor**. Set them anew afterwards if they are to change.
+    /// Copies nothing.
     ///
     /// # Errors
-    /// [`Error::Saved`] if the names are not the same set; [`Error::InTensor`] if a length differs. Nothing has changed
-    /// then.
+    /// [`Error::Saved`] if the names are not the same set; [`Error::InTensor`] if a state has another length. Nothing has
+    /// changed then.
     pub fn restore(&mut self, saved: Self) -> Result<(), Error> {
-        let names = |model: &Self| {
-            let mut names: Vec<String> = model.names().map(|name| format!("`{name}`")).collect();
-            names.sort_unstable();
-            names
-        };
-        let (saved_names, own_names) = (names(&saved), names(self));
-        if saved_names != own_names {
-            let [saved, expected] = [saved_names, own_names].map(|names| format!("[{}]", names.join(", ")));
-            return Err(Error::Saved { name: "set of tensors", saved, expected });
+        if !saved.by_name.keys().eq(self.by_name.keys()) {
+            let names = |model: &Self| {
+                let names: Vec<String> = model.by_name.keys().map(|name| format!("`{name}`")).collect();
+                format!("[{}]", names.join(", "))
+            };
+            return Err(Error::Saved { name: "set of tensors", saved: names(&saved), expected: names(self) });
         }
-        for own in &self.groups {
-            let found = saved.groups.iter().find(|group| group.name == own.name);
-            if let Some(group) = found.filter(|group| group.len != own.len) {
-                let error =
-                    Error::Saved { name: "length", saved: format!("{}", group.len), expected: format!("{}", own.len) };
-                return Err(in_tensor(&own.name, error));
-            }
+        for ((name, &own), &other) in self.by_name.iter().zip(saved.by_name.values()) {
+            let len = |model: &Self, place: usize| model.groups[place].optimizer.state_len();
+            check_saved_len("length of the state", len(&saved, other), len(self, own))
+                .map_err(|error| in_tensor(name, error))?;
         }
         *self = saved;
         Ok(())
     }
 
-    /// Looks at `place` first.
+    /// Looks first where the last call had the group.
     fn find(&self, name: &str, place: usize) -> Option<usize> {
-        if self.groups.get(place).is_some_and(|group| group.name == name) {
-            return Some(place);
-        }
-        self.groups.iter().position(|group| group.name == name)
+        let last = self.last_order.get(place).filter(|&&last| self.groups[last].name == name);
+        last.or_else(|| self.by_name.get(name)).copied()
     }
 
-    fn group(&mut self, name: &str) -> Result<&mut Group<F, O>, Error> {
-        match self.find(name, 0) {
-            Some(found) => Ok(&mut self.groups[found]),
-            None => Err(Error::Tensor { name: name.to_string(), problem: "is unknown" }),
+    fn group(&mut self, name: &str) -> Result<&mut Group<O, F>, Error> {
+        match self.by_name.get(name) {
+            Some(&found) => Ok(&mut self.groups[found]),
+            None => Err(Error::UnknownTensor { name: name.to_string() }),
         }
     }
 
@@ -283,6 +308,11 @@ impl<F: Float, O: Optimizer<F>> ParamGroups<F, O> {
         }
         Ok(())
     }
+}
+
+fn check_saved_len(name: &'static str, saved: Option<usize>, expected: Option<usize>) -> Result<(), Error> {
+    let words = |len: Option<usize>| len.map_or("any".to_string(), |len| len.to_string());
+    if saved == expected { Ok(()) } else { Err(Error::Saved { name, saved: words(saved), expected: words(expected) }) }
 }
 
 fn in_tensor(name: &str, error: Error) -> Error {

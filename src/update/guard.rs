@@ -5,11 +5,14 @@ use num_traits::Float;
 use super::optimizer::Optimizer;
 use crate::{error::Error, gradient::finite::finite};
 
-/// An optimizer that refuses gradients with a NaN or an infinity in them.
+/// An optimizer that rejects gradients with a NaN or an infinity.
 ///
-/// A refused step changes nothing, and is not counted: a schedule that follows `steps()` follows the steps applied.
-/// Cost: one more pass over the gradients, since it must know before it writes. It has no state and adds nothing to what is
-/// saved: a guarded optimizer and a bare one read each other's files.
+/// A rejected step changes nothing and is not counted, so a schedule of [`steps`](Optimizer::steps) follows the steps
+/// applied.
+///
+/// Cost: a pass over the gradients before the step, since it must know before it writes; two in a step of
+/// [`ParamGroups`](crate::ParamGroups), which checks all tensors before the first one moves.
+/// It has no state and adds nothing to what is saved: a guarded optimizer and a bare one load each other's files.
 ///
 /// # Example
 /// ```
@@ -18,15 +21,15 @@ use crate::{error::Error, gradient::finite::finite};
 /// let mut params = [1.0_f32, 2.0];
 /// let error = sgd.step(&mut params, &[0.5, f32::INFINITY]).unwrap_err();
 /// assert_eq!(error.to_string(), "grads[1] is inf, expected a finite number");
-/// assert_eq!((params, sgd.0.steps()), ([1.0, 2.0], 0));
+/// assert_eq!((params, sgd.steps()), ([1.0, 2.0], 0));
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Guard<O>(pub O);
 
-impl<F: Float, O: Optimizer<F>> Optimizer<F> for Guard<O> {
-    fn step(&mut self, params: &mut [F], grads: &[F]) -> Result<(), Error> {
+impl<P: Float, F, O: Optimizer<P, F>> Optimizer<P, F> for Guard<O> {
+    fn step(&mut self, params: &mut [P], grads: &[P]) -> Result<(), Error> {
         self.check(params, grads)?;
         self.0.step(params, grads)
     }
@@ -39,13 +42,21 @@ impl<F: Float, O: Optimizer<F>> Optimizer<F> for Guard<O> {
         self.0.set_learning_rate(learning_rate)
     }
 
+    fn steps(&self) -> u64 {
+        self.0.steps()
+    }
+
     fn reset(&mut self) {
         self.0.reset();
     }
 
-    fn check(&self, params: &[F], grads: &[F]) -> Result<(), Error> {
+    fn check(&self, params: &[P], grads: &[P]) -> Result<(), Error> {
         self.0.check(params, grads)?;
         finite(|| "grads".to_string(), grads)
+    }
+
+    fn rejects_non_finite(&self) -> bool {
+        true
     }
 
     fn state_len(&self) -> Option<usize> {

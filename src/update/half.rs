@@ -1,30 +1,26 @@
-use alloc::vec::Vec;
+use alloc::{string::ToString, vec::Vec};
 use core::marker::PhantomData;
 
 use half::{bf16, f16, slice::HalfFloatSliceExt};
 use num_traits::Float;
 
 use super::optimizer::Optimizer;
-use crate::{
-    check,
-    error::Error,
-    float::{from_f64, to_f64},
-    simd::wide,
-};
+use crate::{check, error::Error, gradient::finite::finite, simd::wide};
 
-/// Half-precision parameters that learn: any optimizer over f32, on an f32 copy of bf16 or f16 parameters (`H` is
-/// `half::bf16` or `half::f16`). Feature `half`.
+/// Half-precision parameters that learn: any optimizer over f32, on an f32 copy of bf16 or f16 parameters. Feature `half`.
 ///
-/// bf16 has 8 bits of significand, so an update below 1/512 of its parameter rounds to nothing, and training stands
-/// still. Here the gradients are widened, the optimizer steps on the f32 copy (its velocity is f32 too), and the
+/// bf16 has 8 bits of significand, so an update below 1/512 of its parameter rounds to nothing and training stalls.
+/// Here the gradients are widened to f32, the optimizer steps on the f32 copy (its velocity is f32 too), and the
 /// parameters become that copy, rounded to nearest (Micikevicius et al. 2018, "Mixed precision training").
 ///
-/// The copy is the truth: the parameters are written and never read. To set them anew, make a new `MasterCopy`. A
-/// [`Guard`](crate::Guard) goes around it: inside, `check` would not see the gradients, and a step of
-/// [`ParamGroups`](crate::ParamGroups) would no longer be all or nothing. Where the copy is beyond the parameters' range,
-/// they are infinite, and the copy goes on.
-/// `learning_rate` and `set_learning_rate` are in the parameters' type, as for every optimizer, and so round it (0.001 in
-/// bf16 is 0.00099945); to set it in f32, use [`optimizer_mut`](MasterCopy::optimizer_mut).
+/// `H` is `half::bf16` or `half::f16`. The settings are the inner optimizer's, in f32.
+///
+/// The copy holds the parameters; the half-precision ones are written and never read. To change them from outside, make
+/// a new `MasterCopy`. Where the copy is beyond the range of `H`, the parameter is infinite, and the copy goes on.
+///
+/// A [`Guard`](crate::Guard) may stand outside or inside: an error changes nothing, also in a step of
+/// [`ParamGroups`](crate::ParamGroups). (A rule of your own inside that rejects *values* must stand outside, where its
+/// `check` sees the gradients.)
 ///
 /// State: the optimizer's, and 8 bytes a parameter. Cost of a step: the optimizer's on f32, a pass that widens and one
 /// that narrows; no allocation.
@@ -40,27 +36,16 @@ use crate::{
 ///     sgd.step(&mut params, &[bf16::ONE])?; // 1 - 0.001 rounds to 1 in bf16
 /// }
 /// assert_eq!(params, [bf16::from_f32(0.9)]);
+/// assert_eq!(sgd.learning_rate(), 0.001_f32);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(
-        try_from = "crate::saved::MasterCopy<O>",
-        into = "crate::saved::MasterCopy<O>",
-        bound(
-            serialize = "H: Clone, O: Clone + serde::Serialize",
-            deserialize = "O: Optimizer<f32> + serde::Deserialize<'de>"
-        )
-    )
-)]
 pub struct MasterCopy<H, O> {
     pub(crate) optimizer: O,
     pub(crate) master: Vec<f32>,
     /// The gradients in f32, for the time of a step.
     pub(crate) grads: Vec<f32>,
-    pub(crate) params: PhantomData<H>,
+    pub(crate) params: PhantomData<fn(&mut [H])>,
 }
 
 /// The scratch for the gradients does not count.
@@ -70,7 +55,7 @@ impl<H, O: PartialEq> PartialEq for MasterCopy<H, O> {
     }
 }
 
-/// bf16 and f16. Out of reach from outside, so that the traits of `half` are no part of the face.
+/// bf16 and f16. Sealed, to keep the traits of `half` out of the public API.
 pub trait Half: Float {
     fn widen(halves: &[Self], to: &mut [f32]);
     fn narrow(from: &[f32], halves: &mut [Self]);
@@ -86,7 +71,7 @@ impl Half for f16 {
     }
 }
 
-/// Not by the functions for slices, which take several times as long.
+/// Loops of our own: the functions of `half` for slices of bf16 take several times as long.
 impl Half for bf16 {
     fn widen(halves: &[bf16], to: &mut [f32]) {
         wide(
@@ -110,11 +95,9 @@ impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
     /// [`Error::Memory`] if there is no room for the copy; those of the optimizer's [`check`](Optimizer::check) if it is
     /// for another length.
     pub fn new(optimizer: O, params: &[H]) -> Result<Self, Error> {
-        let mut master = check::zeros("a master copy", params.len())?;
+        let mut master = check::zeros("master copy", params.len())?;
         H::widen(params, &mut master);
-        let grads = check::zeros("a master copy", params.len())?;
-        optimizer.check(&master, &grads)?;
-        Ok(MasterCopy { optimizer, master, grads, params: PhantomData })
+        Self::from_master(optimizer, master)
     }
 
     /// The parameters in f32.
@@ -133,7 +116,15 @@ impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
     }
 }
 
-impl<H: Half, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O> {
+impl<H, O: Optimizer<f32>> MasterCopy<H, O> {
+    pub(crate) fn from_master(optimizer: O, master: Vec<f32>) -> Result<Self, Error> {
+        let grads = check::zeros("master copy", master.len())?;
+        optimizer.check(&master, &grads)?;
+        Ok(MasterCopy { optimizer, master, grads, params: PhantomData })
+    }
+}
+
+impl<H: Half, O: Optimizer<f32>> Optimizer<H, f32> for MasterCopy<H, O> {
     fn step(&mut self, params: &mut [H], grads: &[H]) -> Result<(), Error> {
         self.check(params, grads)?;
         H::widen(grads, &mut self.grads);
@@ -142,12 +133,16 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O> {
         Ok(())
     }
 
-    fn learning_rate(&self) -> H {
-        from_f64(to_f64(self.optimizer.learning_rate()))
+    fn learning_rate(&self) -> f32 {
+        self.optimizer.learning_rate()
     }
 
-    fn set_learning_rate(&mut self, learning_rate: H) -> Result<(), Error> {
-        self.optimizer.set_learning_rate(from_f64(to_f64(learning_rate)))
+    fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), Error> {
+        self.optimizer.set_learning_rate(learning_rate)
+    }
+
+    fn steps(&self) -> u64 {
+        self.optimizer.steps()
     }
 
     fn reset(&mut self) {
@@ -156,8 +151,17 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O> {
 
     fn check(&self, params: &[H], grads: &[H]) -> Result<(), Error> {
         check::length("grads", grads.len(), "params", params.len())?;
-        check::length("params", params.len(), "the master copy", self.master.len())?;
-        self.optimizer.check(&self.master, &self.master) // for the lengths
+        check::length("params", params.len(), "master copy", self.master.len())?;
+        if let Some(len) = self.optimizer.state_len() {
+            // Made for the same length, but `optimizer_mut` may have put another one in its place.
+            check::length("master copy", self.master.len(), "optimizer's state", len)?;
+        }
+        // Widening is exact, so what is finite here is finite in f32.
+        if self.optimizer.rejects_non_finite() { finite(|| "grads".to_string(), grads) } else { Ok(()) }
+    }
+
+    fn rejects_non_finite(&self) -> bool {
+        self.optimizer.rejects_non_finite()
     }
 
     fn state_len(&self) -> Option<usize> {

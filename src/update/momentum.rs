@@ -4,15 +4,15 @@ use num_traits::Float;
 use super::{optimizer::Optimizer, weight_decay::WeightDecay};
 use crate::{check, error::Error};
 
-/// Which momentum: where the learning rate stands, and where the gradient is taken. The velocity is `m` in the classical
-/// forms and `v` in PyTorch's.
+/// The form of momentum: where η multiplies, and where the gradient is taken. The velocity is `m` in the classical forms
+/// and `v` in PyTorch's.
 ///
-/// While η stays the same, `Classical` and `PyTorch` walk the same path (`m = -η v`), and so do the two Nesterov forms.
-/// When η changes they part: in the classical forms the velocity is a distance already weighed by the old η, so the
-/// parameters coast on at the old speed; in PyTorch's it is a sum of gradients, and the new η rescales all of it at once.
+/// While η is constant, `Classical` and `PyTorch` take the same path (`m = -η v`), and so do the two Nesterov forms.
+/// When η changes they differ: in the classical forms the velocity is a distance that already contains the old η, so the
+/// parameters move on at the old speed; in PyTorch's it is a sum of gradients, and the new η rescales all of it at once.
 ///
-/// # Which to take
-/// | you come from | take |
+/// # Which one to use
+/// | you come from | use |
 /// |---|---|
 /// | lecture notes, Sutskever et al. 2013, Keras `SGD(momentum)` | [`Classical`](Form::Classical) |
 /// | Keras `SGD(momentum, nesterov=True)` | [`Nesterov`](Form::Nesterov) |
@@ -22,9 +22,9 @@ use crate::{check, error::Error};
 ///
 /// (As of torch 2.11, Keras 3, optax 0.2, burn 0.22 and Optimisers.jl 0.4.)
 ///
-/// There is no dampening: with PyTorch's `dampening = d`, a step is as long as that of the `PyTorch` form with learning
-/// rate `η (1 - d)` (but for the first gradient, which PyTorch takes undamped). There is no switch to maximise: negate
-/// the loss.
+/// There is no dampening: a step with PyTorch's `dampening = d` is a step of the `PyTorch` form with learning rate
+/// `η (1 - d)` (except for the first gradient, which PyTorch does not dampen). There is no switch to maximise: negate the
+/// loss.
 ///
 /// # Example
 /// ```
@@ -36,7 +36,6 @@ use crate::{check, error::Error};
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Form {
     /// `m <- λ m - η g ; θ <- θ + m` (Polyak 1964; Sutskever et al. 2013): the default.
     #[default]
@@ -49,11 +48,12 @@ pub enum Form {
     PyTorchNesterov,
 }
 
-/// Momentum: a velocity that gathers the gradients, `m <- λ m - η g ; θ <- θ + m`.
+/// Momentum: a velocity that adds up the gradients, `m <- λ m - η g ; θ <- θ + m`.
 ///
-/// The velocity is no average: under a constant gradient it grows to `-η g / (1 - λ)`, so λ = 0.9 takes steps ten times
-/// as long as [`Sgd`](crate::Sgd) with the same η. With λ = 0 it is `Sgd` to the bit (the sign of a zero aside), as long
-/// as the velocity is finite. With η = 0 the classical forms coast on, and PyTorch's stand still and gather on.
+/// The velocity is not an average: under a constant gradient it grows to `-η g / (1 - λ)`, so with λ = 0.9 the steps
+/// become ten times as long as those of [`Sgd`](crate::Sgd) with the same η. With λ = 0 it is `Sgd` to the bit (except
+/// for the sign of a zero), as long as the velocity is finite. With η = 0 the classical forms still move by λ m, and
+/// PyTorch's do not move but still add up gradients.
 /// [`with_form`](Momentum::with_form) chooses among the four [`Form`]s;
 /// [`with_weight_decay`](Momentum::with_weight_decay) adds a decay, applied before the rule.
 /// Rounded after each operation, in the order in which the formula is written.
@@ -79,15 +79,6 @@ pub enum Form {
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(
-        try_from = "crate::saved::Optimizer<F>",
-        into = "crate::saved::Optimizer<F>",
-        bound = "F: crate::saved::Scalar"
-    )
-)]
 pub struct Momentum<F> {
     pub(crate) learning_rate: F,
     pub(crate) momentum: F,
@@ -130,22 +121,22 @@ impl<F: Float + Send + Sync> Momentum<F> {
         Ok(Momentum { weight_decay: weight_decay.checked()?, ..self })
     }
 
-    /// The same with this velocity and count of steps in place of zeros: those of another library, or a part of a saved
-    /// one, since each element of a step depends on its own parameter, gradient and velocity alone.
+    /// The same with this velocity and count of steps instead of zeros: those of another library, or a part of a saved
+    /// velocity. (A part is valid, since each element of a step depends on its own parameter, gradient and velocity only.)
     ///
     /// # Errors
-    /// [`Error::Length`] if the velocity has not the length that [`new`](Momentum::new) was given.
+    /// [`Error::Length`] if the velocity has another length than the one given to [`new`](Momentum::new).
     ///
     /// # Example
     /// ```
-    /// use gradstep::Momentum;
+    /// use gradstep::{Momentum, Optimizer};
     /// let whole = Momentum::new(0.5, 0.5, 4)?.with_velocity(&[1.0, 2.0, 3.0, 4.0], 7)?;
     /// let right = Momentum::new(0.5, 0.5, 2)?.with_velocity(&whole.velocity()[2..], whole.steps())?;
     /// assert_eq!((right.velocity(), right.steps()), (&[3.0, 4.0][..], 7));
     /// # Ok::<(), gradstep::Error>(())
     /// ```
     pub fn with_velocity(mut self, velocity: &[F], steps: u64) -> Result<Self, Error> {
-        check::length("velocity", velocity.len(), "the parameters", self.velocity.len())?;
+        check::length("velocity", velocity.len(), "params", self.velocity.len())?;
         self.velocity.copy_from_slice(velocity);
         Ok(Momentum { steps, ..self })
     }
@@ -164,7 +155,8 @@ impl<F: Float + Send + Sync> Momentum<F> {
         Ok(())
     }
 
-    /// Takes over all of `saved` (settings, velocity, count of steps), if its velocity has this one's length.
+    /// Takes over all of `saved`, if its velocity has this one's length: velocity, count of steps, **and all settings,
+    /// such as the learning rate**. Set them anew afterwards if they are to change.
     ///
     /// # Errors
     /// [`Error::Saved`] if it has another length. Nothing has changed then.
@@ -178,7 +170,7 @@ impl<F: Float + Send + Sync> Momentum<F> {
         Ok(())
     }
 
-    /// Which momentum it is.
+    /// The form.
     pub fn form(&self) -> Form {
         self.form
     }
@@ -191,11 +183,6 @@ impl<F: Float + Send + Sync> Momentum<F> {
     /// The velocity m, one value a parameter.
     pub fn velocity(&self) -> &[F] {
         &self.velocity
-    }
-
-    /// How many steps were applied. A step that returned `Err` does not count.
-    pub fn steps(&self) -> u64 {
-        self.steps
     }
 }
 
@@ -232,6 +219,10 @@ impl<F: Float + Send + Sync> Optimizer<F> for Momentum<F> {
         Ok(())
     }
 
+    fn steps(&self) -> u64 {
+        self.steps
+    }
+
     fn reset(&mut self) {
         self.velocity.fill(F::zero());
         self.steps = 0;
@@ -239,7 +230,7 @@ impl<F: Float + Send + Sync> Optimizer<F> for Momentum<F> {
 
     fn check(&self, params: &[F], grads: &[F]) -> Result<(), Error> {
         check::length("grads", grads.len(), "params", params.len())?;
-        check::length("params", params.len(), "the velocity", self.velocity.len())
+        check::length("params", params.len(), "velocity", self.velocity.len())
     }
 
     fn state_len(&self) -> Option<usize> {

@@ -5,12 +5,13 @@ use crate::{check, error::Error};
 
 /// Gradient descent, stochastic or not: `θ <- θ - η g`.
 ///
-/// [`Sgd::new`] is the plain rule; [`with_weight_decay`](Sgd::with_weight_decay) adds a decay to it.
+/// [`Sgd::new`] is the plain rule; [`with_weight_decay`](Sgd::with_weight_decay) adds a decay.
 /// Rounded after each operation, in the order in which the formula is written.
 ///
 /// State: a count of steps. Cost of a step: one pass, two slices read, one written; no allocation.
 ///
-/// Source: Robbins and Monro 1951. The bits are those of `p - lr * g`; `torch.optim.SGD` (2.11) agrees to rounding.
+/// Source: Robbins and Monro 1951, "A stochastic approximation method". The bits are those of `p - lr * g`;
+/// `torch.optim.SGD` (2.11) agrees to rounding.
 ///
 /// # Example
 /// ```
@@ -22,15 +23,6 @@ use crate::{check, error::Error};
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(
-        try_from = "crate::saved::Optimizer<F>",
-        into = "crate::saved::Optimizer<F>",
-        bound = "F: crate::saved::Scalar"
-    )
-)]
 pub struct Sgd<F> {
     pub(crate) learning_rate: F,
     pub(crate) weight_decay: WeightDecay<F>,
@@ -58,11 +50,6 @@ impl<F: Float + Send + Sync> Sgd<F> {
     pub fn weight_decay(&self) -> WeightDecay<F> {
         self.weight_decay
     }
-
-    /// How many steps were applied. A step that returned `Err` does not count.
-    pub fn steps(&self) -> u64 {
-        self.steps
-    }
 }
 
 impl<F: Float + Send + Sync> Optimizer<F> for Sgd<F> {
@@ -80,6 +67,10 @@ impl<F: Float + Send + Sync> Optimizer<F> for Sgd<F> {
     fn set_learning_rate(&mut self, learning_rate: F) -> Result<(), Error> {
         self.learning_rate = check::learning_rate(learning_rate)?;
         Ok(())
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
     }
 
     fn reset(&mut self) {

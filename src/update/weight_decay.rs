@@ -3,12 +3,12 @@ use num_traits::Float;
 use super::elementwise::elementwise;
 use crate::{check, error::Error};
 
-/// Pulling the parameters towards zero at each step, in one of its two forms. `w` is the decay's strength.
+/// Pulls the parameters towards zero at each step, in one of two forms. `w` is the strength of the decay.
 ///
-/// Under plain SGD the two are the same in exact arithmetic; with momentum they are not: the coupled decay is gathered
-/// into the velocity, the decoupled one is not. Porting: `torch.optim.SGD(weight_decay=w)` and optax's
-/// `add_decayed_weights` before the rule are [`Coupled`](WeightDecay::Coupled); Keras' `SGD(weight_decay=w)` is
-/// [`Decoupled`](WeightDecay::Decoupled). (As of torch 2.11, optax 0.2 and Keras 3.)
+/// Under plain SGD the two are the same in exact arithmetic. With momentum they are not: the coupled decay enters the
+/// velocity, the decoupled one does not. `torch.optim.SGD(weight_decay=w)`, and optax's `add_decayed_weights` before the
+/// rule, are [`Coupled`](WeightDecay::Coupled); Keras' `SGD(weight_decay=w)` is [`Decoupled`](WeightDecay::Decoupled).
+/// (As of torch 2.11, optax 0.2 and Keras 3.)
 ///
 /// # Example
 /// ```
@@ -20,23 +20,14 @@ use crate::{check, error::Error};
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-#[cfg_attr(
-    feature = "serde",
-    derive(serde::Serialize, serde::Deserialize),
-    serde(
-        try_from = "crate::saved::WeightDecay<F>",
-        into = "crate::saved::WeightDecay<F>",
-        bound = "F: crate::saved::Scalar"
-    )
-)]
 pub enum WeightDecay<F> {
     /// No decay: the default.
     #[default]
     None,
     /// L2: `g <- g + w θ`, before the rule. The gradient of `w/2 |θ|²` added to the loss.
     Coupled(F),
-    /// `θ <- θ - (η w) θ`, before the rule, which is given the gradient as it was (Loshchilov and Hutter 2019). The product
-    /// η w is made once a step; it should be well below 1, where it would take θ to 0 at once.
+    /// `θ <- θ - (η w) θ`, before the rule, which gets the gradient unchanged (Loshchilov and Hutter 2019). The product
+    /// η w is computed once a step. It should be well below 1: at 1 a single step sets θ to 0.
     Decoupled(F),
 }
 
