@@ -1,6 +1,130 @@
-#![doc = include_str!("../README.md")]
+//! SGD, momentum and seeded minibatches over plain float slices. You compute gradients; gradstep takes the steps,
+//! shuffles the batches, and resumes where it stopped. The same inputs give the same bits on every machine.
+//!
+//! ```
+//! use gradstep::{Batcher, Error, Momentum, Optimizer};
+//!
+//! fn main() -> Result<(), Error> {
+//!     // 1,000 points of y = 3x - 1.
+//!     let x: Vec<f64> = (0..1_000).map(|i| i as f64 / 500.0 - 1.0).collect();
+//!     let y: Vec<f64> = x.iter().map(|x| 3.0 * x - 1.0).collect();
+//!
+//!     let mut params = [0.0, 0.0]; // slope and intercept
+//!     let mut optimizer = Momentum::new(0.05, 0.9, params.len())?; // learning rate, momentum, length
+//!     let batcher = Batcher::new(x.len(), 50, 42)?; // samples, batch size, seed
+//!
+//!     for epoch in 0..5 {
+//!         for batch in &batcher.epoch(epoch) {
+//!             let mut grads = [0.0, 0.0]; // of the mean of (slope x + intercept - y)² / 2 over the batch
+//!             for &i in batch {
+//!                 let error = params[0] * x[i] + params[1] - y[i];
+//!                 grads[0] += error * x[i] / batch.len() as f64;
+//!                 grads[1] += error / batch.len() as f64;
+//!             }
+//!             optimizer.step(&mut params, &grads)?;
+//!         }
+//!     }
+//!     assert!((params[0] - 3.0).abs() < 0.01 && (params[1] + 1.0).abs() < 0.01);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Update rules
+//! [`Sgd`] and [`Momentum`] implement the trait [`Optimizer`]: [`step`](Optimizer::step),
+//! [`learning_rate`](Optimizer::learning_rate), [`set_learning_rate`](Optimizer::set_learning_rate),
+//! [`steps`](Optimizer::steps) and [`reset`](Optimizer::reset). [`Form`] chooses among four forms of momentum (classical and
+//! PyTorch's, plain and Nesterov), [`WeightDecay`] adds a coupled or a decoupled decay, and [`Guard`] rejects gradients that
+//! are not finite. [`ParamGroups`] steps several named tensors as one model, all or nothing. [`schedule`] has learning
+//! rates as functions of the step.
+//!
+//! For a rule of your own, implement [`Optimizer`] and let [`elementwise`] run the loop: `examples/custom_optimizer.rs` is
+//! AdamW.
+//!
+//! # Gradients
+//! [`global_norm`], [`clip_global_norm`], [`clip_value`] and [`check_finite`] work on one tensor or several.
+//! [`Accumulator`] makes the mean gradient of a large batch from micro-batches. [`NoiseScale`] measures the batch size
+//! beyond which larger batches stop paying.
+//!
+//! # Batches
+//! [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] over all epochs, which resumes at a
+//! [`Position`]. A [`Shard`] is one worker's part of each batch. [`gather`] copies the rows of a batch one after the other.
+//! [`Permutation`] shuffles sets that are too large for a table. The page [`order`] describes how seed and epoch become an
+//! order.
+//!
+//! # What is the same to the bit, and what is up to you
+//! The result of every call depends on its arguments only: not on features, on the machine, on debug or release, or on how
+//! many threads this crate uses inside (feature `rayon`). No fused multiply-add, no reassociation, no draw as wide as
+//! `usize`. Only the payload of a NaN may differ.
+//!
+//! Gradients are yours. If you compute parts of a batch on several threads and add them up as they come, the sum depends on
+//! the schedule of the threads. To get the same bits on any number of threads, cut each batch into micro-batches of a fixed
+//! size, compute each micro-batch's mean gradient on any thread, and add them to an [`Accumulator`] in the order of the
+//! batch:
+//!
+//! ```
+//! # use gradstep::{Accumulator, Batcher, Error};
+//! # fn mean_gradient(_params: &[f32], samples: &[usize]) -> Vec<f32> { vec![samples.len() as f32; 2] }
+//! # fn main() -> Result<(), Error> {
+//! # let (params, batcher) = ([0.0_f32; 2], Batcher::new(1_000, 64, 42)?);
+//! # let mut grads = [0.0_f32; 2];
+//! let mut accumulator = Accumulator::new(params.len())?;
+//! for batch in &batcher.epoch(0) {
+//!     let parts: Vec<&[usize]> = batch.chunks(16).collect(); // 16, whatever the number of threads
+//!     let means: Vec<Vec<f32>> = std::thread::scope(|scope| {
+//!         let threads: Vec<_> = parts.iter().map(|part| scope.spawn(|| mean_gradient(&params, part))).collect();
+//!         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+//!     });
+//!     accumulator.reset();
+//!     for (part, mean) in parts.iter().zip(&means) {
+//!         accumulator.add(mean, part.len())?;
+//!     }
+//!     accumulator.mean(&mut grads)?;
+//!     // optimizer.step(&mut params, &grads)?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Errors
+//! A call that returns [`Err`](Error) has changed nothing, whatever is nested in whatever. The message says what was wrong,
+//! the value, and what was expected. No input panics. (Without memory for it, [`Batcher::epoch`], [`Batcher::stream`] and
+//! saving end the process, as `Vec` does. A rule of your own that panics under [`elementwise`] may leave a part of the
+//! parameters updated.) A call that changes something changes its `&mut` arguments only, so what you do between the calls
+//! is yours.
+//!
+//! # Saving
+//! With feature `serde`, save the parameters, the optimizer (or the [`ParamGroups`]) and the [`Stream`]'s
+//! [`position`](Stream::position), and inside a batch the [`Accumulator`]. Loading checks what the constructors check.
+//! [`Momentum::restore`], [`ParamGroups::restore`] and [`Batcher::resume`] take over what was loaded if it belongs to the
+//! same model and data, and say what differs if not. They bring back the saved settings too, such as the learning rate.
+//!
+//! Everything saved begins with its type and the version of its format, `gradstep::Momentum<f32> v1`; anything else is
+//! rejected by name. Numbers are strings in text formats, so that no reader can round them, and little-endian bytes in
+//! binary formats. Both are exact; only the payload of a NaN is lost in text. A string that is not written exactly as
+//! saving would write it ("1e-50" for an f32) is rejected.
+//!
+//! | format | plain, or in your struct | `#[serde(untagged)]`, `#[serde(tag = "…")]` |
+//! |---|---|---|
+//! | JSON, JSON5, YAML, TOML, RON | to the bit | to the bit |
+//! | CBOR, MessagePack | to the bit | to the bit |
+//! | postcard, bincode | to the bit | loading returns an error: these formats do not describe themselves |
+//!
+//! # Features
+//! Default dependencies: num-traits, rand, rand_chacha, thiserror. No feature changes a value.
+//!
+//! | feature | adds | brings |
+//! |---|---|---|
+//! | `std` (default) | run-time CPU detection in rand_chacha and half; without it the crate is `no_std` with `alloc` | |
+//! | `simd` | wider vectors where the CPU has them, detected at run time | pulp |
+//! | `rayon` | threads, from a length on where they pay | rayon |
+//! | `half` | `MasterCopy`: bf16 and f16 parameters that learn, through an f32 copy | half |
+//! | `serde` | saving and loading, to the bit | serde |
+//!
+//! With `rayon`, calls run on the caller's thread where no thread can be started. rayon's queue may allocate. Do not hold a
+//! lock across a call inside a rayon pool: the waiting thread may run jobs that take it.
 #![no_std]
-// Nothing on the public face may panic.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// No input may panic.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::unreachable, clippy::todo)]
 
 extern crate alloc;
@@ -44,3 +168,8 @@ pub use update::{
     sgd::Sgd,
     weight_decay::WeightDecay,
 };
+
+/// Tests the README's program.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -6,7 +6,7 @@ use crate::{check, error::Error};
 ///
 /// The parameters and gradients stay yours: a call borrows them. `P` is their type, any [`num_traits::Float`] (f32, f64,
 /// `half::f16`, `half::bf16`). `F` is the type of the settings, such as the learning rate. The two are the same but for
-/// half-precision parameters, whose settings are f32 ([`MasterCopy`](crate::MasterCopy)).
+/// half-precision parameters, whose settings are f32 (`MasterCopy`).
 ///
 /// The trait is `dyn`-compatible, and open: implement it for a rule of your own, with
 /// [`elementwise`](crate::elementwise) for the loop.
@@ -84,7 +84,7 @@ pub trait Optimizer<P, F = P> {
     /// Whether `step` rejects gradients that are NaN or infinite. `false` in the provided method.
     ///
     /// [`Guard`](crate::Guard) returns `true`. A wrapper of yours passes on what the inner optimizer returns:
-    /// [`MasterCopy`](crate::MasterCopy) asks, since its `check` cannot show gradients in f32 to the inner optimizer.
+    /// `MasterCopy` asks, since its `check` cannot show gradients in f32 to the inner optimizer.
     fn rejects_non_finite(&self) -> bool {
         false
     }
