@@ -18,7 +18,7 @@ HERE = Path(__file__).parent
 ORANGE, BLUE, SKY, GREEN, GREY = "#d55e00", "#0072b2", "#56b4e9", "#009e73", "#999999"
 RUST = ["descend", "stochastic_optimizers", "candle-optimisers", "burn"]
 RULES = ["Sgd", "Momentum"]
-FEATURES = {"none": GREY, "simd": SKY, "simd+rayon": BLUE}
+FEATURES = {"none": ("default features", GREY), "simd": ("simd", SKY), "simd+rayon": ("simd, rayon", BLUE)}
 
 
 def records(pattern):
@@ -79,11 +79,11 @@ def epoch():
 
 
 def step():
-    """`ratio(features, rule, n, contenders)`: the least time of these, in gradstep's."""
     rows = [row for row in records("step*") if row["dtype"] == "float32" and row["tensors"] == "1"]
     lens = sorted({int(row["n"]) for row in rows})
 
     def ratios(features, rule, contenders):
+        """For each length the least time of these contenders, in gradstep's of the same run."""
         key = (features, rule)
         found = [row for row in rows if (row["features"], row["rule"]) == key and row["contender"] in contenders]
         return [min((float(row["ratio"]) for row in found if row["n"] == str(n)), default=float("nan")) for n in lens]
@@ -95,8 +95,7 @@ def step():
     figure, panels = plt.subplots(2, 2, figsize=(8, 6.4), sharex=True, sharey="row", layout="constrained")
     places = range(len(lens))
     for (upper, lower), rule in zip(panels.T, RULES):
-        for i, (features, color) in enumerate(FEATURES.items()):
-            label = {"none": "default features"}.get(features, features.replace("+", ", "))
+        for i, (features, (label, color)) in enumerate(FEATURES.items()):
             upper.bar([x + 0.27 * (i - 1) for x in places], series[rule, features], 0.25, color=color, label=label)
         lower.bar(places, [value - 1 for value in torch[rule]], 0.6, bottom=1, color=GREEN)
         for x, value in zip(places, torch[rule]):
@@ -118,9 +117,8 @@ def step():
     panels[0][0].set_ylabel("fastest Rust peer,\ntime / gradstep's")
     panels[1][0].set_ylabel("torch's fused SGD, 2 threads,\ntime / gradstep's (log)")
     figure.suptitle("Others' time of a step, in gradstep's (the line at 1): above it gradstep is faster", fontsize=12)
-    upper = panels[0][0]
     figure.legend(
-        *upper.get_legend_handles_labels(),
+        *panels[0][0].get_legend_handles_labels(),
         frameon=False,
         ncols=3,
         loc="outside lower center",
@@ -128,20 +126,21 @@ def step():
     )
     save(figure, "step")
 
-    named = {"none": "", "simd": " with `simd`", "simd+rayon": " with `simd`, `rayon`"}
     lines = []
     for rule in RULES:
-        lines += [(f"`{rule}`{named[features]}, fastest peer", series[rule, features]) for features in FEATURES]
-        lines.append((f"`{rule}`{named['simd+rayon']}, torch", torch[rule]))
+        lines += [(f"{rule}, {label}: fastest peer", series[rule, name]) for name, (label, _) in FEATURES.items()]
+        lines.append((f"{rule}, simd, rayon: torch", torch[rule]))
     table(["", *map(length, lens)], ([name, *map(short, values)] for name, values in lines))
     front(rows)
 
 
 def front(rows):
     """One step, everyone who takes it: for the front page. gradstep takes one thread for this length."""
-    names = {name: name for name in ["fastest peer", *RUST, "numpy"]}
-    names |= {"gradstep": "gradstep", "fastest peer": "fastest Rust peer"}
-    names |= {f"torch fused {n}T": f"torch, {n} thread{'s' * (n > 1)}" for n in (1, 2)}
+    names = {name: name for name in ["gradstep", *RUST, "numpy"]} | {
+        "fastest peer": "fastest Rust peer",
+        "torch fused 1T": "torch, 1 thread",
+        "torch fused 2T": "torch, 2 threads",
+    }
     key = {"features": "simd+rayon", "rule": "Momentum", "n": "65536"}
     rows = [row for row in rows if row["contender"] in names and all(row[name] == value for name, value in key.items())]
     rows.sort(key=lambda row: -float(row["ratio"]))
