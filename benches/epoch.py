@@ -1,4 +1,7 @@
-"""torch.randperm and numpy's Generator.permutation: nanoseconds an index, least of several, one thread, in turn."""
+"""torch.randperm and numpy's Generator.permutation: nanoseconds an index, least of several, one thread, in turn.
+
+Without a length: their versions.
+"""
 
 import sys
 import time
@@ -6,6 +9,8 @@ import time
 import numpy
 import torch
 
+if len(sys.argv) == 1:
+    sys.exit(print(f"torch {torch.__version__}, numpy {numpy.__version__}"))
 length = int(sys.argv[1])
 torch.set_num_threads(1)
 generator = numpy.random.default_rng(1)

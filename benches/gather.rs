@@ -4,14 +4,13 @@
 
 use gradstep::{Batcher, gather};
 
-mod alternate;
-use alternate::alternate;
+mod common;
+use common::{alternate, heading, largest};
 
 fn main() {
-    let megabytes = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(512);
-    let data: Vec<f32> = (0..megabytes << 18).map(|i| i as f32).collect();
-    println!("| bytes a row | gather ns | bare ns | bare / gather |");
-    println!("|------------:|----------:|--------:|--------------:|");
+    heading("cargo bench --bench gather");
+    let data: Vec<f32> = (0..largest(512) << 18).map(|i| i as f32).collect();
+    println!("bytes a row, gather, bare loop, bare/gather");
     for row_len in [4, 16, 64, 256, 1024] {
         let batcher = Batcher::new(data.len() / row_len, 1024, 1).expect("valid");
         // Other epochs for each, so that neither finds in the caches what the other has just read.
@@ -40,6 +39,6 @@ fn main() {
         gather(&data, row_len, batch, &mut own).expect("below len");
         assert!(own.chunks(row_len).zip(batch).all(|(row, &i)| *row == data[i * row_len..][..row_len]), "other rows");
         let [own, bare] = [times[0], times[1]].map(|time| time * 1e9 / 1024.0);
-        println!("| {:>11} | {own:9.1} | {bare:7.1} | {:13.2} |", 4 * row_len, bare / own);
+        println!("{:>11}, {own:6.1}, {bare:9.1}, {:11.2}", 4 * row_len, bare / own);
     }
 }

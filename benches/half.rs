@@ -1,13 +1,13 @@
 //! What half precision costs: a step of `Momentum` on f32, on a `MasterCopy` of bf16 or f16, and on bf16 as it is.
 //!
-//! `cargo bench --features half --bench half`; microseconds a step, least of several rounds taken in turn.
+//! `cargo bench --features half --bench half [-- LONGEST]`; microseconds a step, least of several rounds taken in turn.
 
 use gradstep::{MasterCopy, Momentum, Optimizer};
 use half::{bf16, f16};
 use num_traits::{Float, NumCast};
 
-mod alternate;
-use alternate::alternate;
+mod common;
+use common::{alternate, heading, largest};
 
 fn slices<F: Float>(n: usize) -> (Vec<F>, Vec<F>) {
     let numbers = |modulus: usize| {
@@ -23,9 +23,10 @@ fn stepping<F: Float>(mut optimizer: impl Optimizer<F>, (mut params, grads): (Ve
 }
 
 fn main() -> Result<(), gradstep::Error> {
-    println!("|       n | f32 µs | MasterCopy bf16 / f32 | MasterCopy f16 / f32 | plain bf16 / f32 |");
-    println!("|--------:|-------:|----------------------:|---------------------:|-----------------:|");
-    for n in [4096, 65_536, 1 << 20, 1 << 22] {
+    heading("cargo bench --features half --bench half");
+    println!("{:>7}, f32 µs, MasterCopy bf16/f32, MasterCopy f16/f32, plain bf16/f32", "n");
+    let longest = largest(1 << 22);
+    for n in [4096, 65_536, 1 << 20, 1 << 22].into_iter().take_while(|&n| n <= longest) {
         let momentum = Momentum::new(1e-3_f32, 0.9, n)?;
         let plain = Momentum::new(bf16::from_f32(1e-3), bf16::from_f32(0.9), n)?;
         let (b, f) = (slices::<bf16>(n), slices::<f16>(n));
@@ -42,7 +43,7 @@ fn main() -> Result<(), gradstep::Error> {
         let single = times.remove(0);
         let [bf16, f16, plain] = times[..] else { unreachable!() };
         println!(
-            "| {n:>7} | {:6.1} | {:21.2} | {:20.2} | {:16.2} |",
+            "{n:>7}, {:6.1}, {:19.2}, {:18.2}, {:14.2}",
             single * 1e6,
             bf16 / single,
             f16 / single,

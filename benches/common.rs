@@ -1,0 +1,53 @@
+//! What all benches share: the line that names the machine, the one argument, and timing in turn.
+
+use std::{env, fs, hint::black_box, process::Command, thread, time::Instant};
+
+/// The features of gradstep that change its speed.
+pub fn features() -> &'static str {
+    match (cfg!(feature = "simd"), cfg!(feature = "rayon")) {
+        (false, false) => "none",
+        (true, false) => "simd",
+        (false, true) => "rayon",
+        (true, true) => "simd+rayon",
+    }
+}
+
+/// Prints the first line of a record: when, on what machine and how it was measured.
+pub fn heading(command: &str) {
+    let output = |program: &str, argument: &str| {
+        let output = Command::new(program).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&output).trim().to_string()
+    };
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpu = |key: &str| {
+        let value = |line: &str| Some(line.strip_prefix(key)?.trim_start().strip_prefix(':')?.trim().to_string());
+        cpu.lines().find_map(value).unwrap_or_default()
+    };
+    let (name, family, model) = (cpu("model name"), cpu("cpu family"), cpu("model"));
+    let cores = thread::available_parallelism().map_or(0, usize::from);
+    let (date, rust) = (output("date", "-I"), output("rustc", "--version"));
+    println!("# {date}; {name} (family {family}, model {model}), {cores} cores; {rust}; {}; {command}", features());
+}
+
+/// The number among the arguments, if there is one: the largest size to measure. (cargo adds arguments of its own.)
+pub fn largest(default: usize) -> usize {
+    env::args().find_map(|argument| argument.parse().ok()).unwrap_or(default)
+}
+
+/// Runs all contenders in turn, `rounds` times, each `calls` times in a row (so that it meets its own data in the
+/// caches, not its neighbour's), and returns the least time of each, in seconds a call.
+///
+/// In turn, because on a machine whose speed drifts only what ran side by side can be compared.
+pub fn alternate(rounds: usize, calls: usize, contenders: &mut [&mut dyn FnMut()]) -> Vec<f64> {
+    let mut least = vec![f64::INFINITY; contenders.len()];
+    for _ in 0..rounds {
+        for (least, contender) in least.iter_mut().zip(contenders.iter_mut()) {
+            for _ in 0..calls {
+                let start = Instant::now();
+                black_box(&mut *contender)();
+                *least = least.min(start.elapsed().as_secs_f64());
+            }
+        }
+    }
+    least
+}
