@@ -18,7 +18,7 @@ fn slices<F: Float>(n: usize) -> (Vec<F>, Vec<F>) {
 }
 
 /// A step of its own slices.
-fn stepping<F: Float>(mut optimizer: impl Optimizer<F>, (mut params, grads): (Vec<F>, Vec<F>)) -> impl FnMut() {
+fn stepping<P: Float, F>(mut optimizer: impl Optimizer<P, F>, (mut params, grads): (Vec<P>, Vec<P>)) -> impl FnMut() {
     move || optimizer.step(&mut params, &grads).expect("same length")
 }
 

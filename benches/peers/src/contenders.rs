@@ -197,7 +197,7 @@ pub fn groups(data: &Data<f32>, len: usize, momentum: Option<f64>) -> Result<Con
         let mut model = ParamGroups::new();
         let names: Vec<String> = (0..data.start.len() / len).map(|i| format!("layers.{i}.weight")).collect();
         for name in &names {
-            model.insert(name, len, optimizer.clone())?;
+            model.insert(name, optimizer.clone())?;
         }
         Ok(data.slices(move |params, grads| {
             let slices = params.chunks_mut(len).zip(grads.chunks(len));
