@@ -1,4 +1,4 @@
-//! A module for each module of src that has something to call, under its name; `optimizer` has what holds for all of them.
+//! The tests of a file in src are in the module of its name; `optimizer` has what holds for every optimizer.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use crate::common::{config, noise, noise64, oracle, slices};
 
+/// The root of the slices' sums, added one after the other.
 fn naive_norm(slices: &[&[f64]]) -> f64 {
     slices.iter().fold(0.0, |sum, slice| sum + oracle::sum_of_squares(slice)).sqrt()
 }

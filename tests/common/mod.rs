@@ -1,5 +1,5 @@
 //! What several modules need: the list of all optimizers, numbers, bits, messages, and paths that are compared.
-#![allow(dead_code, reason = "tests/allocations.rs needs the list of optimizers alone")]
+#![allow(dead_code, reason = "tests/allocations.rs needs only the list of optimizers")]
 
 pub(crate) mod golden;
 pub(crate) mod oracle;
@@ -192,7 +192,6 @@ pub(crate) fn half<F: Float + Send + Sync>(form: Form) -> Momentum<F> {
 
 /// Two parameters, three gradients that change.
 const START: [f32; 2] = [1.0, -2.0];
-
 const GRADS: [[f32; 2]; 3] = [[0.5, 0.25], [-1.0, 3.0], [0.0, -0.5]];
 
 pub(crate) fn walk(optimizer: &mut impl Optimizer<f32>) -> Vec<[f32; 2]> {

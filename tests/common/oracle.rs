@@ -1,4 +1,5 @@
 //! Plain references, from the words of the documentation: for the tests and for tests/fuzz.
+#![allow(dead_code, reason = "a fuzz target needs one of them")]
 
 use gradstep::{Form, WeightDecay};
 use num_traits::Float;
