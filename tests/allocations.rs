@@ -6,7 +6,7 @@ use gradstep::{
     Batcher, Optimizer, ParamGroups, Permutation, Sgd, check_finite, clip_global_norm, elementwise, gather,
 };
 
-mod all;
+mod common;
 
 fn allocates_nothing<T>(what: &str, work: impl FnOnce() -> T) {
     let mut result = None;
@@ -23,7 +23,7 @@ fn the_counter_counts() {
 fn steps() {
     for len in [1, 1000, 300_000] {
         let (mut params, grads) = (vec![1.0; len], vec![0.5; len]);
-        for (name, mut optimizer) in all::optimizers(len) {
+        for (name, mut optimizer) in common::optimizers(len) {
             allocates_nothing(&name, || optimizer.step(&mut params, &grads).unwrap());
         }
         let mut state = vec![0.0; len];

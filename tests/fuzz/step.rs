@@ -3,6 +3,8 @@
 #![no_main]
 
 mod common;
+#[path = "../common/oracle.rs"]
+mod oracle;
 
 use std::fmt::Debug;
 
@@ -51,37 +53,9 @@ fn check<F: Scalar>(input: &Input) {
     let start: Vec<F> = tiled(&input.params, offset + len);
     let grads: Vec<F> = tiled(&input.grads, offset + len);
 
-    let update = |p: &mut F, m: &mut F, mut g: F| {
-        match decay {
-            WeightDecay::None => {}
-            WeightDecay::Coupled(w) => g = g + w * *p,
-            WeightDecay::Decoupled(w) => *p = *p - rate * w * *p,
-        }
-        match form {
-            None => *p = *p - rate * g,
-            Some(Form::Classical) => {
-                *m = momentum * *m - rate * g;
-                *p = *p + *m;
-            }
-            Some(Form::Nesterov) => {
-                *m = momentum * *m - rate * g;
-                *p = *p + (momentum * *m - rate * g);
-            }
-            Some(Form::PyTorch) => {
-                *m = momentum * *m + g;
-                *p = *p - rate * *m;
-            }
-            Some(Form::PyTorchNesterov) => {
-                *m = momentum * *m + g;
-                *p = *p - rate * (g + momentum * *m);
-            }
-        }
-    };
     let (mut expected, mut velocity) = (start[offset..].to_vec(), vec![F::zero(); len]);
     for g in [&grads[offset..], &start[offset..]] {
-        for i in 0..len {
-            update(&mut expected[i], &mut velocity[i], g[i]);
-        }
+        oracle::step(&mut expected, &mut velocity, g, form, decay, rate, momentum);
     }
 
     let mut params = start.clone();

@@ -2,7 +2,8 @@
 
 use gradstep::{Error, Form, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, elementwise, schedule};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+
+use crate::common::config;
 
 fn momentum(learning_rate: f64, len: usize) -> Momentum<f64> {
     Momentum::new(learning_rate, 0.5, len).unwrap()
@@ -272,10 +273,6 @@ fn unknown_names_are_refused() {
     }
     assert!(model.get("d").is_none() && model.get_mut("d").is_none());
     assert_eq!(model, before);
-}
-
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

@@ -4,16 +4,12 @@ use gradstep::schedule::{
     constant, cosine, cosine_restarts, exponential, linear, one_cycle, polynomial, step_decay, then,
 };
 use gradstep::{Optimizer, Sgd};
-use half::f16;
+use half::{bf16, f16};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
+
+use crate::common::{Scalar, config, number, tiny};
 
 const TRILLION: u64 = 1_000_000_000_000;
-
-/// The same cases on every run.
-fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { cases, rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() }
-}
 
 // Values worked out by hand: dyadic, so exact ------------------------------------------------------------------------
 
@@ -485,6 +481,51 @@ fn value_stability_schedules() {
         ],
         "{got:#x?}"
     );
+}
+
+// Edges ---------------------------------------------------------------------------------------------------------------
+
+fn edges<F: Scalar>() {
+    let (zero, one, max, tiny) = (F::zero(), F::one(), F::max_value(), tiny::<F>());
+    let half = number::<F>(0.5);
+    // The largest rates do not overflow on the way, the smallest are rounded once: half of tiny is a tie, to even.
+    assert_eq!([0, 1, 2].map(linear(max, zero, 2).unwrap()), [max, max * half, zero]);
+    assert_eq!([0, 1, 2].map(linear(max, max, 2).unwrap()), [max; 3]);
+    assert_eq!([0, 1, 2].map(cosine(zero, max, 2).unwrap()), [zero, max * half, max]);
+    assert_eq!([0, 1, 2].map(polynomial(max, zero, 1, 2).unwrap()), [max, max * half, zero]);
+    assert_eq!([0, 1, 2].map(linear(zero, tiny, 2).unwrap()), [zero, zero, tiny]);
+    assert_eq!([0, 1, 2].map(cosine(tiny * number(3.0), zero, 2).unwrap())[1], tiny * number(2.0));
+    assert_eq!([0, 1, 2].map(exponential(max, half).unwrap()), [max, max * half, max * half * half]);
+
+    // Factors: 0^0 is 1, 1 stays 1, and a power below the smallest f64 is 0.
+    assert_eq!([0, 1, u64::MAX].map(exponential(one, zero).unwrap()), [one, zero, zero]);
+    assert_eq!([0, 1, u64::MAX].map(exponential(tiny, one).unwrap()), [tiny; 3]);
+    assert_eq!([0, 1].map(exponential(one, tiny).unwrap()), [one, tiny]);
+    assert_eq!([500, u64::MAX].map(exponential(max, tiny).unwrap()), [zero; 2]);
+
+    // Steps: the first, the last that a u64 counts, and ramps over all of them.
+    let last = u64::MAX;
+    assert_eq!([0, last].map(linear(zero, one, last).unwrap()), [zero, one]);
+    assert_eq!([0, last].map(cosine(one, half, last).unwrap()), [one, half]);
+    assert_eq!([0, last].map(polynomial(one, half, u32::MAX, last).unwrap()), [one, half]);
+    assert_eq!([0, last - 1, last].map(step_decay(one, half, last).unwrap()), [one, one, half]);
+    assert_eq!([0, 1, 2, last].map(one_cycle(zero, one, half, 1, 1).unwrap()), [zero, one, half, half]);
+    assert_eq!([0, last].map(cosine_restarts(one, half, last, last).unwrap()), [one; 2]);
+}
+
+#[test]
+fn edges_in_every_type() {
+    edges::<f32>();
+    edges::<f64>();
+    edges::<f16>();
+    edges::<bf16>();
+}
+
+/// A power below f64's smallest is 0, and so is the rate, though their product would have been 2^-100.
+#[test]
+fn a_power_below_f64_is_zero() {
+    let schedule = exponential(2.0_f64.powi(1000), 0.5).unwrap();
+    assert_eq!([1074, 1075, 1100].map(schedule), [2.0_f64.powi(-74), 0.0, 0.0]);
 }
 
 // What is refused -----------------------------------------------------------------------------------------------------

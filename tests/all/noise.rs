@@ -1,14 +1,12 @@
 //! `gradient_noise` where |G|² and tr Σ are known: from exact expectations, and from every batch that there is.
 
 use approx::assert_relative_eq;
-use gradstep::{Batcher, Error, global_norm, gradient_noise};
-use proptest::{prelude::*, test_runner::RngSeed};
+use gradstep::{Batcher, global_norm, gradient_noise};
+use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-fn says(result: Result<(f64, f64), Error>, message: &str) {
-    assert_eq!(result.unwrap_err().to_string(), message);
-}
+use crate::common::{config, says};
 
 fn squared_norm_of_mean(set: &[[f64; 2]], batch: &[usize]) -> f64 {
     let mut mean = [0.0; 2];
@@ -154,7 +152,7 @@ fn gaussian_gradients_average_to_the_known_noise_scale() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(256))]
 
     /// The two expectations |G|² + tr Σ / B are taken apart again.
     #[test]

@@ -2,6 +2,8 @@
 
 use gradstep::Permutation;
 
+use crate::common::golden::{Row, digest, rows};
+
 const LENS: [u64; 5] = [1 << 16, (1 << 16) + 1, 257 * 257, 100_000, (1 << 20) - 1];
 const HUGE: [u64; 6] = [1_000_000_007, 1 << 32, 1_000_000_000_000, 1 << 48, (1 << 48) + 1, 1 << 62];
 
@@ -105,6 +107,35 @@ fn the_last_batch_is_shorter_and_then_there_is_none() {
     assert!(order.batch(1999, &mut whole).is_some_and(|batch| batch.len() == 50));
     assert_eq!(order.batch(2000, &mut whole), None);
     assert_eq!((order.batch(0, &mut []), order.batch(u64::MAX, &mut [])), (None, None));
+}
+
+#[test]
+fn permutations_of_the_last_seed_and_epoch() {
+    for len in [Permutation::MIN_LEN, Permutation::MAX_LEN] {
+        let order = Permutation::new(len, u64::MAX, u64::MAX).unwrap();
+        for position in [0, 1, len - 1] {
+            let sample = order.get(position).unwrap();
+            assert!(sample < len && order.position(sample) == Some(position));
+        }
+        let mut out = [0];
+        assert_eq!(order.batch(len - 1, &mut out).map(|batch| batch[0]), order.get(len - 1));
+        assert_eq!(order.batch(len, &mut out), None);
+    }
+}
+
+#[test]
+fn value_stability_permutation() {
+    for Row { len, seed, epoch, digest: expected, values } in
+        rows(include_str!("../data/order_permutation.csv")).unwrap()
+    {
+        let order = Permutation::new(len, seed, epoch).unwrap();
+        let shown: Vec<_> =
+            (0..8).chain([len / 2]).chain(len - 4..len).map(|position| order.get(position).unwrap()).collect();
+        assert_eq!(shown, values, "len {len}, seed {seed}, epoch {epoch}");
+        let mut first = [0; 5000];
+        order.fill(0, &mut first).unwrap();
+        assert_eq!(digest(&first), expected, "digest of len {len}, seed {seed}, epoch {epoch}");
+    }
 }
 
 #[test]

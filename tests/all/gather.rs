@@ -1,10 +1,12 @@
 //! `gather` against the plainest loop.
 
 use gradstep::gather;
-use proptest::{prelude::*, test_runner::RngSeed};
+use proptest::prelude::*;
+
+use crate::common::{config, says};
 
 proptest! {
-    #![proptest_config(ProptestConfig { rng_seed: RngSeed::Fixed(1), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config(256))]
 
     #[test]
     fn matches_naive(row_len in 1_usize..20, count in 1_usize..50, picks in prop::collection::vec(any::<prop::sample::Index>(), 0..80)) {
@@ -22,6 +24,29 @@ fn no_rows_and_an_empty_batch() {
     let mut out = vec![7];
     gather::<u8>(&[], 3, &[], &mut out).unwrap();
     assert!(out.is_empty());
+}
+
+#[test]
+fn rows_of_nothing() {
+    let mut out = vec![7];
+    gather(&[1, 2], 2, &[], &mut out).unwrap();
+    assert!(out.is_empty());
+    gather(&[1, 2], 1, &[1, 1], &mut out).unwrap();
+    assert_eq!(out, [2, 2]);
+}
+
+#[test]
+fn invalid_rows_and_indices_are_rejected() {
+    let mut out = vec![7];
+    says(gather(&[1, 2], 0, &[0], &mut out), "row_len is 0, expected at least 1");
+    says(gather(&[1, 2, 3], 2, &[0], &mut out), "length of rows is 3, expected a multiple of row_len = 2");
+    says(gather(&[1, 2], 3, &[], &mut out), "length of rows is 2, expected a multiple of row_len = 3");
+    let most = usize::MAX;
+    let message = format!("length of rows is 2, expected a multiple of row_len = {most}");
+    says(gather(&[1, 2], most, &[0], &mut out), &message);
+    says(gather(&[1, 2, 3, 4], 2, &[1, 2], &mut out), "index in batch is 2, expected below the number of rows = 2");
+    says(gather(&[], 3, &[0], &mut out), "index in batch is 0, expected below the number of rows = 0");
+    assert_eq!(out, [7]);
 }
 
 #[test]

@@ -4,6 +4,8 @@
 use gradstep::{Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd};
 use half::{bf16, f16};
 
+use crate::common::{Scalar, steps_to, tiny};
+
 #[test]
 fn updates_are_not_lost_to_rounding() {
     // Near 1 the next bf16 below is 1 - 2^-8, so 1 - 2^-10 rounds back to 1.
@@ -41,6 +43,41 @@ fn it_is_the_f32_optimizer_rounded() {
     master.set_learning_rate(f16::ONE).unwrap();
     master.reset();
     assert_eq!((master.optimizer().learning_rate(), master.optimizer().velocity()), (1.0, &[0.0; 2][..]));
+}
+
+/// Sgd with η = 1 on the f32 copy, whose range and digits are not the parameters'.
+fn copies<H: Scalar>(master: impl Fn(&[H]) -> Box<dyn Optimizer<H>>) {
+    let (zero, one, max, inf, nan) = (H::zero(), H::one(), H::max_value(), H::infinity(), H::nan());
+    let (normal, tiny) = (H::min_positive_value(), tiny::<H>());
+    let rows = [
+        (tiny, zero, tiny),
+        (-zero, zero, -zero),
+        (-normal, -tiny, tiny - normal),
+        (max, -max, inf),
+        (one, inf, -inf),
+        (inf, inf, nan),
+        (one, nan, nan),
+        (nan, one, nan),
+    ];
+    steps_to(master, rows, std::any::type_name::<H>());
+}
+
+#[test]
+fn master_copies() {
+    let sgd = || Sgd::new(1.0_f32).unwrap();
+    copies::<f16>(|params| Box::new(MasterCopy::new(sgd(), params).unwrap()));
+    copies::<bf16>(|params| Box::new(MasterCopy::new(sgd(), params).unwrap()));
+
+    // Beyond f16's range and back: the copy has kept the number.
+    let mut params = [f16::MAX];
+    let mut master = MasterCopy::new(sgd(), &params).unwrap();
+    master.step(&mut params, &[-f16::MAX]).unwrap();
+    assert_eq!((params, master.master()), ([f16::INFINITY], &[131_008.0_f32][..]));
+    master.step(&mut params, &[f16::MAX]).unwrap();
+    assert_eq!(params, [f16::MAX]);
+
+    let mut none = MasterCopy::<bf16, _>::new(sgd(), &[]).unwrap();
+    assert_eq!((none.step(&mut [], &[]), none.master()), (Ok(()), &[][..]));
 }
 
 #[test]

@@ -1,0 +1,169 @@
+//! Accumulation over microbatches.
+
+use gradstep::Accumulator;
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use crate::common::{FEW_LENS, Scalar, config, number, same, tiny};
+
+/// Ten samples with gradients in eighths, in batches of 1, 2, 3 and 4 with dyadic means (3 samples: sums divisible by 3).
+/// All sums are exact, so the mean is the whole batch's to the bit: 25 / 10 and -5 / 10, rounded once.
+#[test]
+fn mean_over_unequal_batches_is_exact() {
+    let batches: [(&[f64], usize); 4] = [(&[2.0, -0.5], 1), (&[1.5, 0.25], 2), (&[4.0, -1.0], 3), (&[2.0, -0.5], 4)];
+    let mut accumulator = Accumulator::new(2).unwrap();
+    for (mean, samples) in batches {
+        accumulator.add(mean, samples).unwrap();
+    }
+    assert_eq!(accumulator.samples(), 10);
+    let mut grads = [f64::NAN; 2];
+    accumulator.mean(&mut grads).unwrap();
+    // 2 + 3 + 12 + 8 = 25 and -0.5 + 0.5 - 3 - 2 = -5; the mean of the four means would be 2.375.
+    assert_eq!(grads, [2.5, -0.5]);
+
+    accumulator.mean(&mut grads).unwrap(); // asking does not empty it
+    assert_eq!(grads, [2.5, -0.5]);
+    accumulator.reset();
+    assert_eq!((accumulator.samples(), accumulator == Accumulator::new(2).unwrap()), (0, true));
+}
+
+#[test]
+fn accumulator_refuses_and_does_not_change() {
+    let mut accumulator = Accumulator::new(2).unwrap();
+    let mut grads = [7.0_f32, 7.0];
+    let none = accumulator.mean(&mut grads).unwrap_err();
+    assert_eq!(none.to_string(), "number of samples is 0, expected at least 1");
+    accumulator.add(&[1.0, 2.0], 3).unwrap();
+    let before = accumulator.clone();
+    assert_eq!(accumulator.add(&[1.0, 2.0], 0).unwrap_err().to_string(), "samples is 0, expected at least 1");
+    let long = accumulator.add(&[1.0; 3], 1).unwrap_err();
+    assert_eq!(long.to_string(), "mean has length 3, expected 2, the length of the accumulator");
+    let short = accumulator.mean(&mut grads[..1]).unwrap_err();
+    assert_eq!(short.to_string(), "grads has length 1, expected 2, the length of the accumulator");
+    assert_eq!((accumulator, grads), (before, [7.0, 7.0]));
+    let huge = Accumulator::new(usize::MAX).unwrap_err();
+    assert_eq!(huge.to_string(), format!("an accumulator of length {} does not fit in memory", usize::MAX));
+}
+
+/// Nothing on the public face may panic: not the count of samples either.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn too_many_samples_are_an_error() {
+    let mut accumulator = Accumulator::new(1).unwrap();
+    accumulator.add(&[1.0_f64], usize::MAX).unwrap();
+    let before = accumulator.clone();
+    let error = accumulator.add(&[1.0], 1).unwrap_err();
+    assert_eq!(error.to_string(), "samples is 1, expected at most 0");
+    assert_eq!(accumulator, before);
+}
+
+/// The mean is within the range of the values, so it must not overflow on the way to it.
+#[test]
+fn the_mean_of_finite_gradients_is_finite() {
+    let mut accumulator = Accumulator::new(1).unwrap();
+    accumulator.add(&[f32::MAX], 2).unwrap();
+    accumulator.add(&[f32::MAX], 2).unwrap();
+    let mut grads = [0.0];
+    accumulator.mean(&mut grads).unwrap();
+    assert_eq!(grads, [f32::MAX]);
+
+    let mut accumulator = Accumulator::new(1).unwrap();
+    for _ in 0..4 {
+        accumulator.add(&[f16::ONE], 1 << 15).unwrap(); // 2^17 samples, and f16 ends below 2^16
+    }
+    let mut grads = [f16::ZERO];
+    accumulator.mean(&mut grads).unwrap();
+    assert_eq!(grads, [f16::ONE]);
+}
+
+/// Sums that are no number, or beyond f64, are refused and not handed on.
+#[test]
+fn a_mean_that_is_not_finite_is_refused() {
+    for (value, samples, text) in [(f64::NAN, 1, "NaN"), (f64::INFINITY, 1, "inf"), (1e308, 10, "inf")] {
+        let mut accumulator = Accumulator::new(2).unwrap();
+        accumulator.add(&[0.0, value], samples).unwrap();
+        let mut grads = [7.0, 7.0];
+        let error = accumulator.mean(&mut grads).unwrap_err();
+        assert_eq!(error.to_string(), format!("sum[1] is {text}, expected a finite number"));
+        assert_eq!(grads, [7.0, 7.0]);
+    }
+}
+
+/// f16 lies between 1 and 1 + 2^-10 here: by way of f32 it would be a tie, and go to 1.
+#[test]
+fn half_precision_is_rounded_once() {
+    let mut accumulator = Accumulator::new(2).unwrap();
+    let above_the_tie = 1.0 + 2.0_f64.powi(-11) + 2.0_f64.powi(-40);
+    accumulator.add(&[above_the_tie, -above_the_tie], 1).unwrap();
+    let mut grads = [f16::ZERO; 2];
+    accumulator.mean(&mut grads).unwrap();
+    assert_eq!(grads, [f16::ONE + f16::EPSILON, -f16::ONE - f16::EPSILON]);
+    let just_above = 1.0 + 2.0_f64.powi(-11) + 2.0_f64.powi(-23) + 2.0_f64.powi(-25); // in f32 an odd last bit
+    accumulator.reset();
+    accumulator.add(&[just_above, -just_above], 1).unwrap();
+    accumulator.mean(&mut grads).unwrap();
+    assert_eq!(grads, [f16::ONE + f16::EPSILON, -f16::ONE - f16::EPSILON]);
+    let mut grads = [bf16::ZERO; 2];
+    let below_the_tie = 1.0 + 3.0 * 2.0_f64.powi(-8) - 2.0_f64.powi(-40); // 1 + 2^-7, not the even 1 + 2^-6
+    accumulator.reset();
+    accumulator.add(&[below_the_tie, -below_the_tie], 1).unwrap();
+    accumulator.mean(&mut grads).unwrap();
+    assert_eq!(grads, [bf16::ONE + bf16::EPSILON, -bf16::ONE - bf16::EPSILON]);
+}
+
+proptest! {
+    #![proptest_config(config(200))]
+
+    /// Samples in 64ths, batches of powers of two: every batch mean and every sum is exact in f64.
+    #[test]
+    fn accumulated_mean_is_the_whole_batches(
+        batches in prop::collection::vec((0_u32..6).prop_flat_map(|p| prop::collection::vec(-6400_i32..6400, 1 << p)), 1..6)
+    ) {
+        let value = |parts: i64| parts as f64 / 64.0;
+        let total = |batch: &[i32]| batch.iter().map(|&g| i64::from(g)).sum::<i64>();
+        let mut accumulator = Accumulator::new(1).unwrap();
+        for batch in &batches {
+            accumulator.add(&[value(total(batch)) / batch.len() as f64], batch.len()).unwrap();
+        }
+        let all = batches.concat();
+        let mut mean = [0.0];
+        accumulator.mean(&mut mean).unwrap();
+        prop_assert_eq!(mean[0], value(total(&all)) / all.len() as f64);
+        prop_assert_eq!(accumulator.samples(), all.len() as u64);
+    }
+}
+
+/// The mean of tiny and 2 tiny is 1.5, to even: 2; of -0 and -0 it is +0, since the sum begins there.
+fn means_at_the_edges<F: Scalar>() {
+    let (zero, tiny) = (F::zero(), tiny::<F>());
+    let [two, three] = [2.0, 3.0].map(|n| tiny * number(n));
+    for len in FEW_LENS {
+        let mut accumulator = Accumulator::new(2 * len).unwrap();
+        accumulator.add(&[tiny, -zero].repeat(len), 1).unwrap();
+        accumulator.add(&[two, -zero].repeat(len), 1).unwrap();
+        let mut mean = vec![F::nan(); 2 * len];
+        accumulator.mean(&mut mean).unwrap();
+        assert!(mean.chunks(2).all(|pair| same(pair[0], two) && same(pair[1], zero)), "{len}");
+    }
+    let mut accumulator = Accumulator::new(1).unwrap();
+    accumulator.add(&[three], usize::MAX).unwrap();
+    let mut mean = [F::nan()];
+    accumulator.mean(&mut mean).unwrap();
+    assert_eq!(mean, [three]);
+}
+
+#[test]
+fn means_at_the_edges_in_every_type() {
+    means_at_the_edges::<f32>();
+    means_at_the_edges::<f64>();
+    means_at_the_edges::<f16>();
+    means_at_the_edges::<bf16>();
+}
+
+#[test]
+fn no_gradients() {
+    let mut accumulator = Accumulator::new(0).unwrap();
+    assert!(accumulator.mean::<f32>(&mut []).is_err());
+    accumulator.add::<f32>(&[], 1).unwrap();
+    assert_eq!(accumulator.mean::<f32>(&mut []), Ok(()));
+}

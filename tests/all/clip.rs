@@ -1,0 +1,145 @@
+//! Clipping, by the global norm and by value.
+
+use gradstep::{clip_global_norm, clip_value, global_norm};
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use crate::common::{Scalar, bits, config, noise, number, same, slices, tiny};
+
+#[test]
+fn clipping_by_norm_is_exact_where_the_scale_is_dyadic() {
+    let (mut a, mut b) = ([3.0_f32, -0.0], [4.0]);
+    assert_eq!(clip_global_norm(&mut [&mut a[..], &mut b], 1.25).unwrap(), 5.0);
+    assert_eq!((bits(&a), b), (bits(&[0.75_f32, -0.0]), [1.0]));
+
+    let mut grads = [[f16::from_f32(3.0), f16::from_f32(4.0)]];
+    assert_eq!(clip_global_norm(&mut grads, 2.5).unwrap(), 5.0);
+    assert_eq!(grads, [[f16::from_f32(1.5), f16::from_f32(2.0)]]);
+
+    // 5 · 2^600, whose square is beyond f64, down by 2^1000.
+    let mut huge = [[3.0 * 2.0_f64.powi(600), 4.0 * 2.0_f64.powi(600)]];
+    assert_eq!(clip_global_norm(&mut huge, 5.0 * 2.0_f64.powi(-400)).unwrap(), 5.0 * 2.0_f64.powi(600));
+    assert_eq!(huge, [[3.0 * 2.0_f64.powi(-400), 4.0 * 2.0_f64.powi(-400)]]);
+}
+
+/// The scale and the product are f64's, also for f32 values.
+#[test]
+fn clipping_by_norm_rounds_once() {
+    let before = noise(1000);
+    let mut grads = [before.clone()];
+    let norm = clip_global_norm(&mut grads, 0.7).unwrap();
+    for (g, old) in grads[0].iter().zip(&before) {
+        assert_eq!(g.to_bits(), (((0.7 / norm) * f64::from(*old)) as f32).to_bits());
+    }
+}
+
+#[test]
+fn at_or_below_the_norm_nothing_changes() {
+    for max_norm in [5.0, 5.01, 6.0, f64::MAX] {
+        let mut grads = [vec![3.0_f64, -0.0], vec![f64::from_bits(1), 4.0]];
+        assert_eq!(clip_global_norm(&mut grads, max_norm).unwrap(), 5.0);
+        assert_eq!(bits(&grads.concat()), bits(&[3.0, -0.0, f64::from_bits(1), 4.0]));
+    }
+    let none: &mut [Vec<f32>] = &mut [];
+    assert_eq!(clip_global_norm(none, 1.0).unwrap(), 0.0);
+    assert_eq!(clip_global_norm(&mut [[0.0_f32; 3]], f64::from_bits(1)).unwrap(), 0.0);
+}
+
+#[test]
+fn clipping_by_value() {
+    let mut grads = [vec![0.5_f64, -3.0, 2.0], vec![-0.0, 1.0, -1.0, f64::from_bits(1), f64::MAX]];
+    clip_value(&mut grads, 1.0).unwrap();
+    assert_eq!(bits(&grads.concat()), bits(&[0.5, -1.0, 1.0, -0.0, 1.0, -1.0, f64::from_bits(1), 1.0]));
+    let mut grads = [[bf16::from_f32(3.0), bf16::from_f32(-0.25)]];
+    clip_value(&mut grads, bf16::ONE).unwrap();
+    assert_eq!(grads, [[bf16::ONE, bf16::from_f32(-0.25)]]);
+}
+
+#[test]
+fn limits_must_be_finite_and_above_zero() {
+    for (limit, text) in [(0.0, "0.0"), (-0.0, "-0.0"), (-1.0, "-1.0"), (f64::INFINITY, "inf"), (f64::NAN, "NaN")] {
+        let mut grads = [[3.0_f64, 4.0]];
+        assert_eq!(
+            clip_global_norm(&mut grads, limit).unwrap_err().to_string(),
+            format!("max_norm is {text}, expected a finite number above 0")
+        );
+        assert_eq!(
+            clip_value(&mut grads, limit).unwrap_err().to_string(),
+            format!("limit is {text}, expected a finite number above 0")
+        );
+        assert_eq!(grads, [[3.0, 4.0]]);
+    }
+}
+
+/// The scale would be 0, or a subnormal with few digits left.
+#[test]
+fn a_limit_too_far_below_the_norm_is_refused() {
+    let mut grads = [[1e300]];
+    let error = clip_global_norm(&mut grads, 1e-300).unwrap_err();
+    assert_eq!(error.to_string(), "max_norm / norm is 0.0, expected a normal f64");
+    let error = clip_global_norm(&mut grads, 1e-10).unwrap_err();
+    assert_eq!(error.to_string(), "max_norm / norm is 1e-310, expected a normal f64");
+    assert_eq!(grads, [[1e300]]);
+}
+
+proptest! {
+    #![proptest_config(config(200))]
+
+    #[test]
+    fn clipped_norm_is_the_limit(mut grads in slices(), limit in 0.01..1e3_f64) {
+        let before = grads.clone();
+        let norm = clip_global_norm(&mut grads, limit).unwrap();
+        prop_assert_eq!(norm, global_norm(&before).unwrap());
+        if norm > limit {
+            prop_assert!((global_norm(&grads).unwrap() / limit - 1.0).abs() < 1e-14);
+        } else {
+            prop_assert_eq!(grads, before);
+        }
+    }
+
+    #[test]
+    fn clipped_values_are_within_the_limit(mut grads in slices(), limit in 0.01..1e3_f64) {
+        let before = grads.concat();
+        clip_value(&mut grads, limit).unwrap();
+        for (g, old) in grads.concat().into_iter().zip(before) {
+            let expected = if old.abs() > limit { limit.copysign(old) } else { old };
+            prop_assert_eq!(g.to_bits(), expected.to_bits());
+        }
+    }
+}
+
+/// 4 · n values of one size have the norm 2 √n times that; clipped to half of it each is halved, ties to even.
+fn halved_and_limited<F: Scalar>() {
+    let (zero, max, tiny) = (F::zero(), F::max_value(), tiny::<F>());
+    let [two, three] = [2.0, 3.0].map(|n| tiny * number(n));
+    for root in [1, 16, 512] {
+        for (g, halved) in [(tiny, zero), (-tiny, -zero), (two, tiny), (three, two), (-three, -two)] {
+            let norm = 2.0 * f64::from(root) * g.abs().to_f64().unwrap();
+            let mut grads = [vec![g; 4 * (root * root) as usize]];
+            assert_eq!(global_norm(&grads), Ok(norm));
+            assert_eq!(clip_global_norm(&mut grads, norm / 2.0), Ok(norm));
+            assert!(grads[0].iter().all(|&g| same(g, halved)), "{g:?} times 4 · {root}²");
+        }
+    }
+
+    let mut grads = [[three, -three, tiny, zero, -zero, max]];
+    clip_value(&mut grads, tiny).unwrap();
+    assert!(grads[0].into_iter().zip([tiny, -tiny, tiny, zero, -zero, tiny]).all(|(g, expected)| same(g, expected)));
+    let mut grads = [[max, -max]];
+    clip_value(&mut grads, max).unwrap();
+    assert_eq!(grads, [[max, -max]]);
+}
+
+#[test]
+fn halved_and_limited_in_every_type() {
+    halved_and_limited::<f32>();
+    halved_and_limited::<f64>();
+    halved_and_limited::<f16>();
+    halved_and_limited::<bf16>();
+}
+
+#[test]
+fn no_gradients() {
+    clip_value(&mut [[0.0_f32; 0]; 2], 1.0).unwrap();
+    assert_eq!(clip_global_norm(&mut [[0.0_f32; 0]; 2], 1.0), Ok(0.0));
+}

@@ -1,0 +1,26 @@
+//! The tests of a file in src are in the module of its name; `optimizer` has what holds for every optimizer.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod accumulator;
+mod batcher;
+mod clip;
+mod elementwise;
+mod finite;
+mod gather;
+mod groups;
+mod guard;
+mod half;
+mod momentum;
+mod noise;
+mod norm;
+mod optimizer;
+mod permutation;
+mod saved;
+mod schedule;
+mod sgd;
+mod shard;
+mod shuffle;
+mod stream;
+mod weight_decay;

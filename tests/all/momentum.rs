@@ -1,0 +1,334 @@
+//! `Momentum` in its four forms: by hand, in closed form, and beside PyTorch.
+
+use approx::assert_relative_eq;
+use gradstep::{Form, Momentum, Optimizer, Sgd, WeightDecay};
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use crate::common::{
+    DECAYS, FORMS, LEARNING_RATE, Scalar, bits, config, golden, half, number, on_a_quadratic, path, same, says,
+    starts_and_grads, walk, with_gradient_theta,
+};
+
+// By hand, in fractions that f32 and f64 hold exactly -------------------------------------------------------------------
+
+/// θ with g = 1, θ₀ = 0 and these learning rates.
+fn with_gradient_one(f32s: impl Optimizer<f32>, f64s: impl Optimizer<f64>, rates: &[f64], expected: &[f64]) {
+    assert_eq!(path(f32s, 0.0, |_| 1.0, rates), expected);
+    assert_eq!(path(f64s, 0.0, |_| 1.0, rates), expected);
+}
+
+#[test]
+fn by_hand() {
+    // m <- m/2 - θ/4 ; θ <- θ + m
+    // m = -4                            θ = 12
+    // m = -2 - 3 = -5                   θ = 7
+    // m = -5/2 - 7/4 = -17/4            θ = 11/4
+    // m = -17/8 - 11/16 = -45/16        θ = -1/16
+    // m = -45/32 + 1/64 = -89/64        θ = -93/64
+    let expected = [12.0, 7.0, 11.0 / 4.0, -1.0 / 16.0, -93.0 / 64.0];
+    with_gradient_theta(half(Form::Classical), half(Form::Classical), &expected);
+
+    let mut momentum = Momentum::new(0.25_f32, 0.5, 1).unwrap();
+    let mut params = [16.0];
+    for m in [-4.0, -5.0, -17.0 / 4.0, -45.0 / 16.0] {
+        let grads = params;
+        momentum.step(&mut params, &grads).unwrap();
+        assert_eq!(momentum.velocity(), [m]);
+    }
+}
+
+#[test]
+fn momentum_under_a_constant_gradient() {
+    // m <- m/2 - 1: -1, -3/2, -7/4, -15/8; their sums are θ
+    let expected = [-1.0, -5.0 / 2.0, -17.0 / 4.0, -49.0 / 8.0];
+    with_gradient_one(half(Form::Classical), half(Form::Classical), &[1.0; 4], &expected);
+}
+
+#[test]
+fn a_changing_learning_rate_tells_the_forms_apart() {
+    let rates = [1.0, 1.0, 0.25, 0.25];
+    // m = -1, -3/2; then coasting on: -3/4 - 1/4 = -1, -1/2 - 1/4 = -3/4
+    let classical = [-1.0, -5.0 / 2.0, -7.0 / 2.0, -17.0 / 4.0];
+    // v = 1, 3/2, 7/4, 15/8; θ -= 1, 3/2, then 7/16, 15/32
+    let pytorch = [-1.0, -5.0 / 2.0, -47.0 / 16.0, -109.0 / 32.0];
+    // θ += m/2 - η with the m of above: -3/2, -7/4, -3/4, -5/8
+    let nesterov = [-3.0 / 2.0, -13.0 / 4.0, -4.0, -37.0 / 8.0];
+    // θ -= η (1 + v/2): 3/2, 7/4, 15/32, 31/64
+    let pytorch_nesterov = [-3.0 / 2.0, -13.0 / 4.0, -119.0 / 32.0, -269.0 / 64.0];
+    let forms = [
+        (Form::Classical, classical),
+        (Form::PyTorch, pytorch),
+        (Form::Nesterov, nesterov),
+        (Form::PyTorchNesterov, pytorch_nesterov),
+    ];
+    for (form, expected) in forms {
+        with_gradient_one(half(form), half(form), &rates, &expected);
+    }
+}
+
+#[test]
+fn both_nesterov_forms_agree_at_a_constant_learning_rate() {
+    // m <- m/2 - θ/4 ; θ <- θ + (m/2 - θ/4), with the old θ on the right
+    // m = -4                              θ = 16 - 2 - 4 = 10
+    // m = -2 - 5/2 = -9/2                 θ = 10 - 9/4 - 5/2 = 21/4
+    // m = -9/4 - 21/16 = -57/16           θ = 21/4 - 57/32 - 21/16 = 69/32
+    // m = -57/32 - 69/128 = -297/128      θ = 69/32 - 297/256 - 69/128 = 117/256
+    // m = -297/256 - 117/1024 = -1305/1024   θ = 117/256 - 1305/2048 - 117/1024 = -603/2048
+    let expected = [10.0, 21.0 / 4.0, 69.0 / 32.0, 117.0 / 256.0, -603.0 / 2048.0];
+    for form in [Form::Nesterov, Form::PyTorchNesterov] {
+        with_gradient_theta(half(form), half(form), &expected);
+    }
+}
+
+#[test]
+fn momentum_with_two_parameters() {
+    // η = 1/2, λ = 1/4
+    // m = -1/4, -1/8                                    θ = 3/4, -17/8
+    // m = -1/16 + 1/2 = 7/16, -1/32 - 3/2 = -49/32      θ = 19/16, -117/32
+    // m = 7/64 - 0 = 7/64, -49/128 + 1/4 = -17/128      θ = 83/64, -485/128
+    let expected = [[3.0 / 4.0, -17.0 / 8.0], [19.0 / 16.0, -117.0 / 32.0], [83.0 / 64.0, -485.0 / 128.0]];
+    assert_eq!(walk(&mut Momentum::new(0.5, 0.25, 2).unwrap()), expected);
+}
+
+/// With `digits` digits the largest momentum below 1 is 1 - 2^-digits. At g = -1 the classical velocity goes 1, 2 and 3 (each a
+/// tie, to even), then 4 - 2^(2 - digits): λ 3 = 3 - 3 · 2^-digits, to the nearest multiple of 2^(2 - digits).
+fn momentum_at_its_ends<F: Scalar>(digits: i32) {
+    let below_one = F::one() - F::epsilon() * number(0.5);
+    assert_eq!(below_one, number(1.0 - 2.0_f64.powi(-digits)));
+    let mut momentum = Momentum::new(F::one(), below_one, 1).unwrap();
+    for velocity in [1.0, 2.0, 3.0, 4.0 - 2.0_f64.powi(2 - digits)] {
+        momentum.step(&mut [F::zero()], &[-F::one()]).unwrap();
+        assert_eq!(momentum.velocity(), [number::<F>(velocity)]);
+    }
+
+    for form in FORMS {
+        // λ = 0 forgets every velocity but an infinite one, since 0 · ∞ is NaN.
+        let mut momentum = Momentum::new(number::<F>(0.5), F::zero(), 2).unwrap().with_form(form);
+        let mut params = [F::zero(); 2];
+        momentum.step(&mut params, &[number(4.0), F::infinity()]).unwrap();
+        let nesterov = matches!(form, Form::Nesterov | Form::PyTorchNesterov); // it uses λ times the new velocity
+        assert!(same(params[1], if nesterov { F::nan() } else { F::neg_infinity() }), "{form:?}");
+        momentum.step(&mut params, &[F::one(); 2]).unwrap();
+        assert!(params[0] == number(-2.5) && params[1].is_nan(), "{form:?}");
+        momentum.reset();
+        assert_eq!(momentum.velocity(), [F::zero(); 2], "{form:?}");
+    }
+}
+
+#[test]
+fn momentum_zero_and_just_below_one() {
+    momentum_at_its_ends::<f32>(24);
+    momentum_at_its_ends::<f64>(53);
+    momentum_at_its_ends::<f16>(11);
+    momentum_at_its_ends::<bf16>(8);
+}
+
+// In closed form ------------------------------------------------------------------------------------------------------
+
+#[test]
+fn momentum_under_a_constant_gradient_is_a_geometric_sum() {
+    let (learning_rate, momentum, g) = (0.1, 0.9_f64, 3.0);
+    let mut optimizer = Momentum::new(learning_rate, momentum, 1).unwrap();
+    let mut params = [0.0];
+    for k in 1..=200 {
+        optimizer.step(&mut params, &[g]).unwrap();
+        let expected = -learning_rate * g * (1.0 - momentum.powi(k)) / (1.0 - momentum);
+        assert_relative_eq!(optimizer.velocity()[0], expected, max_relative = 1e-13);
+    }
+}
+
+#[test]
+fn momentum_is_stable_exactly_below_two_plus_two_lambda() {
+    for momentum in [0.0, 0.25, 0.5, 0.9, 0.99] {
+        let limit = 2.0 + 2.0 * momentum;
+        let last = |learning_rate: f64| {
+            let path = on_a_quadratic(Momentum::new(learning_rate, momentum, 1).unwrap(), 1.0, 3_000);
+            // Past the largest float it is infinity, then infinity - infinity.
+            let size = |theta: &f64| if theta.is_finite() { theta.abs() } else { f64::INFINITY };
+            path[2_000..].iter().map(size).fold(0.0, f64::max)
+        };
+        assert!(last(0.01) < 1e-3, "λ = {momentum}: slow, but it goes down");
+        assert!(last(limit - 0.01) < 1e-3, "λ = {momentum}: just below the limit");
+        assert!(last(limit + 0.01) > 1e3, "λ = {momentum}: just above");
+    }
+}
+
+#[test]
+fn momentum_at_its_best_has_the_rate_of_the_root_of_the_condition_number() {
+    let condition: f64 = 100.0;
+    let rate = (condition.sqrt() - 1.0) / (condition.sqrt() + 1.0);
+    // Polyak 1964, for curvatures from 1 to κ.
+    let (momentum, learning_rate) = (rate * rate, (2.0 / (condition.sqrt() + 1.0)).powi(2));
+    for h in [1.0, 10.0, 50.0, 100.0] {
+        let path = on_a_quadratic(Momentum::new(learning_rate, momentum, 1).unwrap(), h, 400);
+        // The largest of a window, since inside the spectrum θ swings through 0; (2k/k)^(1/k) is left at its ends.
+        let largest = |from: usize| path[from..from + 40].iter().fold(0.0_f64, |most, theta| most.max(theta.abs()));
+        let measured = (largest(360) / largest(160)).powf(1.0 / 200.0);
+        assert_relative_eq!(measured, rate, max_relative = 6e-3);
+    }
+}
+
+#[test]
+fn nesterov_on_a_quadratic_has_the_roots_of_its_recurrence() {
+    // θ_{k+1} = (1 + λ)(1 - ηh) θ_k - λ(1 - ηh) θ_{k-1}: with complex roots, their modulus is √(λ (1 - ηh)).
+    let (learning_rate, momentum, h) = (0.05, 0.9, 1.0);
+    let modulus: f64 = (momentum * (1.0_f64 - learning_rate * h)).sqrt();
+    for form in [Form::Nesterov, Form::PyTorchNesterov] {
+        let path = on_a_quadratic(Momentum::new(learning_rate, momentum, 1).unwrap().with_form(form), h, 400);
+        let largest = |from: usize| path[from..from + 60].iter().fold(0.0_f64, |most, theta| most.max(theta.abs()));
+        assert_relative_eq!((largest(300) / largest(100)).powf(1.0 / 200.0), modulus, max_relative = 2e-3);
+    }
+}
+
+// Beside PyTorch ------------------------------------------------------------------------------------------------------
+
+fn momentum_follows(text: &str, classical_too: bool) {
+    let trajectory = golden::trajectory(text);
+    assert_eq!(trajectory.momentum, 0.9);
+    let [classical, pytorch] = match trajectory.nesterov {
+        false => [Form::Classical, Form::PyTorch],
+        true => [Form::Nesterov, Form::PyTorchNesterov],
+    };
+    let momentum = |form| {
+        let momentum = Momentum::new(1.0, trajectory.momentum, 5).unwrap().with_form(form);
+        momentum.with_weight_decay(WeightDecay::Coupled(trajectory.weight_decay)).unwrap()
+    };
+    golden::follows(momentum(pytorch), &trajectory);
+    if classical_too {
+        golden::follows(momentum(classical), &trajectory);
+    }
+}
+
+#[test]
+fn trajectories_of_pytorch() {
+    momentum_follows(include_str!("../data/momentum.csv"), true);
+    momentum_follows(include_str!("../data/momentum_l2.csv"), true);
+    momentum_follows(include_str!("../data/nesterov.csv"), true);
+}
+
+#[test]
+fn trajectories_of_pytorch_with_a_changing_learning_rate() {
+    momentum_follows(include_str!("../data/momentum_step_lr.csv"), false);
+    momentum_follows(include_str!("../data/nesterov_step_lr.csv"), false);
+}
+
+#[test]
+#[should_panic = "assert_abs_diff_eq"]
+fn the_classical_form_parts_from_torch_when_the_learning_rate_changes() {
+    momentum_follows(include_str!("../data/momentum_step_lr.csv"), true);
+}
+
+// Properties ----------------------------------------------------------------------------------------------------------
+
+proptest! {
+    #![proptest_config(config(256))]
+
+    #[test]
+    fn parts_of_a_velocity_step_as_the_whole((start, grads) in starts_and_grads(), cut in 0.0..1.0) {
+        for form in [Form::Classical, Form::Nesterov, Form::PyTorch, Form::PyTorchNesterov] {
+            let momentum = |len| Momentum::new(0.125, 0.75_f64, len).unwrap().with_form(form);
+            let (mut whole, mut params) = (momentum(start.len()), start.clone());
+            whole.step(&mut params, &grads[0]).unwrap();
+            let cut = (cut * start.len() as f64) as usize;
+            let mut halves = params.clone();
+            for range in [0..cut, cut..start.len()] {
+                let velocity = &whole.velocity()[range.clone()];
+                let mut part = momentum(range.len()).with_velocity(velocity, whole.steps()).unwrap();
+                part.step(&mut halves[range.clone()], &grads[0][range]).unwrap();
+                prop_assert_eq!(part.steps(), 2);
+            }
+            whole.step(&mut params, &grads[0]).unwrap();
+            prop_assert_eq!(bits(&halves), bits(&params));
+        }
+    }
+
+    #[test]
+    fn velocity_is_the_weighted_sum_of_all_earlier_gradients((start, grads) in starts_and_grads()) {
+        let (learning_rate, momentum) = (0.125, 0.75_f64);
+        let mut optimizer = Momentum::new(learning_rate, momentum, start.len()).unwrap();
+        let mut params = start;
+        for (k, g) in grads.iter().enumerate() {
+            optimizer.step(&mut params, g).unwrap();
+            for (i, m) in optimizer.velocity().iter().enumerate() {
+                // m_k = -η Σ_j λ^(k-j) g_j
+                let terms = (0..=k).map(|j| -learning_rate * momentum.powi((k - j) as i32) * grads[j][i]);
+                assert_relative_eq!(*m, terms.sum::<f64>(), epsilon = 1e-10);
+            }
+        }
+    }
+
+    #[test]
+    fn without_momentum_every_form_is_sgd((start, grads) in starts_and_grads()) {
+        for decay in DECAYS {
+            for form in FORMS {
+                let momentum = Momentum::new(LEARNING_RATE, 0.0, start.len()).unwrap();
+                let mut momentum = momentum.with_form(form).with_weight_decay(decay).unwrap();
+                let mut sgd = Sgd::new(LEARNING_RATE).unwrap().with_weight_decay(decay).unwrap();
+                let (mut a, mut b) = (start.clone(), start.clone());
+                for g in &grads {
+                    momentum.step(&mut a, g).unwrap();
+                    sgd.step(&mut b, g).unwrap();
+                }
+                // Equal as numbers, so to the bit but for the sign of a zero.
+                prop_assert_eq!(&a, &b);
+            }
+        }
+    }
+}
+
+// What is rejected ----------------------------------------------------------------------------------------------------
+
+#[test]
+fn invalid_momentum_is_rejected() {
+    for (bad, shown) in [(1.0, "1.0"), (-0.25, "-0.25"), (2.0, "2.0"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let message = format!("momentum is {shown}, expected a number from 0 up to, but not including, 1");
+        says(Momentum::new(0.1, bad, 3), &message);
+        let mut momentum = Momentum::new(0.1, 0.9, 3).unwrap();
+        says(momentum.set_momentum(bad), &message);
+        assert_eq!(momentum.momentum(), 0.9);
+    }
+    let just_below_one = 1.0 - f64::EPSILON / 2.0;
+    assert_eq!(Momentum::new(0.1, just_below_one, 3).unwrap().momentum(), just_below_one);
+    assert!(Momentum::new(0.1, 0.0, 3).is_ok());
+}
+
+#[test]
+fn another_length_is_rejected() {
+    let mut params = [1.0_f32, 2.0];
+    for form in [Form::Classical, Form::Nesterov, Form::PyTorch, Form::PyTorchNesterov] {
+        let mut momentum = Momentum::new(0.1, 0.9, 2).unwrap().with_form(form);
+        says(momentum.step(&mut params, &[1.0]), "grads has length 1, expected 2, the length of params");
+        let mut longer = [1.0; 5];
+        says(momentum.step(&mut longer, &[1.0; 5]), "params has length 5, expected 2, the length of the velocity");
+        assert_eq!((momentum.velocity(), momentum.steps(), longer), (&[0.0; 2][..], 0, [1.0; 5]));
+    }
+    assert_eq!(params, [1.0, 2.0]);
+    says(Momentum::new(0.1, 0.9, usize::MAX), &format!("velocity of length {} does not fit in memory", usize::MAX));
+}
+
+#[test]
+fn restoring_another_length() {
+    let mut momentum = Momentum::new(0.1, 0.9, 2).unwrap();
+    let before = momentum.clone();
+    says(momentum.restore(Momentum::new(0.5, 0.5, 3).unwrap()), "saved length of the velocity is 3, expected 2");
+    assert_eq!(momentum, before);
+    let mut stepped = Momentum::new(0.5, 0.5, 2).unwrap();
+    stepped.step(&mut [1.0; 2], &[1.0; 2]).unwrap();
+    momentum.restore(stepped.clone()).unwrap();
+    assert_eq!(momentum, stepped);
+}
+
+#[test]
+fn another_velocity() {
+    let momentum = Momentum::new(0.5, 0.25, 2).unwrap().with_form(Form::PyTorch);
+    for wrong in [&[][..], &[1.0], &[1.0; 3]] {
+        let message = format!("velocity has length {}, expected 2, the length of the parameters", wrong.len());
+        says(momentum.clone().with_velocity(wrong, 5), &message);
+    }
+    let mut momentum = momentum.with_velocity(&[-0.0, f64::INFINITY], 5).unwrap();
+    assert_eq!(momentum.velocity()[0].to_bits(), (-0.0_f64).to_bits());
+    assert_eq!((momentum.velocity()[1], momentum.steps(), momentum.form()), (f64::INFINITY, 5, Form::PyTorch));
+    momentum.step(&mut [1.0; 2], &[1.0; 2]).unwrap();
+    assert_eq!((momentum.velocity(), momentum.steps()), (&[1.0, f64::INFINITY][..], 6));
+}

@@ -1,0 +1,60 @@
+//! `Sgd`: by hand, in closed form, and beside PyTorch.
+
+use approx::assert_relative_eq;
+use gradstep::{Optimizer, Sgd, WeightDecay};
+
+use crate::common::{golden, on_a_quadratic, says, walk, with_gradient_theta};
+
+#[test]
+fn by_hand() {
+    // θ <- θ - θ/4 = 3/4 θ: 16, 12, 9, 27/4, 81/16
+    with_gradient_theta(Sgd::new(1.0).unwrap(), Sgd::new(1.0).unwrap(), &[12.0, 9.0, 27.0 / 4.0, 81.0 / 16.0]);
+}
+
+#[test]
+fn sgd_with_two_parameters() {
+    // η = 1/2:  1 - 1/4 = 3/4     -2 - 1/8 = -17/8
+    //         3/4 + 1/2 = 5/4  -17/8 - 3/2 = -29/8
+    //           5/4 - 0 = 5/4  -29/8 + 1/4 = -27/8
+    let expected = [[0.75, -17.0 / 8.0], [1.25, -29.0 / 8.0], [1.25, -27.0 / 8.0]];
+    assert_eq!(walk(&mut Sgd::new(0.5).unwrap()), expected);
+}
+
+#[test]
+fn sgd_contracts_a_quadratic_by_one_minus_learning_rate_times_curvature() {
+    for (learning_rate, h) in [(0.1, 1.0), (0.1, 15.0), (0.3, 6.0), (0.01, 250.0)] {
+        let path = on_a_quadratic(Sgd::new(learning_rate).unwrap(), h, 50);
+        for (k, theta) in (1..).zip(path) {
+            assert_relative_eq!(theta, (1.0 - learning_rate * h).powi(k), max_relative = 1e-12);
+        }
+    }
+}
+
+#[test]
+fn sgd_at_its_best_has_the_rate_of_the_condition_number() {
+    let condition = 100.0;
+    let learning_rate = 2.0 / (condition + 1.0);
+    for h in [1.0, condition] {
+        let path = on_a_quadratic(Sgd::new(learning_rate).unwrap(), h, 100);
+        assert_relative_eq!(path[99].abs(), ((condition - 1.0) / (condition + 1.0)).powi(100), max_relative = 1e-12);
+    }
+}
+
+fn sgd_follows(text: &str) {
+    let trajectory = golden::trajectory(text);
+    let decay = WeightDecay::Coupled(trajectory.weight_decay);
+    golden::follows(Sgd::new(1.0).unwrap().with_weight_decay(decay).unwrap(), &trajectory);
+}
+
+#[test]
+fn trajectories_of_pytorch() {
+    sgd_follows(include_str!("../data/sgd.csv"));
+    sgd_follows(include_str!("../data/sgd_l2.csv"));
+}
+
+#[test]
+fn another_length_is_rejected() {
+    let mut params = [1.0_f32, 2.0];
+    says(Sgd::new(0.1).unwrap().step(&mut params, &[1.0; 3]), "grads has length 3, expected 2, the length of params");
+    assert_eq!(params, [1.0, 2.0]);
+}

@@ -1,0 +1,44 @@
+//! The order of an epoch: golden vectors of version 1.
+
+use gradstep::Batcher;
+
+use crate::common::golden::{Row, digest, rows};
+
+#[test]
+fn value_stability_batcher() {
+    for Row { len, seed, epoch, digest: expected, values } in rows(include_str!("../data/order_batcher.csv")).unwrap() {
+        let batcher = Batcher::new(len.try_into().unwrap(), 1, seed).unwrap();
+        let order: Vec<_> = batcher.epoch(epoch).indices().iter().map(|&index| index as u64).collect();
+        let shown = if len <= 33 { order.clone() } else { [&order[..8], &order[order.len() - 8..]].concat() };
+        assert_eq!(shown, values, "len {len}, seed {seed}, epoch {epoch}");
+        assert_eq!(digest(&order), expected, "digest of len {len}, seed {seed}, epoch {epoch}");
+    }
+}
+
+/// The order has nothing to do with how it is cut into batches, with what the table held before, or with other epochs.
+#[test]
+fn value_stability_across_batch_sizes_and_refills() {
+    for len in [1, 2, 10, 33, 1000, (1 << 20) + 1] {
+        let order = Batcher::new(len, 1, 42).unwrap().epoch(7);
+        for batch_size in if len > 1000 { vec![64] } else { vec![3, 64, len, usize::MAX] } {
+            let mut epoch = Batcher::new(len, batch_size, 42).unwrap().epoch(u64::MAX);
+            epoch.refill(7);
+            assert_eq!(
+                epoch.iter().collect::<Vec<_>>().concat(),
+                order.indices(),
+                "len {len}, batch size {batch_size}"
+            );
+        }
+    }
+}
+
+#[test]
+fn other_seeds_and_epochs_give_other_orders() {
+    let order = |seed, epoch| Batcher::new(50, 1, seed).unwrap().epoch(epoch).indices().to_vec();
+    // 50! orders: that two of these agree by chance is out of the question.
+    let mut orders: Vec<_> = (0..10).flat_map(|seed| (0..10).map(move |epoch| order(seed, epoch))).collect();
+    assert_eq!(orders[0], order(0, 0));
+    orders.sort();
+    orders.dedup();
+    assert_eq!(orders.len(), 100);
+}

@@ -1,0 +1,65 @@
+//! Plain references, from the words of the documentation: for the tests and for tests/fuzz.
+#![allow(dead_code, reason = "a fuzz target needs one of them")]
+
+use gradstep::{Form, WeightDecay};
+use num_traits::Float;
+
+/// `Sgd`, or `Momentum` if there is a form: a step of an element at a time, in the order of the formulas.
+pub(crate) fn step<F: Float>(
+    params: &mut [F],
+    velocity: &mut [F],
+    grads: &[F],
+    form: Option<Form>,
+    decay: WeightDecay<F>,
+    eta: F,
+    lambda: F,
+) {
+    for i in 0..params.len() {
+        let (mut theta, mut g) = (params[i], grads[i]);
+        match decay {
+            WeightDecay::None => {}
+            WeightDecay::Coupled(w) => g = g + w * theta,
+            WeightDecay::Decoupled(w) => theta = theta - (eta * w) * theta,
+        }
+        let m = &mut velocity[i];
+        params[i] = match form {
+            None => theta - eta * g,
+            Some(Form::Classical) => {
+                *m = lambda * *m - eta * g;
+                theta + *m
+            }
+            Some(Form::Nesterov) => {
+                *m = lambda * *m - eta * g;
+                theta + (lambda * *m - eta * g)
+            }
+            Some(Form::PyTorch) => {
+                *m = lambda * *m + g;
+                theta - eta * *m
+            }
+            Some(Form::PyTorchNesterov) => {
+                *m = lambda * *m + g;
+                theta - eta * (g + lambda * *m)
+            }
+        };
+    }
+}
+
+/// The sum of squares along the tree of `global_norm`: lane i of a block sums the squares at i, i + 16, …; the lanes are
+/// added in halves, i and i + 8 first; the blocks in halves, of which the left one takes the odd block.
+pub(crate) fn sum_of_squares<F: Float>(slice: &[F]) -> f64 {
+    let blocks = slice.len().div_ceil(4096);
+    if blocks > 1 {
+        let (left, right) = slice.split_at(blocks.div_ceil(2) * 4096);
+        return sum_of_squares(left) + sum_of_squares(right);
+    }
+    let mut lanes = [0.0; 16];
+    for (i, g) in slice.iter().enumerate() {
+        lanes[i % 16] += g.to_f64().unwrap() * g.to_f64().unwrap();
+    }
+    for apart in [8, 4, 2, 1] {
+        for i in 0..apart {
+            lanes[i] += lanes[i + apart];
+        }
+    }
+    lanes[0]
+}
