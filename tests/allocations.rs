@@ -38,7 +38,7 @@ fn groups() {
     let mut model = ParamGroups::new();
     let names: Vec<String> = (0..20).map(|i| format!("tensor {i}")).collect();
     for name in &names {
-        model.insert(name.as_str(), 3, Sgd::new(0.1).unwrap()).unwrap();
+        model.insert(name.as_str(), Sgd::new(0.1).unwrap()).unwrap();
     }
     let (mut params, grads) = (vec![[1.0; 3]; 20], [0.5; 3]);
     let params = params.iter_mut().map(|params| &mut params[..]);

@@ -413,5 +413,13 @@ saved! {
         batch: Exact(position.batch() as u64),
         batcher: position.batcher(),
     },
-    load saved: SavedPosition => saved.batcher.position(saved.epoch.0, fits("batch", saved.batch.0)?)
+    load saved: SavedPosition => {
+        let position = saved.batcher.position(saved.epoch.0, fits("batch", saved.batch.0)?)?;
+        if position.epoch() != saved.epoch.0 {
+            // The end of an epoch is saved as the start of the next.
+            let batches = saved.batcher.batches_per_epoch() as u64;
+            check::count("batch", saved.batch.0, Relation::Below, batches, "batches_per_epoch")?;
+        }
+        Ok(position)
+    }
 }

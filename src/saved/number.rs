@@ -148,12 +148,11 @@ impl<T: Number> Visitor<'_> for Append<'_, T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        let number: T =
-            text.parse().map_err(|_| E::custom(format!("expected a {} as text, found `{text}`", T::NAME)))?;
+        let number: T = text.parse().map_err(|_| E::custom(format!("expected a number, found `{text}`")))?;
         // What was rounded, or written in another way, is rejected.
         let exact = format!("{number:?}");
         if exact != text {
-            return Err(E::custom(format!("expected a {} as it is saved, such as `{exact}`, found `{text}`", T::NAME)));
+            return Err(E::custom(format!("expected a number as it is saved, `{exact}`, found `{text}`")));
         }
         self.0.push(number);
         Ok(())

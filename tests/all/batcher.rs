@@ -49,8 +49,8 @@ proptest! {
 }
 
 #[test]
-fn a_batch_size_above_len_gives_one_batch() {
-    let batcher = Batcher::new(10, usize::MAX, 1).unwrap();
+fn a_sequential_batch_size_above_len_gives_one_batch() {
+    let batcher = Batcher::sequential(10, usize::MAX).unwrap();
     assert_eq!(batcher.batches_per_epoch(), 1);
     assert_eq!(batcher.epoch(0).batch(0).map(<[usize]>::len), Some(10));
     assert_eq!(batcher.shard(usize::MAX - 1, usize::MAX).unwrap().range(10), 9..10);
@@ -83,8 +83,12 @@ fn invalid_settings_are_rejected() {
     says(Batcher::new(10, 0, 1), "batch_size is 0, expected at least 1");
     says(Batcher::sequential(0, 4), "len is 0, expected at least 1");
     says(Batcher::sequential(10, 0), "batch_size is 0, expected at least 1");
-    says(Batcher::new(usize::MAX, 4, 1), &format!("len is {}, expected at most {}", usize::MAX, Batcher::MAX_LEN));
-    says(Batcher::new(10, 11, 1).unwrap().drop_last(), "batch_size with drop_last is 11, expected at most len = 10");
+    says(
+        Batcher::new(usize::MAX, 4, 1),
+        &format!("len is {}, expected at most {}: use a Permutation for more samples", usize::MAX, Batcher::MAX_LEN),
+    );
+    says(Batcher::new(10, 11, 1), "batch_size is 11, expected at most len = 10"); // most often swapped
+    says(Batcher::sequential(10, 11).unwrap().drop_last(), "batch_size is 11, expected at most len = 10");
     assert!(Batcher::new(10, 10, 1).unwrap().drop_last().is_ok());
     assert!(Batcher::new(Batcher::MAX_LEN, 4, 1).is_ok());
     assert_eq!(Batcher::MAX_LEN as u64, if usize::BITS == 64 { 1 << 32 } else { (1 << 29) - 1 });

@@ -44,8 +44,8 @@ fn invalid_rows_and_indices_are_rejected() {
     let most = usize::MAX;
     let message = format!("length of rows is 2, expected a multiple of row_len = {most}");
     says(gather(&[1, 2], most, &[0], &mut out), &message);
-    says(gather(&[1, 2, 3, 4], 2, &[1, 2], &mut out), "index in batch is 2, expected below the number of rows = 2");
-    says(gather(&[], 3, &[0], &mut out), "index in batch is 0, expected below the number of rows = 0");
+    says(gather(&[1, 2, 3, 4], 2, &[1, 2], &mut out), "index in batch is 2, expected below number of rows = 2");
+    says(gather(&[], 3, &[0], &mut out), "index in batch is 0, expected below number of rows = 0");
     assert_eq!(out, [7]);
 }
 
@@ -54,6 +54,6 @@ fn a_batch_beyond_memory_is_an_error() {
     // Rows of nothing, so that there can be as many as usize counts.
     let (rows, mut out) = (vec![(); usize::MAX], vec![(); 3]);
     let error = gather(&rows, usize::MAX, &[0, 0], &mut out).unwrap_err();
-    assert_eq!(error.to_string(), format!("a batch of length {} does not fit in memory", usize::MAX));
+    assert_eq!(error.to_string(), format!("batch of length {} does not fit in memory", usize::MAX));
     assert_eq!(out.len(), 3);
 }

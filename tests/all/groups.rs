@@ -1,5 +1,7 @@
 //! Several named tensors as one model: all or nothing, errors that name the tensor, common schedules, frozen groups.
 
+use std::ops::Bound::Included;
+
 use gradstep::{Error, Form, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, elementwise, schedule};
 use proptest::prelude::*;
 
@@ -13,7 +15,7 @@ fn momentum(learning_rate: f64, len: usize) -> Momentum<f64> {
 fn model() -> ParamGroups<f64, Momentum<f64>> {
     let mut model = ParamGroups::new();
     for (name, len, learning_rate) in [("a", 1, 0.5), ("b", 2, 0.25), ("c", 3, 0.125)] {
-        model.insert(name, len, momentum(learning_rate, len)).unwrap();
+        model.insert(name, momentum(learning_rate, len)).unwrap();
     }
     model
 }
@@ -82,9 +84,7 @@ fn the_order_of_insertion_does_not_matter() {
     let (mut forwards, mut a) = (model(), tensors());
     let mut backwards = ParamGroups::new();
     for name in ["c", "b", "a"] {
-        backwards
-            .insert(name, forwards.get(name).unwrap().velocity().len(), forwards.get(name).unwrap().clone())
-            .unwrap();
+        backwards.insert(name, forwards.get(name).unwrap().clone()).unwrap();
     }
     let mut b = tensors();
     for _ in 0..3 {
@@ -99,10 +99,10 @@ fn the_order_of_insertion_does_not_matter() {
 #[test]
 fn kinds_mix_behind_a_box() {
     let mut model: ParamGroups<f64, Box<dyn Optimizer<f64>>> = ParamGroups::default();
-    model.insert("a", 1, Box::new(Sgd::new(0.5).unwrap())).unwrap();
-    model.insert("b", 2, Box::new(momentum(0.25, 2).with_form(Form::Classical))).unwrap();
+    model.insert("a", Box::new(Sgd::new(0.5).unwrap())).unwrap();
+    model.insert("b", Box::new(momentum(0.25, 2).with_form(Form::Classical))).unwrap();
     let nesterov = momentum(0.125, 3).with_form(Form::PyTorchNesterov).with_weight_decay(WeightDecay::Coupled(0.5));
-    model.insert("c".to_string(), 3, Box::new(nesterov.clone().unwrap())).unwrap();
+    model.insert("c".to_string(), Box::new(nesterov.clone().unwrap())).unwrap();
     let mut got = tensors();
     step(&mut model, &mut got, &[("b", 1), ("c", 2), ("a", 0)]).unwrap();
     assert_eq!((&got[0].0, &got[1].0), (&vec![0.5], &vec![2.25, -0.125]));
@@ -149,6 +149,10 @@ impl Optimizer<f64> for Either {
         self.inner_mut().set_learning_rate(learning_rate)
     }
 
+    fn steps(&self) -> u64 {
+        self.inner().steps()
+    }
+
     fn reset(&mut self) {
         self.inner_mut().reset();
     }
@@ -161,8 +165,8 @@ impl Optimizer<f64> for Either {
 #[test]
 fn kinds_mix_in_an_enum() {
     let mut model = ParamGroups::new();
-    model.insert("a", 1, Either::Plain(Sgd::new(0.5).unwrap())).unwrap();
-    model.insert("b", 2, Either::Heavy(momentum(0.25, 2))).unwrap();
+    model.insert("a", Either::Plain(Sgd::new(0.5).unwrap())).unwrap();
+    model.insert("b", Either::Heavy(momentum(0.25, 2))).unwrap();
     let mut got = tensors();
     step(&mut model, &mut got[..2], &IN_ORDER[..2]).unwrap();
     assert_eq!((&got[0].0, &got[1].0), (&vec![0.5], &vec![2.25, -0.125]));
@@ -178,7 +182,7 @@ fn a_model_without_tensors() {
     model.scale_learning_rates(0.5).unwrap();
     assert_eq!(model.step(&mut [("a", &mut [], &[])]).unwrap_err().to_string(), "tensor `a` is unknown");
     let mut empty = ParamGroups::new();
-    empty.insert("", 0, Sgd::new(0.1_f32).unwrap()).unwrap();
+    empty.insert("", Sgd::new(0.1_f32).unwrap()).unwrap();
     assert_eq!(empty.step(&mut []).unwrap_err().to_string(), "tensor `` is missing");
     empty.step(&mut [("", &mut [], &[])]).unwrap();
 }
@@ -195,13 +199,13 @@ fn what_is_wrong_is_named() {
         (vec![], "tensor `a` is missing"),
         (vec![("a", 1, 1), ("b", 2, 2), ("d", 3, 3)], "tensor `d` is unknown"),
         (vec![("a", 1, 1), ("b", 2, 2), ("c", 3, 3), ("A", 1, 1)], "tensor `A` is unknown"),
-        (vec![("a", 1, 1), ("a", 1, 1), ("b", 2, 2), ("c", 3, 3)], "tensor `a` was given twice"),
-        (vec![("a", 1, 1), ("b", 2, 2), ("c", 3, 3), ("a", 1, 1)], "tensor `a` was given twice"),
-        (vec![("c", 3, 3), ("b", 2, 2), ("b", 2, 2), ("a", 1, 1)], "tensor `b` was given twice"),
-        (vec![("c", 3, 3), ("a", 1, 1), ("c", 3, 3)], "tensor `c` was given twice"),
+        (vec![("a", 1, 1), ("a", 1, 1), ("b", 2, 2), ("c", 3, 3)], "tensor `a` appears twice"),
+        (vec![("a", 1, 1), ("b", 2, 2), ("c", 3, 3), ("a", 1, 1)], "tensor `a` appears twice"),
+        (vec![("c", 3, 3), ("b", 2, 2), ("b", 2, 2), ("a", 1, 1)], "tensor `b` appears twice"),
+        (vec![("c", 3, 3), ("a", 1, 1), ("c", 3, 3)], "tensor `c` appears twice"),
         (
             vec![("a", 1, 1), ("b", 3, 3), ("c", 3, 3)],
-            "tensor `b`: params has length 3, expected 2, the length of the tensor as inserted",
+            "tensor `b`: params has length 3, expected 2, the length of velocity",
         ),
         (
             vec![("c", 3, 2), ("b", 2, 2), ("a", 1, 1)],
@@ -209,7 +213,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             vec![("a", 0, 0), ("b", 2, 2), ("c", 3, 3)],
-            "tensor `a`: params has length 0, expected 1, the length of the tensor as inserted",
+            "tensor `a`: params has length 0, expected 1, the length of velocity",
         ),
         (
             vec![("a", 1, 1), ("b", 2, 3), ("c", 3, 3)],
@@ -232,35 +236,24 @@ fn what_is_wrong_is_named() {
     }
 }
 
-/// Sgd has no state of a length that would object: the model itself remembers how long each tensor was.
+/// Sgd has no state, and steps any length.
 #[test]
-fn lengths_are_kept_for_optimizers_without_state() {
+fn optimizers_without_state_step_any_length() {
     let mut model = ParamGroups::new();
-    model.insert("a", 2, Sgd::new(0.5).unwrap()).unwrap();
-    let error = model.step(&mut [("a", &mut [1.0; 3], &[1.0; 3])]).unwrap_err();
-    assert_eq!(error.to_string(), "tensor `a`: params has length 3, expected 2, the length of the tensor as inserted");
-}
-
-#[test]
-fn an_optimizer_for_another_length_is_named() {
-    let mut model = ParamGroups::new();
-    let error = model.insert("a", 2, momentum(0.5, 3)).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "tensor `a`: the optimizer's state has length 3, expected 2, the length of the tensor"
-    );
-    assert_eq!(model.names().count(), 0);
-    // Seen through what is around it, too.
-    let boxed: Box<dyn Optimizer<f64>> = Box::new(gradstep::Guard(momentum(0.5, 3)));
-    assert!(ParamGroups::new().insert("a", 2, boxed).is_err());
+    model.insert("a", Sgd::new(0.5).unwrap()).unwrap();
+    for len in [2, 3, 0] {
+        let mut params = vec![1.0; len];
+        model.step(&mut [("a", &mut params, &vec![1.0; len])]).unwrap();
+        assert_eq!(params, vec![0.5; len]);
+    }
 }
 
 #[test]
 fn names_are_inserted_once() {
     let mut model = model();
     let before = model.clone();
-    let error = model.insert("b", 9, momentum(0.1, 9)).unwrap_err();
-    assert_eq!((error.to_string(), model), ("tensor `b` is there already".to_string(), before));
+    let error = model.insert("b", momentum(0.1, 9)).unwrap_err();
+    assert_eq!((error.to_string(), model), ("tensor `b` appears twice".to_string(), before));
 }
 
 #[test]
@@ -291,7 +284,7 @@ proptest! {
         let names: Vec<String> = (0..lens.len()).map(|i| format!("tensor {i}")).collect();
         let mut model = ParamGroups::new();
         for (name, &len) in names.iter().zip(&lens) {
-            model.insert(name, len, momentum(0.5, len)).unwrap();
+            model.insert(name, momentum(0.5, len)).unwrap();
         }
         let mut tensors: Vec<_> = lens.iter().map(|&len| (vec![1.0; len], vec![1.0; len])).collect();
         let mut order: Vec<_> = names.iter().map(String::as_str).zip(0..).collect();
@@ -313,7 +306,7 @@ proptest! {
             _ => {
                 tensors.push(tensors[i].clone());
                 order.push((name, tensors.len() - 1));
-                format!("tensor `{name}` was given twice")
+                format!("tensor `{name}` appears twice")
             }
         };
         let before = (model.clone(), bits(&tensors));
@@ -369,7 +362,7 @@ fn one_rate_is_set_under_the_common_factor() {
     model.scale_learning_rates(0.25).unwrap();
     assert_eq!(model, before);
     // A tensor that comes later comes under the factor as well.
-    model.insert("d", 1, momentum(4.0, 1)).unwrap();
+    model.insert("d", momentum(4.0, 1)).unwrap();
     assert_eq!(model.get("d").unwrap().learning_rate(), 1.0);
     model.scale_learning_rates(1.0).unwrap();
     assert_eq!((rates(&model), model.get("d").unwrap().learning_rate()), ([0.5, 2.0, 0.125], 4.0));
@@ -402,10 +395,18 @@ impl Optimizer<f64> for Wary {
 
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
         if learning_rate > 1.0 {
-            return Err(Error::Number { name: "learning_rate", value: learning_rate, expected: "at most 1" });
+            return Err(Error::Number {
+                name: "learning_rate",
+                value: learning_rate,
+                range: (Included(0.0), Included(1.0)),
+            });
         }
         self.0 = learning_rate;
         Ok(())
+    }
+
+    fn steps(&self) -> u64 {
+        0
     }
 
     fn reset(&mut self) {}
@@ -414,7 +415,7 @@ impl Optimizer<f64> for Wary {
 fn wary() -> ParamGroups<f64, Wary> {
     let mut model = ParamGroups::new();
     for (name, learning_rate) in [("a", 0.25), ("b", 0.5), ("c", 0.25)] {
-        model.insert(name, 1, Wary(learning_rate)).unwrap();
+        model.insert(name, Wary(learning_rate)).unwrap();
     }
     model
 }
@@ -425,13 +426,13 @@ fn a_refused_factor_changes_no_rate() {
     model.scale_learning_rates(2.0).unwrap();
     let before = model.clone();
     let error = model.scale_learning_rates(3.0).unwrap_err();
-    assert_eq!(error.to_string(), "tensor `b`: learning_rate is 1.5, expected at most 1");
+    assert_eq!(error.to_string(), "tensor `b`: learning_rate is 1.5, expected a number of at least 0 and at most 1");
     assert_eq!(model, before);
     // The factor is the old one too: a rate set now is doubled.
     model.set_learning_rate("a", 0.125).unwrap();
     assert_eq!(rates(&model), [0.25, 1.0, 0.5]);
     let error = model.set_learning_rate("a", 0.75).unwrap_err();
-    assert_eq!(error.to_string(), "tensor `a`: learning_rate is 1.5, expected at most 1");
+    assert_eq!(error.to_string(), "tensor `a`: learning_rate is 1.5, expected a number of at least 0 and at most 1");
     model.scale_learning_rates(1.0).unwrap();
     assert_eq!(rates(&model), [0.125, 0.5, 0.25]);
 }
@@ -450,7 +451,7 @@ fn a_refused_factor_changes_no_rate_set_directly() {
 fn a_rate_that_overflows_is_named() {
     let mut model = ParamGroups::new();
     for (name, learning_rate) in [("a", 0.5), ("b", 4.0), ("c", 0.5)] {
-        model.insert(name, 1, Sgd::new(learning_rate).unwrap()).unwrap();
+        model.insert(name, Sgd::new(learning_rate).unwrap()).unwrap();
     }
     let error = model.scale_learning_rates(f64::MAX).unwrap_err();
     assert_eq!(error.to_string(), "tensor `b`: learning_rate is inf, expected a finite number of at least 0");
@@ -474,6 +475,10 @@ impl Optimizer<f64> for Bold {
         Ok(())
     }
 
+    fn steps(&self) -> u64 {
+        0
+    }
+
     fn reset(&mut self) {}
 }
 
@@ -482,7 +487,7 @@ impl Optimizer<f64> for Bold {
 fn a_rate_that_overflows_is_refused_for_every_optimizer() {
     let mut model = ParamGroups::new();
     for (name, learning_rate) in [("a", 0.5), ("b", 4.0), ("c", 0.5)] {
-        model.insert(name, 1, Bold(learning_rate)).unwrap();
+        model.insert(name, Bold(learning_rate)).unwrap();
     }
     let error = model.scale_learning_rates(f64::MAX).unwrap_err();
     assert_eq!(error.to_string(), "tensor `b`: learning_rate is inf, expected a finite number of at least 0");
@@ -494,9 +499,9 @@ fn a_rate_refused_on_insertion_is_named() {
     let mut model = wary();
     model.scale_learning_rates(2.0).unwrap();
     let before = model.clone();
-    let error = model.insert("d", 1, Wary(0.75)).unwrap_err();
-    assert_eq!(error.to_string(), "tensor `d`: learning_rate is 1.5, expected at most 1");
-    let error = model.insert("d", 1, Wary(-1.0)).unwrap_err();
+    let error = model.insert("d", Wary(0.75)).unwrap_err();
+    assert_eq!(error.to_string(), "tensor `d`: learning_rate is 1.5, expected a number of at least 0 and at most 1");
+    let error = model.insert("d", Wary(-1.0)).unwrap_err();
     assert_eq!(error.to_string(), "tensor `d`: learning_rate is -1.0, expected a finite number of at least 0");
     assert_eq!(model, before);
 }
@@ -540,7 +545,7 @@ fn frozen_tensors_are_checked_if_given() {
     assert_eq!(error.to_string(), "tensor `b`: grads has length 3, expected 2, the length of params");
     let mut got = [tensors(), tensors()].concat();
     let error = step(&mut model, &mut got, &[("a", 0), ("b", 1), ("c", 2), ("b", 4)]).unwrap_err();
-    assert_eq!(error.to_string(), "tensor `b` was given twice");
+    assert_eq!(error.to_string(), "tensor `b` appears twice");
     assert_eq!((&model, bits(&got[..3])), (&before.0, before.1));
     model.unfreeze("b").unwrap();
     assert_eq!(step(&mut model, &mut got, &[("a", 0), ("c", 2)]).unwrap_err().to_string(), "tensor `b` is missing");
@@ -575,7 +580,7 @@ fn restored_models_go_on_to_the_bit() {
     // Inserted in another order, with other settings and a past of its own.
     let mut other = ParamGroups::new();
     for (name, len) in [("b", 2), ("c", 3), ("a", 1)] {
-        other.insert(name, len, momentum(0.9, len)).unwrap();
+        other.insert(name, momentum(0.9, len)).unwrap();
     }
     step(&mut other, &mut tensors(), &IN_ORDER).unwrap();
     other.restore(saved).unwrap();
@@ -591,7 +596,7 @@ fn other_tensors_are_not_restored() {
     let with = |tensors: &[(&str, usize)]| {
         let mut saved = ParamGroups::new();
         for &(name, len) in tensors {
-            saved.insert(name, len, momentum(0.9, len)).unwrap();
+            saved.insert(name, momentum(0.9, len)).unwrap();
         }
         saved
     };
@@ -602,7 +607,7 @@ fn other_tensors_are_not_restored() {
             &[("a", 1), ("b", 2), ("c", 3), ("d", 1)],
             "saved set of tensors is [`a`, `b`, `c`, `d`], expected [`a`, `b`, `c`]",
         ),
-        (&[("c", 3), ("b", 4), ("a", 1)], "tensor `b`: saved length is 4, expected 2"),
+        (&[("c", 3), ("b", 4), ("a", 1)], "tensor `b`: saved length of the state is 4, expected 2"),
     ];
     for (tensors, message) in cases {
         assert_eq!(model.restore(with(tensors)).unwrap_err().to_string(), message);

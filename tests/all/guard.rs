@@ -27,7 +27,7 @@ fn guard_refuses_and_nothing_changes() {
     let error = guard.step(&mut params, &[f64::NAN]).unwrap_err();
     assert_eq!(error.to_string(), "grads has length 1, expected 3, the length of params");
     let error = guard.step(&mut [0.0], &[f64::NAN]).unwrap_err();
-    assert_eq!(error.to_string(), "params has length 1, expected 3, the length of the velocity");
+    assert_eq!(error.to_string(), "params has length 1, expected 3, the length of velocity");
     assert_eq!((guard.0.steps(), &guard), (1, &before));
 }
 
@@ -80,8 +80,8 @@ fn guard_of_any_optimizer() {
 #[test]
 fn guard_within_a_model() {
     let mut model = ParamGroups::new();
-    model.insert("a", 1, Guard(Momentum::new(0.5_f64, 0.5, 1).unwrap())).unwrap();
-    model.insert("b", 2, Guard(Momentum::new(0.5, 0.5, 2).unwrap())).unwrap();
+    model.insert("a", Guard(Momentum::new(0.5_f64, 0.5, 1).unwrap())).unwrap();
+    model.insert("b", Guard(Momentum::new(0.5, 0.5, 2).unwrap())).unwrap();
     let (mut a, mut b) = ([1.0], [1.0, 2.0]);
     model.step(&mut [("a", &mut a, &[1.0]), ("b", &mut b, &[1.0, 1.0])]).unwrap();
     let before = (model.clone(), a, b);

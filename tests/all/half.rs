@@ -39,14 +39,14 @@ fn it_is_the_f32_optimizer_rounded() {
     assert_ne!(master, same);
     assert_ne!(MasterCopy::new(momentum.clone(), &params).unwrap(), same);
     master.optimizer_mut().set_learning_rate(0.002).unwrap();
-    assert_eq!(master.learning_rate(), f16::from_f32(0.002));
-    master.set_learning_rate(f16::ONE).unwrap();
+    assert_eq!(master.learning_rate(), 0.002);
+    master.set_learning_rate(1.0).unwrap();
     master.reset();
     assert_eq!((master.optimizer().learning_rate(), master.optimizer().velocity()), (1.0, &[0.0; 2][..]));
 }
 
 /// Sgd with η = 1 on the f32 copy, whose range and digits are not the parameters'.
-fn copies<H: Scalar>(master: impl Fn(&[H]) -> Box<dyn Optimizer<H>>) {
+fn copies<H: Scalar>(master: impl Fn(&[H]) -> Box<dyn Optimizer<H, f32>>) {
     let (zero, one, max, inf, nan) = (H::zero(), H::one(), H::max_value(), H::infinity(), H::nan());
     let (normal, tiny) = (H::min_positive_value(), tiny::<H>());
     let rows = [
@@ -84,14 +84,7 @@ fn master_copies() {
 fn refusals_change_nothing() {
     let mut params = [bf16::ONE; 2];
     let wrong = MasterCopy::new(Momentum::new(0.1, 0.9, 3).unwrap(), &params).unwrap_err();
-    assert_eq!(wrong.to_string(), "params has length 2, expected 3, the length of the velocity");
-
-    let wrong =
-        ParamGroups::new().insert("a", 3, MasterCopy::new(Sgd::new(0.1).unwrap(), &params).unwrap()).unwrap_err();
-    assert_eq!(
-        wrong.to_string(),
-        "tensor `a`: the optimizer's state has length 2, expected 3, the length of the tensor"
-    );
+    assert_eq!(wrong.to_string(), "params has length 2, expected 3, the length of velocity");
 
     let mut guarded = Guard(MasterCopy::new(Momentum::new(0.1, 0.9, 2).unwrap(), &params).unwrap());
     let before = guarded.clone();
@@ -102,7 +95,7 @@ fn refusals_change_nothing() {
     );
     assert_eq!(
         refused(guarded.step(&mut [bf16::ONE; 3], &[bf16::ONE; 3])),
-        "params has length 3, expected 2, the length of the master copy"
+        "params has length 3, expected 2, the length of master copy"
     );
     assert_eq!(
         refused(guarded.step(&mut params, &[bf16::ONE, bf16::NAN])),
@@ -128,11 +121,13 @@ fn saved_and_restored_in_mid_run() {
     }
     assert_eq!(params_of_restored, params);
     assert_eq!(restored, whole);
-    let torn = r#"{"master":["1","2"],"optimizer":{"Momentum":{"scalar":"f32","learning_rate":"1","momentum":"0","form":"Classical","weight_decay":"None","velocity":["0"],"steps":0}}}"#;
-    let error = serde_json::from_str::<MasterCopy<bf16, Momentum<f32>>>(torn).unwrap_err();
+    let text =
+        serde_json::to_string(&MasterCopy::new(Momentum::new(1.0, 0.0, 1).unwrap(), &[bf16::ONE]).unwrap()).unwrap();
+    let torn = text.replace(r#""master":["1.0"]"#, r#""master":["1.0","2.0"]"#);
+    let error = serde_json::from_str::<MasterCopy<bf16, Momentum<f32>>>(&torn).unwrap_err();
     assert_eq!(
         error.to_string().split(" at line ").next(),
-        Some("params has length 2, expected 1, the length of the velocity")
+        Some("params has length 2, expected 1, the length of velocity")
     );
 }
 
@@ -145,8 +140,8 @@ fn each_half_is_saved_under_its_name() {
     assert_eq!(serde_json::from_str::<Sgd<f16>>(&text).unwrap(), sgd);
     let refused = |error: serde_json::Error| error.to_string().split(" at line ").next().unwrap().to_string();
     let error = serde_json::from_str::<Sgd<bf16>>(&text).unwrap_err();
-    assert_eq!(refused(error), "saved scalar is f16, expected bf16");
+    assert_eq!(refused(error), "saved type is gradstep::Sgd<f16> v1, expected gradstep::Sgd<bf16> v1");
     let text = serde_json::to_string(&Sgd::new(bf16::ONE).unwrap()).unwrap();
     let error = serde_json::from_str::<Sgd<f16>>(&text).unwrap_err();
-    assert_eq!(refused(error), "saved scalar is bf16, expected f16");
+    assert_eq!(refused(error), "saved type is gradstep::Sgd<bf16> v1, expected gradstep::Sgd<f16> v1");
 }

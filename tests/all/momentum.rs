@@ -282,7 +282,7 @@ proptest! {
 #[test]
 fn invalid_momentum_is_rejected() {
     for (bad, shown) in [(1.0, "1.0"), (-0.25, "-0.25"), (2.0, "2.0"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
-        let message = format!("momentum is {shown}, expected a number from 0 up to, but not including, 1");
+        let message = format!("momentum is {shown}, expected a number of at least 0 and below 1");
         says(Momentum::new(0.1, bad, 3), &message);
         let mut momentum = Momentum::new(0.1, 0.9, 3).unwrap();
         says(momentum.set_momentum(bad), &message);
@@ -300,7 +300,7 @@ fn another_length_is_rejected() {
         let mut momentum = Momentum::new(0.1, 0.9, 2).unwrap().with_form(form);
         says(momentum.step(&mut params, &[1.0]), "grads has length 1, expected 2, the length of params");
         let mut longer = [1.0; 5];
-        says(momentum.step(&mut longer, &[1.0; 5]), "params has length 5, expected 2, the length of the velocity");
+        says(momentum.step(&mut longer, &[1.0; 5]), "params has length 5, expected 2, the length of velocity");
         assert_eq!((momentum.velocity(), momentum.steps(), longer), (&[0.0; 2][..], 0, [1.0; 5]));
     }
     assert_eq!(params, [1.0, 2.0]);
@@ -323,7 +323,7 @@ fn restoring_another_length() {
 fn another_velocity() {
     let momentum = Momentum::new(0.5, 0.25, 2).unwrap().with_form(Form::PyTorch);
     for wrong in [&[][..], &[1.0], &[1.0; 3]] {
-        let message = format!("velocity has length {}, expected 2, the length of the parameters", wrong.len());
+        let message = format!("velocity has length {}, expected 2, the length of params", wrong.len());
         says(momentum.clone().with_velocity(wrong, 5), &message);
     }
     let mut momentum = momentum.with_velocity(&[-0.0, f64::INFINITY], 5).unwrap();

@@ -1,12 +1,19 @@
-//! `gradient_noise` where |G|² and tr Σ are known: from exact expectations, and from every batch that there is.
+//! `NoiseScale` where |G|² and tr Σ are known: from exact expectations, and from every batch that there is.
 
 use approx::assert_relative_eq;
-use gradstep::{Batcher, global_norm, gradient_noise};
+use gradstep::{Batcher, Error, NoiseScale, global_norm};
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::common::{config, says};
+
+/// |G|² and tr Σ from one pair of norms.
+fn estimate(small: (usize, f64), big: (usize, f64)) -> Result<(f64, f64), Error> {
+    let mut noise = NoiseScale::new();
+    noise.add(small, big)?;
+    Ok((noise.squared_norm().unwrap(), noise.covariance_trace().unwrap()))
+}
 
 fn squared_norm_of_mean(set: &[[f64; 2]], batch: &[usize]) -> f64 {
     let mut mean = [0.0; 2];
@@ -39,7 +46,7 @@ fn mean_estimate(set: &[[f64; 2]], small: &[Vec<usize>], big: &[Vec<usize>]) -> 
     for small in small {
         for big in big {
             let at = |batch: &[usize]| (batch.len(), squared_norm_of_mean(set, batch));
-            let (g, s) = gradient_noise(at(small), at(big)).unwrap();
+            let (g, s) = estimate(at(small), at(big)).unwrap();
             squared_norm += g;
             covariance_trace += s;
         }
@@ -75,7 +82,7 @@ fn over_every_draw_of_a_batch_and_its_part_it_is_exact() {
     let (mut squared_norm, mut covariance_trace) = (0.0, 0.0);
     for big in draws(4, 4) {
         let at = |batch: &[usize]| (batch.len(), squared_norm_of_mean(&SET, batch));
-        let (g, s) = gradient_noise(at(&big[..2]), at(&big)).unwrap();
+        let (g, s) = estimate(at(&big[..2]), at(&big)).unwrap();
         squared_norm += g / 256.0;
         covariance_trace += s / 256.0;
     }
@@ -110,7 +117,7 @@ fn over_many_shuffled_epochs_it_comes_to_what_the_page_says() {
     for number in 0..epochs {
         epoch.refill(number);
         let small = epoch.iter().map(|batch| squared_norm_of_mean(&set, batch)).sum::<f64>() / 15.0;
-        let (g, s) = gradient_noise((4, small), (60, whole_squared_norm)).unwrap();
+        let (g, s) = estimate((4, small), (60, whole_squared_norm)).unwrap();
         assert_relative_eq!(g + s / 60.0, whole_squared_norm, max_relative = 1e-12);
         trace += s / epochs as f64;
     }
@@ -125,7 +132,7 @@ fn gaussian_gradients_average_to_the_known_noise_scale() {
     let mut unit = || (words.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
     let mut normal = || (-2.0 * (1.0 - unit()).ln()).sqrt() * (std::f64::consts::TAU * unit()).cos(); // Box and Muller
     let (small, big, steps) = (8, 256, 2_000);
-    let (mut squared_norms, mut traces, mut negative) = (0.0, 0.0, 0);
+    let (mut noise, mut negative) = (NoiseScale::new(), 0);
     for _ in 0..steps {
         let (mut first, mut whole) = ([0.0; 20], [0.0; 20]);
         for sample in 0..big {
@@ -138,16 +145,16 @@ fn gaussian_gradients_average_to_the_known_noise_scale() {
             }
         }
         let square = |grads: [f64; 20]| global_norm(&[grads]).unwrap().powi(2);
-        let (squared_norm, trace) = gradient_noise((small, square(first)), (big, square(whole))).unwrap();
-        squared_norms += squared_norm / steps as f64;
-        traces += trace / steps as f64;
-        negative += u32::from(squared_norm <= 0.0);
+        let (small, big) = ((small, square(first)), (big, square(whole)));
+        noise.add(small, big).unwrap();
+        negative += u32::from(estimate(small, big).unwrap().0 <= 0.0);
     }
+    let (squared_norms, traces) = (noise.squared_norm().unwrap(), noise.covariance_trace().unwrap());
     // Within four standard errors, of 0.18 and 28. A single estimate of |G|² is often negative.
     assert!((squared_norms - 5.0).abs() < 4.0 * 0.18, "{squared_norms}");
     assert!((traces - 2_870.0).abs() < 4.0 * 28.0, "{traces}");
     assert!(negative > steps / 10, "{negative}");
-    let noise_scale = traces / squared_norms;
+    let noise_scale = noise.batch_size().unwrap();
     assert!((574.0 / 1.2..574.0 * 1.2).contains(&noise_scale), "{noise_scale}, expected 574");
 }
 
@@ -164,7 +171,7 @@ proptest! {
     ) {
         let big = small + more;
         let at = |batch_size: usize| (batch_size, squared_norm + trace / batch_size as f64);
-        let (g, s) = gradient_noise(at(small), at(big)).unwrap();
+        let (g, s) = estimate(at(small), at(big)).unwrap();
         // The rounding of the two norms, enlarged as the formula does.
         let enlarged = 4.0 * f64::EPSILON * (squared_norm + trace) * (1.0 + small as f64 / more as f64);
         prop_assert!((g - squared_norm).abs() <= enlarged, "{} {}", g, squared_norm);
@@ -174,38 +181,60 @@ proptest! {
 
 #[test]
 fn one_by_hand_and_a_negative_one() {
-    assert_eq!(gradient_noise((1, 10.0), (4, 4.0)).unwrap(), (2.0, 8.0)); // 2 + 8/1, 2 + 8/4
-    assert_eq!(gradient_noise((2, 3.0), (4, 1.0)).unwrap(), (-1.0, 8.0)); // -1 + 8/2, -1 + 8/4
-    assert_eq!(gradient_noise((2, 1.0), (4, 3.0)).unwrap(), (5.0, -8.0));
-    assert_eq!(gradient_noise((3, 0.0), (7, 0.0)).unwrap(), (0.0, 0.0));
+    assert_eq!(estimate((1, 10.0), (4, 4.0)).unwrap(), (2.0, 8.0)); // 2 + 8/1, 2 + 8/4
+    assert_eq!(estimate((2, 3.0), (4, 1.0)).unwrap(), (-1.0, 8.0)); // -1 + 8/2, -1 + 8/4
+    assert_eq!(estimate((2, 1.0), (4, 3.0)).unwrap(), (5.0, -8.0));
+    assert_eq!(estimate((3, 0.0), (7, 0.0)).unwrap(), (0.0, 0.0));
 }
 
 #[test]
 fn refusals() {
-    says(gradient_noise((0, 1.0), (4, 1.0)), "small batch size is 0, expected at least 1");
-    says(gradient_noise((4, 1.0), (4, 1.0)), "big batch size is 4, expected above the small one = 4");
-    says(gradient_noise((8, 1.0), (4, 1.0)), "big batch size is 4, expected above the small one = 8");
+    says(estimate((0, 1.0), (4, 1.0)), "small batch size is 0, expected at least 1");
+    says(estimate((4, 1.0), (4, 1.0)), "big batch size is 4, expected above small batch size = 4");
+    says(estimate((8, 1.0), (4, 1.0)), "big batch size is 4, expected above small batch size = 8");
     for (bad, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (-0.5, "-0.5")] {
         let expected = "expected a finite number of at least 0";
-        says(gradient_noise((1, bad), (4, 1.0)), &format!("squared norm of the small batch is {shown}, {expected}"));
-        says(gradient_noise((1, 1.0), (4, bad)), &format!("squared norm of the big batch is {shown}, {expected}"));
+        says(estimate((1, bad), (4, 1.0)), &format!("squared norm of the small batch is {shown}, {expected}"));
+        says(estimate((1, 1.0), (4, bad)), &format!("squared norm of the big batch is {shown}, {expected}"));
     }
 }
 
 #[test]
 fn the_largest_numbers_give_a_result_or_say_that_it_is_beyond_f64() {
     // big |g_big|² alone would be beyond.
-    let (squared_norm, trace) = gradient_noise((1, f64::MAX), (1 << 40, f64::MAX)).unwrap();
+    let (squared_norm, trace) = estimate((1, f64::MAX), (1 << 40, f64::MAX)).unwrap();
     assert_eq!((squared_norm, trace), (f64::MAX, 0.0));
-    let says = |small, big, message: &str| says(gradient_noise(small, big), message);
+    let says = |small, big, message: &str| says(estimate(small, big), message);
     let max = f64::MAX;
-    says((1, max), (2, 0.0), "estimate of tr Σ is inf, expected a number within the range of f64");
-    says((2, max), (3, 0.0), "estimate of |G|² is -inf, expected a number within the range of f64");
+    says((1, max), (2, 0.0), "estimate of tr Σ is inf, expected a finite number");
+    says((2, max), (3, 0.0), "estimate of |G|² is -inf, expected a finite number");
 }
 
 #[test]
 fn the_smallest_numbers_lose_nothing_on_the_way() {
     let least = f64::from_bits(1);
-    let (squared_norm, trace) = gradient_noise((1, least), (1 << 30, 0.0)).unwrap();
+    let (squared_norm, trace) = estimate((1, least), (1 << 30, 0.0)).unwrap();
     assert_eq!((squared_norm, trace), (0.0, least)); // |G|² = -2^-30 least rounds to -0
+}
+
+/// By hand: |G|² = (2 + -1 + 5) / 3 = 2 and tr Σ = (8 + 8 - 8) / 3 = 8/3, so B = 4/3.
+#[test]
+fn the_mean_comes_before_the_ratio() {
+    let mut noise = NoiseScale::new();
+    assert_eq!((noise.squared_norm(), noise.covariance_trace(), noise.batch_size()), (None, None, None));
+    noise.add((2, 3.0), (4, 1.0)).unwrap();
+    assert_eq!(noise.batch_size(), None); // |G|² is -1
+    noise.add((1, 10.0), (4, 4.0)).unwrap();
+    noise.add((2, 1.0), (4, 3.0)).unwrap();
+    assert_eq!((noise.estimates(), noise.squared_norm(), noise.batch_size()), (3, Some(2.0), Some(8.0 / 3.0 / 2.0)));
+}
+
+#[test]
+fn what_is_rejected_adds_nothing() {
+    let mut noise = NoiseScale::new();
+    noise.add((1, f64::MAX), (1 << 40, f64::MAX)).unwrap();
+    let before = noise;
+    says(noise.add((4, 1.0), (1, 1.0)), "big batch size is 1, expected above small batch size = 4");
+    says(noise.add((1, f64::MAX), (1 << 40, f64::MAX)), "sum of |G|² is inf, expected a finite number");
+    assert_eq!(noise, before);
 }

@@ -61,6 +61,10 @@ impl Optimizer<f32> for SignDescent {
         Ok(())
     }
 
+    fn steps(&self) -> u64 {
+        0
+    }
+
     fn reset(&mut self) {}
 }
 
@@ -396,8 +400,8 @@ fn no_parameters_are_a_step_too() {
     sgd.step(&mut [], &[]).unwrap();
     assert_eq!(sgd.steps(), 1);
     let mut model = ParamGroups::new();
-    model.insert("none", 0, Momentum::new(0.5, 0.5, 0).unwrap()).unwrap();
-    model.insert("", 1, Momentum::new(0.5, 0.5, 1).unwrap()).unwrap(); // a name like any other
+    model.insert("none", Momentum::new(0.5, 0.5, 0).unwrap()).unwrap();
+    model.insert("", Momentum::new(0.5, 0.5, 1).unwrap()).unwrap(); // a name like any other
     let mut one = [1.0_f64];
     model.step(&mut [("none", &mut [], &[]), ("", &mut one, &[1.0])]).unwrap();
     assert_eq!((one, model.steps()), ([0.5], 1));

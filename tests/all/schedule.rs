@@ -558,7 +558,7 @@ fn bad_rates_are_refused() {
 #[test]
 fn bad_factors_are_refused() {
     for (bad, text) in [(-0.5, "-0.5"), (1.5, "1.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
-        let message = format!("factor is {text}, expected a number from 0 to 1");
+        let message = format!("factor is {text}, expected a number of at least 0 and at most 1");
         assert_eq!(refusal(step_decay(0.1, bad, 1)), message);
         assert_eq!(refusal(exponential(0.1, bad)), message);
     }

@@ -123,6 +123,7 @@ pub(crate) fn slices() -> impl Strategy<Value = Vec<Vec<f64>>> {
 pub(crate) fn batchers() -> impl Strategy<Value = Batcher> {
     (1_usize..300, 1_usize..40, any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
         |(len, batch_size, seed, drop, shuffle)| {
+            let shuffle = shuffle && batch_size <= len;
             let batcher =
                 if shuffle { Batcher::new(len, batch_size, seed) } else { Batcher::sequential(len, batch_size) };
             let batcher = batcher.unwrap();
@@ -134,14 +135,14 @@ pub(crate) fn batchers() -> impl Strategy<Value = Batcher> {
 // Steps ---------------------------------------------------------------------------------------------------------------
 
 /// `rows` are parameter, gradient, and the parameter after one step of `optimizer`; a slice holds them in turn.
-pub(crate) fn steps_to<F: Scalar, const N: usize>(
-    optimizer: impl Fn(&[F]) -> Box<dyn Optimizer<F>>,
-    rows: [(F, F, F); N],
+pub(crate) fn steps_to<P: Scalar, F, const N: usize>(
+    optimizer: impl Fn(&[P]) -> Box<dyn Optimizer<P, F>>,
+    rows: [(P, P, P); N],
     name: &str,
 ) {
     for len in FEW_LENS {
-        let mut params: Vec<F> = (0..len).map(|i| rows[i % N].0).collect();
-        let grads: Vec<F> = (0..len).map(|i| rows[i % N].1).collect();
+        let mut params: Vec<P> = (0..len).map(|i| rows[i % N].0).collect();
+        let grads: Vec<P> = (0..len).map(|i| rows[i % N].1).collect();
         optimizer(&params).step(&mut params, &grads).unwrap();
         for (i, &after) in params.iter().enumerate() {
             let (before, g, expected) = rows[i % N];
