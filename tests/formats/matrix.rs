@@ -1,0 +1,96 @@
+//! Every type × format × nesting against the table.
+
+use crate::{
+    formats::{ALL, Format},
+    nestings::{Cell, Nesting},
+    subjects::kinds,
+    verdict,
+};
+
+/// What loads, to the same bits. All else is refused with an error, in saving or in loading.
+///
+/// - A name stands for all types that begin with it (`subjects.rs`). `Untagged` holds for both orders of the variants.
+/// - postcard and bincode do not say what comes next, so that nothing can be chosen by its looks or its tag's name, nor be
+///   mixed into a struct. `MixedGroups` has an untagged enum inside.
+/// - `Form` is one of four words and not a struct: no document of TOML, and where a tag or other fields must go beside it, a
+///   null goes behind it, which TOML does not have and CBOR does not tell from `None`.
+const TABLE: &str = "
+                 | Plain         | Struct        | Untagged | Internal     | Adjacent | Flattened
+Json             | all           | all           | all      | all          | all      | all
+JsonValue        | all           | all           | all      | all          | all      | all
+Json5            | all           | all           | all      | all          | all      | all
+Json5F64         | all           | all           | all      | all          | all      | all
+Toml             | all but Form  | all           | all      | all but Form | all      | all but Form
+Yaml             | all           | all           | all      | all          | all      | all
+YamlSaphyr       | all           | all           | all      | all          | all      | all
+Ron              | all           | all           | all      | all          | all      | all
+Cbor             | all           | all           | all      | all but Form | all      | all but Form
+MessagePack      | all           | all           | all      | all          | all      | all
+MessagePackNamed | all           | all           | all      | all          | all      | all
+Postcard         | all but Mixed | all but Mixed | none     | none         | none     | none
+Bincode          | all but Mixed | all but Mixed | none     | none         | none     | none
+";
+
+fn loads(name: &str, format: Format, nesting: Nesting) -> bool {
+    let row = |line: &'static str| line.split('|').map(str::trim).collect::<Vec<_>>();
+    let mut lines = TABLE.lines().skip(1).map(row);
+    let nesting = format!("{nesting:?}").replace("Reversed", "Untagged");
+    let column = lines.next().unwrap().iter().position(|title| *title == nesting).unwrap();
+    match lines.find(|line| line[0] == format!("{format:?}")).unwrap()[column] {
+        "all" => true,
+        "none" => false,
+        but => !but.strip_prefix("all but ").unwrap().split(", ").any(|but| name.starts_with(but)),
+    }
+}
+
+fn judge(nesting: Nesting) {
+    let mut failures = Vec::new();
+    for format in ALL {
+        for kind in kinds() {
+            let (what, why) = match ((kind.cell)(nesting, format), loads(kind.name, format, nesting)) {
+                (Cell::Loads, true) | (Cell::Refused(_), false) => continue,
+                (Cell::Loads, false) => ("loads", "the table says that it is refused".into()),
+                (Cell::Refused(why), _) => ("refused", why),
+                (Cell::Partly(why), _) => ("some values refused", why),
+                (Cell::Wrong(why), _) => ("WRONG", why),
+            };
+            failures.push((format!("{nesting:?} in {format:?}, {what}"), kind.name.to_string(), why));
+        }
+    }
+    verdict(failures);
+}
+
+#[test]
+fn plain() {
+    judge(Nesting::Plain);
+}
+
+#[test]
+fn in_a_struct() {
+    judge(Nesting::Struct);
+}
+
+#[test]
+fn untagged() {
+    judge(Nesting::Untagged);
+}
+
+#[test]
+fn untagged_in_reverse() {
+    judge(Nesting::Reversed);
+}
+
+#[test]
+fn internally_tagged() {
+    judge(Nesting::Internal);
+}
+
+#[test]
+fn adjacently_tagged() {
+    judge(Nesting::Adjacent);
+}
+
+#[test]
+fn flattened() {
+    judge(Nesting::Flattened);
+}

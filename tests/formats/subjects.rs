@@ -1,0 +1,366 @@
+//! Every type that can be saved, with values that are hard to save.
+
+use std::fmt::Debug;
+
+use gradstep::{
+    Accumulator, Batcher, Error, Form, Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Position, Sgd, WeightDecay,
+};
+use half::{bf16, f16};
+use num_traits::Float;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    formats::Format,
+    nestings::{self, Cell, Nesting},
+};
+
+/// The list. A name of the table in `matrix.rs` stands for all types that begin with it.
+macro_rules! every_type {
+    ($then:ident) => {
+        $then! {
+            SgdF16: Sgd<f16>,
+            SgdBf16: Sgd<bf16>,
+            SgdF32: Sgd<f32>,
+            SgdF64: Sgd<f64>,
+            MomentumF16: Momentum<f16>,
+            MomentumBf16: Momentum<bf16>,
+            MomentumF32: Momentum<f32>,
+            MomentumF64: Momentum<f64>,
+            WeightDecayF16: WeightDecay<f16>,
+            WeightDecayBf16: WeightDecay<bf16>,
+            WeightDecayF32: WeightDecay<f32>,
+            WeightDecayF64: WeightDecay<f64>,
+            Form: Form,
+            Guard: Guard<Momentum<f32>>,
+            Groups: Groups,
+            MixedGroups: MixedGroups,
+            MasterBf16: MasterBf16,
+            MasterF16: MasterF16,
+            Batcher: Batcher,
+            Position: Position,
+            // Accumulator: gradstep::Accumulator, // as soon as it can be saved: this line is all
+        }
+    };
+}
+pub(crate) use every_type;
+
+pub type Groups = ParamGroups<f64, Momentum<f64>>;
+pub type MixedGroups = ParamGroups<f32, Mixed>;
+pub type MasterBf16 = MasterCopy<bf16, Momentum<f32>>;
+pub type MasterF16 = MasterCopy<f16, Guard<Sgd<f32>>>;
+
+pub trait Subject: Clone + PartialEq + Debug + 'static {
+    fn values() -> Vec<Self>;
+
+    /// What the value does from here on, to the bit.
+    fn goes_on(self) -> String;
+}
+
+/// A type with its name, without the type.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    pub name: &'static str,
+    /// Every value in a format.
+    pub files: fn(Format) -> Vec<Vec<u8>>,
+    /// Loaded and saved again.
+    pub again: fn(Format, &[u8]) -> Result<Vec<u8>, String>,
+    pub cell: fn(Nesting, Format) -> Cell,
+}
+
+macro_rules! kinds {
+    ($($name:ident: $type:ty,)*) => {
+        pub fn kinds() -> Vec<Kind> {
+            vec![$(Kind {
+                name: stringify!($name),
+                files: files::<$type>,
+                again: again::<$type>,
+                cell: nestings::cell::<$type>,
+            }),*]
+        }
+    };
+}
+every_type!(kinds);
+
+fn files<T: Subject + Serialize>(format: Format) -> Vec<Vec<u8>> {
+    T::values().iter().filter_map(|value| format.save(value).ok()).collect()
+}
+
+fn again<T: Serialize + DeserializeOwned>(format: Format, bytes: &[u8]) -> Result<Vec<u8>, String> {
+    format.save(&format.load::<T>(bytes)?)
+}
+
+// Values --------------------------------------------------------------------------------------------------------------
+
+fn number<F: Float>(value: f64) -> F {
+    F::from(value).unwrap()
+}
+
+fn hard<F: Float>() -> Vec<F> {
+    let (least, tiny) = (F::min_positive_value(), F::min_positive_value() * F::epsilon());
+    let finite = [number(0.1), F::one() + F::epsilon(), F::max_value(), least, least - tiny, tiny, F::zero()];
+    let both = finite.into_iter().flat_map(|value| [value, -value]);
+    both.chain([F::infinity(), F::neg_infinity(), F::nan()]).collect()
+}
+
+/// Those that a setting can have; -0.0 is among them.
+fn settings<F: Float>() -> Vec<F> {
+    hard().into_iter().filter(|value: &F| value.is_finite() && *value >= F::zero()).collect()
+}
+
+fn decay<F: Float>(i: usize) -> WeightDecay<F> {
+    let strength = settings()[i % settings::<F>().len()];
+    [WeightDecay::None, WeightDecay::Coupled(strength), WeightDecay::Decoupled(strength)][i % 3]
+}
+
+const FORMS: [Form; 4] = [Form::Classical, Form::Nesterov, Form::PyTorch, Form::PyTorchNesterov];
+const STEPS: [u64; 5] = [0, 300, (1 << 53) + 1, 1 << 63, u64::MAX];
+
+fn ten_steps<F: Float + Serialize>(len: usize, mut step: impl FnMut(&mut [F], &[F]) -> Result<(), Error>) -> String {
+    let at = |i: usize| number((i * 7919 % 1000) as f64 / 300.0 - 1.7);
+    let mut params: Vec<F> = (0..len).map(at).collect();
+    let steps: Vec<_> = (1..=10)
+        .map(|k| {
+            let grads: Vec<F> = (0..len).map(|i| at(i + 31 * k)).collect();
+            step(&mut params, &grads)
+        })
+        .collect();
+    format!("{steps:?} {:?}", nestings::bits(&params))
+}
+
+impl<F: Float + Send + Sync + Debug + Serialize + 'static> Subject for Sgd<F> {
+    fn values() -> Vec<Self> {
+        let sgd = |(i, rate)| Sgd::new(rate).unwrap().with_weight_decay(decay(i)).unwrap();
+        let mut values: Vec<_> = settings::<F>().into_iter().enumerate().map(sgd).collect();
+        values[0].step(&mut [], &[]).unwrap();
+        values
+    }
+
+    fn goes_on(mut self) -> String {
+        let steps = ten_steps(3, |params, grads| self.step(params, grads));
+        format!("{steps} {self:?}")
+    }
+}
+
+impl<F: Float + Send + Sync + Debug + Serialize + 'static> Subject for Momentum<F> {
+    fn values() -> Vec<Self> {
+        let settings = settings::<F>();
+        (0..12)
+            .map(|i| {
+                let velocity = if i == 5 { Vec::new() } else { hard::<F>() };
+                let momentum = [number(0.9), settings[i % settings.len()]][i % 2].min(F::one() - F::epsilon());
+                let new = Momentum::new(settings[i % settings.len()], momentum, velocity.len()).unwrap();
+                let new = new.with_form(FORMS[i % 4]).with_weight_decay(decay(i)).unwrap();
+                new.with_velocity(&velocity, STEPS[i % 5]).unwrap()
+            })
+            .collect()
+    }
+
+    fn goes_on(mut self) -> String {
+        let steps = ten_steps(self.velocity().len(), |params, grads| self.step(params, grads));
+        format!("{steps} {self:?}")
+    }
+}
+
+impl Subject for Guard<Momentum<f32>> {
+    fn values() -> Vec<Self> {
+        Subject::values().into_iter().map(Guard).collect()
+    }
+
+    fn goes_on(mut self) -> String {
+        let steps = ten_steps(self.0.velocity().len(), |params, grads| self.step(params, grads));
+        format!("{steps} {:?}", self.0)
+    }
+}
+
+impl<F: Float + Debug + Send + Sync + 'static> Subject for WeightDecay<F> {
+    fn values() -> Vec<Self> {
+        let decays = settings().into_iter().flat_map(|w| [WeightDecay::Coupled(w), WeightDecay::Decoupled(w)]);
+        [WeightDecay::None].into_iter().chain(decays).collect()
+    }
+
+    fn goes_on(self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Subject for Form {
+    fn values() -> Vec<Self> {
+        FORMS.to_vec()
+    }
+
+    fn goes_on(self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// Several tensors, one of them frozen, under a common factor.
+fn groups<O: Optimizer<F>, F: Float>(optimizers: Vec<O>) -> ParamGroups<F, O> {
+    let mut groups = ParamGroups::new();
+    for (i, mut optimizer) in optimizers.into_iter().enumerate() {
+        optimizer.set_learning_rate(number([0.1, 0.7][i % 2])).unwrap();
+        groups.insert(format!("tensor {i}"), optimizer.state_len().unwrap_or(2), optimizer).unwrap();
+    }
+    groups.scale_learning_rates(number(0.7)).unwrap();
+    groups.freeze("tensor 1").unwrap();
+    groups
+}
+
+fn groups_go_on<O: Optimizer<F> + Debug, F: Float + Serialize + Debug>(mut groups: ParamGroups<F, O>) -> String {
+    let names: Vec<String> = groups.names().map(String::from).collect();
+    let lens: Vec<usize> = names.iter().map(|name| groups.get(name).unwrap().state_len().unwrap_or(2)).collect();
+    groups.unfreeze("tensor 1").unwrap();
+    groups.scale_learning_rates(number(0.3)).unwrap(); // of the rates at factor 1, which are saved as well
+    let steps = ten_steps(lens.iter().sum(), |mut params: &mut [F], mut grads: &[F]| {
+        let mut tensors = Vec::new();
+        for (name, &len) in names.iter().zip(&lens) {
+            let (own, rest) = params.split_at_mut(len);
+            tensors.push((name.as_str(), own, &grads[..len]));
+            (params, grads) = (rest, &grads[len..]);
+        }
+        groups.step(&mut tensors)
+    });
+    format!("{steps} {groups:?}")
+}
+
+impl Subject for Groups {
+    fn values() -> Vec<Self> {
+        vec![groups(Momentum::values()), ParamGroups::new()]
+    }
+
+    fn goes_on(self) -> String {
+        if self.names().count() > 0 { groups_go_on(self) } else { format!("{self:?}") }
+    }
+}
+
+/// Kinds of optimizers in one model, as a user writes it who wants the files without a tag of the user's own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Mixed {
+    Sgd(Sgd<f32>),
+    Momentum(Momentum<f32>),
+}
+
+macro_rules! either {
+    ($self:ident, $optimizer:ident => $call:expr) => {
+        match $self {
+            Mixed::Sgd($optimizer) => $call,
+            Mixed::Momentum($optimizer) => $call,
+        }
+    };
+}
+
+impl Optimizer<f32> for Mixed {
+    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), Error> {
+        either!(self, optimizer => optimizer.step(params, grads))
+    }
+
+    fn learning_rate(&self) -> f32 {
+        either!(self, optimizer => optimizer.learning_rate())
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), Error> {
+        either!(self, optimizer => optimizer.set_learning_rate(learning_rate))
+    }
+
+    fn reset(&mut self) {
+        either!(self, optimizer => optimizer.reset())
+    }
+
+    fn state_len(&self) -> Option<usize> {
+        either!(self, optimizer => optimizer.state_len())
+    }
+}
+
+impl Subject for MixedGroups {
+    fn values() -> Vec<Self> {
+        let sgds = Sgd::values().into_iter().map(Mixed::Sgd);
+        vec![groups(sgds.chain(Momentum::values().into_iter().map(Mixed::Momentum)).collect())]
+    }
+
+    fn goes_on(self) -> String {
+        groups_go_on(self)
+    }
+}
+
+/// After three steps, so that the master copy is no longer of the half type.
+macro_rules! master {
+    ($type:ty, $half:ty, $optimizer:expr) => {
+        impl Subject for $type {
+            fn values() -> Vec<Self> {
+                let mut params: [$half; 3] = [number(0.1), -<$half>::MIN_POSITIVE_SUBNORMAL, <$half>::NEG_ZERO];
+                let mut stepped = MasterCopy::new($optimizer, &params).unwrap();
+                let new = stepped.clone();
+                for grad in [0.3, -1e-4, 0.7] {
+                    stepped.step(&mut params, &[number(grad); 3]).unwrap();
+                }
+                vec![new, stepped]
+            }
+
+            fn goes_on(mut self) -> String {
+                let steps = ten_steps(3, |params: &mut [$half], grads| self.step(params, grads));
+                format!("{steps} {:?} {:?}", self.master(), self.optimizer())
+            }
+        }
+    };
+}
+master!(MasterBf16, bf16, {
+    let new = Momentum::new(1e-3, 0.9, 3).unwrap().with_form(Form::PyTorch);
+    new.with_velocity(&[0.1, 1e-45, -0.0], u64::MAX - 20).unwrap()
+});
+master!(MasterF16, f16, Guard(Sgd::new(2e-8).unwrap().with_weight_decay(WeightDecay::Decoupled(0.1)).unwrap()));
+
+impl Subject for Batcher {
+    fn values() -> Vec<Self> {
+        vec![
+            Batcher::new(10, 4, (1 << 53) + 1).unwrap(),
+            Batcher::new(10, 4, u64::MAX).unwrap().drop_last().unwrap(),
+            Batcher::new(10, 4, 0).unwrap(),
+            Batcher::sequential(10, 3).unwrap(),
+            Batcher::sequential(10, 3).unwrap().drop_last().unwrap(),
+            Batcher::new(Batcher::MAX_LEN, usize::MAX - 1, 7).unwrap(),
+        ]
+    }
+
+    fn goes_on(self) -> String {
+        let epochs = [0, u64::MAX].map(|epoch| (self.len() < 100).then(|| self.epoch(epoch)));
+        format!("{self:?} {epochs:?}")
+    }
+}
+
+impl Subject for Position {
+    fn values() -> Vec<Self> {
+        let epochs = [0, (1 << 53) + 1, u64::MAX - 1].into_iter();
+        epochs
+            .flat_map(|epoch| Batcher::values().into_iter().map(move |batcher| (epoch, batcher)))
+            .map(|(epoch, batcher)| batcher.position(epoch, batcher.batches_per_epoch() - 1).unwrap())
+            .collect()
+    }
+
+    fn goes_on(self) -> String {
+        let mut stream = (self.batcher().len() < 100).then(|| self.batcher().resume(self).unwrap());
+        let batches: Vec<_> = (0..10).map(|_| stream.as_mut()?.next_batch().map(<[usize]>::to_vec)).collect();
+        format!("{self:?} {batches:?}")
+    }
+}
+
+/// Finite, since a sum that is not has no mean.
+fn micro_batch() -> Vec<f64> {
+    hard().into_iter().filter(|value: &f64| value.abs() < 2.0).collect()
+}
+
+impl Subject for Accumulator {
+    fn values() -> Vec<Self> {
+        let accumulated = |samples: &[usize]| {
+            let mut accumulator = Accumulator::new(micro_batch().len()).unwrap();
+            samples.iter().for_each(|&samples| accumulator.add(&micro_batch(), samples).unwrap());
+            accumulator
+        };
+        vec![accumulated(&[]), accumulated(&[3, 7]), accumulated(&[(1 << 53) + 1]), accumulated(&[usize::MAX])]
+    }
+
+    fn goes_on(mut self) -> String {
+        let mut mean = micro_batch();
+        let steps = [self.add(&micro_batch(), 3), self.mean(&mut mean)];
+        format!("{steps:?} {:?} {self:?}", nestings::bits(&mean))
+    }
+}
