@@ -12,21 +12,20 @@ use crate::{
 /// - A name stands for all types that begin with it (`subjects.rs`). `Untagged` holds for both orders of the variants.
 /// - postcard and bincode do not say what comes next, so that nothing can be chosen by its looks or its tag's name, nor be
 ///   mixed into a struct. `MixedGroups` has an untagged enum inside.
-/// - `Form` is one of four words and not a struct: no document of TOML, and where a tag or other fields must go beside it, a
-///   null goes behind it, which TOML does not have and CBOR does not tell from `None`.
+/// - `Form` is one of four words and not a struct: no document of TOML, and no place for a tag or other fields beside it.
 const TABLE: &str = "
                  | Plain         | Struct        | Untagged | Internal     | Adjacent | Flattened
-Json             | all           | all           | all      | all          | all      | all
-JsonValue        | all           | all           | all      | all          | all      | all
-Json5            | all           | all           | all      | all          | all      | all
-Json5F64         | all           | all           | all      | all          | all      | all
+Json             | all           | all           | all      | all but Form | all      | all but Form
+JsonValue        | all           | all           | all      | all but Form | all      | all but Form
+Json5            | all           | all           | all      | all but Form | all      | all but Form
+Json5F64         | all           | all           | all      | all but Form | all      | all but Form
 Toml             | all but Form  | all           | all      | all but Form | all      | all but Form
-Yaml             | all           | all           | all      | all          | all      | all
-YamlSaphyr       | all           | all           | all      | all          | all      | all
-Ron              | all           | all           | all      | all          | all      | all
+Yaml             | all           | all           | all      | all but Form | all      | all but Form
+YamlSaphyr       | all           | all           | all      | all but Form | all      | all but Form
+Ron              | all           | all           | all      | all but Form | all      | all but Form
 Cbor             | all           | all           | all      | all but Form | all      | all but Form
-MessagePack      | all           | all           | all      | all          | all      | all
-MessagePackNamed | all           | all           | all      | all          | all      | all
+MessagePack      | all           | all           | all      | all but Form | all      | all but Form
+MessagePackNamed | all           | all           | all      | all but Form | all      | all but Form
 Postcard         | all but Mixed | all but Mixed | none     | none         | none     | none
 Bincode          | all but Mixed | all but Mixed | none     | none         | none     | none
 ";

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Batcher, Error, Form, Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Position, Sgd, WeightDecay,
+    Accumulator, Batcher, Error, Form, Guard, MasterCopy, Momentum, NoiseScale, Optimizer, ParamGroups, Position, Sgd, WeightDecay,
 };
 use half::{bf16, f16};
 use num_traits::Float;
@@ -38,7 +38,8 @@ macro_rules! every_type {
             MasterF16: MasterF16,
             Batcher: Batcher,
             Position: Position,
-            // Accumulator: gradstep::Accumulator, // as soon as it can be saved: this line is all
+            Accumulator: gradstep::Accumulator,
+            NoiseScale: gradstep::NoiseScale,
         }
     };
 }
@@ -198,7 +199,7 @@ fn groups<O: Optimizer<F>, F: Float>(optimizers: Vec<O>) -> ParamGroups<F, O> {
     let mut groups = ParamGroups::new();
     for (i, mut optimizer) in optimizers.into_iter().enumerate() {
         optimizer.set_learning_rate(number([0.1, 0.7][i % 2])).unwrap();
-        groups.insert(format!("tensor {i}"), optimizer.state_len().unwrap_or(2), optimizer).unwrap();
+        groups.insert(format!("tensor {i}"), optimizer).unwrap();
     }
     groups.scale_learning_rates(number(0.7)).unwrap();
     groups.freeze("tensor 1").unwrap();
@@ -262,6 +263,10 @@ impl Optimizer<f32> for Mixed {
         either!(self, optimizer => optimizer.set_learning_rate(learning_rate))
     }
 
+    fn steps(&self) -> u64 {
+        either!(self, optimizer => optimizer.steps())
+    }
+
     fn reset(&mut self) {
         either!(self, optimizer => optimizer.reset())
     }
@@ -317,7 +322,8 @@ impl Subject for Batcher {
             Batcher::new(10, 4, 0).unwrap(),
             Batcher::sequential(10, 3).unwrap(),
             Batcher::sequential(10, 3).unwrap().drop_last().unwrap(),
-            Batcher::new(Batcher::MAX_LEN, usize::MAX - 1, 7).unwrap(),
+            Batcher::new(Batcher::MAX_LEN, Batcher::MAX_LEN, 7).unwrap(),
+            Batcher::sequential(Batcher::MAX_LEN, usize::MAX - 1).unwrap(),
         ]
     }
 
@@ -362,5 +368,21 @@ impl Subject for Accumulator {
         let mut mean = micro_batch();
         let steps = [self.add(&micro_batch(), 3), self.mean(&mut mean)];
         format!("{steps:?} {:?} {self:?}", nestings::bits(&mean))
+    }
+}
+
+impl Subject for NoiseScale {
+    fn values() -> Vec<Self> {
+        let mut noise = NoiseScale::new();
+        let norms = [(0.1, 0.3), (5e-324, 0.0), (f64::MAX, f64::MAX)];
+        let mut after = |(small, big)| {
+            noise.add((1, small), (1 << 40, big)).unwrap();
+            noise
+        };
+        [NoiseScale::new()].into_iter().chain(norms.map(&mut after)).collect()
+    }
+
+    fn goes_on(self) -> String {
+        format!("{self:?} {:?}", self.batch_size())
     }
 }
