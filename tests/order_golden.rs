@@ -77,3 +77,24 @@ fn value_stability_across_batch_sizes_and_refills() {
         }
     }
 }
+
+/// Also above 2^20, where the order takes the most: 16 KiB with all that a thread of std takes.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn refill_takes_little_stack() {
+    let mut epoch = Batcher::new(1 << 21, 64, 42).unwrap().epoch(7);
+    let digest =
+        |epoch: &gradstep::Epoch| digest(&epoch.indices().iter().map(|&index| index as u64).collect::<Vec<_>>());
+    let expected = digest(&epoch);
+    epoch.refill(8);
+    // std may give more than it is asked for where that is little: so of 64 KiB, 48 are taken.
+    let thread = std::thread::Builder::new().stack_size(64 << 10);
+    let epoch = thread.spawn(move || {
+        let mut taken = [0_u8; 48 << 10];
+        std::hint::black_box(&mut taken);
+        epoch.refill(7);
+        std::hint::black_box(&mut taken);
+        epoch
+    });
+    assert_eq!(digest(&epoch.unwrap().join().unwrap()), expected);
+}
