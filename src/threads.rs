@@ -3,15 +3,33 @@
 #[cfg(feature = "rayon")]
 extern crate std;
 
-/// Up to this length one thread is faster than two.
-pub(crate) const PART: usize = 1 << 17;
+/// Up to this length one thread is faster than two: waking the other costs more than it takes over.
+pub(crate) const ALONE: usize = 1 << 17;
 
-/// Runs both, side by side with feature `rayon`, one after the other without.
+/// Whether there are threads to work beside this one. rayon itself would panic where its global pool cannot start.
 #[cfg(feature = "rayon")]
-pub(crate) use rayon::join;
+fn has_pool() -> bool {
+    use core::error::Error;
+    use std::{panic::catch_unwind, sync::OnceLock};
 
-#[cfg(not(feature = "rayon"))]
-pub(crate) fn join<A, B>(left: impl FnOnce() -> A, right: impl FnOnce() -> B) -> (A, B) {
+    static GLOBAL: OnceLock<bool> = OnceLock::new();
+    let starts = || match rayon::ThreadPoolBuilder::new().build_global() {
+        Ok(()) => true,
+        // No thread could be started.
+        Err(error) if error.source().is_some() => false,
+        // It was built before: with success or not, this is the only way to ask.
+        Err(_) => catch_unwind(rayon::current_num_threads).is_ok(),
+    };
+    // On wasm rayon falls back on the caller's thread by itself, but not after an attempt of ours.
+    cfg!(target_family = "wasm") || rayon::current_thread_index().is_some() || *GLOBAL.get_or_init(starts)
+}
+
+/// Runs both, side by side with feature `rayon`, one after the other without or where no thread starts.
+pub(crate) fn join<A: Send, B: Send>(left: impl FnOnce() -> A + Send, right: impl FnOnce() -> B + Send) -> (A, B) {
+    #[cfg(feature = "rayon")]
+    if has_pool() {
+        return rayon::join(left, right);
+    }
     (left(), right())
 }
 
@@ -20,13 +38,8 @@ pub(crate) fn join<A, B>(left: impl FnOnce() -> A, right: impl FnOnce() -> B) ->
 ///
 /// (`join` from outside the pool sends this thread to sleep until others woke and worked: a step of 2^20 gained nothing.)
 pub(crate) fn share<T: Send>(count: usize, parts: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
-    #[cfg(not(feature = "rayon"))]
-    {
-        let _ = count;
-        parts.for_each(work);
-    }
     #[cfg(feature = "rayon")]
-    {
+    if has_pool() {
         use std::sync::{Mutex, PoisonError};
         let parts = Mutex::new(parts);
         let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
@@ -35,11 +48,13 @@ pub(crate) fn share<T: Send>(count: usize, parts: impl Iterator<Item = T> + Send
                 work(part);
             }
         };
-        rayon::in_place_scope(|scope| {
+        return rayon::in_place_scope(|scope| {
             for _ in 1..rayon::current_num_threads().min(count) {
                 scope.spawn(|_| run());
             }
             run();
         });
     }
+    let _ = count;
+    parts.for_each(work);
 }

@@ -6,7 +6,7 @@ use crate::{
     error::Error,
     float::to_f64,
     simd::wide,
-    threads::{PART, join},
+    threads::{ALONE, join},
 };
 
 /// The Euclidean norm √(Σ g²) of all slices as one long vector.
@@ -65,7 +65,7 @@ fn sum_of_squares<F: Float + Send + Sync>(slice: &[F], scale: f64) -> f64 {
     }
     let (left, right) = slice.split_at(slice.len().div_ceil(2 * BLOCK) * BLOCK);
     let (left, right) = (|| sum_of_squares(left, scale), || sum_of_squares(right, scale));
-    let (left, right) = if slice.len() <= PART { (left(), right()) } else { join(left, right) };
+    let (left, right) = if slice.len() <= ALONE { (left(), right()) } else { join(left, right) };
     left + right
 }
 

@@ -4,12 +4,15 @@ use rand_chacha::ChaCha8Rng;
 use super::words::words;
 use crate::threads::join;
 
-/// Up to this length one Fisher–Yates shuffle; above it, buckets.
+/// Up to this length one Fisher–Yates shuffle, most of whose exchanges hit the caches; above it, buckets.
 const ONE_SHUFFLE: usize = 1 << 20;
-/// A bucket has on average at most 2 to this power indices, as long as ...
+/// A bucket has on average at most 2 to this power indices, so that it fits the caches (1 MiB), as long as ...
 const BUCKET_BITS: u32 = 17;
 /// ... there are no more than 2 to this power of buckets: more write streams than that outgrow the caches.
 const MAX_BITS: u32 = 10;
+
+/// One number a bucket.
+type Buckets = [usize; 1 << MAX_BITS];
 
 /// Writes the order of version 1 for (`seed`, `indices.len()`, `epoch`) into `indices`.
 pub(crate) fn fill(indices: &mut [usize], seed: u64, epoch: u64) {
@@ -19,12 +22,19 @@ pub(crate) fn fill(indices: &mut [usize], seed: u64, epoch: u64) {
         for (i, index) in indices.iter_mut().enumerate() {
             *index = i;
         }
-        shuffle(indices, &mut words(0));
+        shuffle(indices, 0, &words);
     } else {
-        let bits = bucket_bits(len as u64);
-        let ends = scatter(indices, bits, || words(0));
-        shuffle_buckets(indices, &ends[..1 << bits], 0, 1, &words);
+        fill_in_buckets(indices, &words);
     }
+}
+
+// Its 8 KiB of stack are not for shorter orders.
+#[inline(never)]
+fn fill_in_buckets(indices: &mut [usize], words: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
+    let bits = bucket_bits(indices.len() as u64);
+    let mut ends = [0; 1 << MAX_BITS];
+    scatter(indices, bits, &mut ends, || words(0));
+    shuffle_buckets(indices, &ends[..1 << bits], 0, 1, words);
 }
 
 /// How many buckets there are, as a power of two.
@@ -32,23 +42,24 @@ fn bucket_bits(len: u64) -> u32 {
     (u64::BITS - (len - 1).leading_zeros() - BUCKET_BITS).min(MAX_BITS)
 }
 
-/// Deals 0..len out to 2^bits buckets, each index to a random one, and returns where each bucket ends.
-fn scatter(indices: &mut [usize], bits: u32, words: impl Fn() -> ChaCha8Rng) -> [usize; 1 << MAX_BITS] {
+/// Deals 0..len out to 2^bits buckets, each index to a random one, and writes where each bucket ends to `next`.
+fn scatter(indices: &mut [usize], bits: u32, next: &mut Buckets, words: impl Fn() -> ChaCha8Rng) {
     let bucket = |lane: u16| usize::from(lane >> (16 - bits)) % (1 << MAX_BITS);
 
-    // The same draws twice: first to learn the sizes, then to place. Four counts, so that no add waits for the last.
-    let mut counts = [[0; 1 << MAX_BITS]; 4];
+    // The same draws twice: first to learn the sizes, then to place. Four counts, so that no add waits for the last;
+    // in the table itself, since 32 KiB are more than some threads' stacks have.
     let len = indices.len();
+    let counts = &mut indices[..4 << MAX_BITS];
+    counts.fill(0);
     each_lanes(len, words(), |_, lanes| {
-        for (count, &lane) in counts.iter_mut().zip(lanes) {
-            count[bucket(lane)] += 1;
+        for (i, &lane) in lanes.iter().enumerate() {
+            counts[4 * bucket(lane) + i % 4] += 1;
         }
     });
-    let mut next = [0; 1 << MAX_BITS];
     let mut start = 0;
-    for (k, next) in next.iter_mut().enumerate() {
+    for (next, counts) in next.iter_mut().zip(counts.chunks_exact(4)) {
         *next = start;
-        start += counts.iter().map(|count| count[k]).sum::<usize>();
+        start += counts.iter().sum::<usize>();
     }
     each_lanes(len, words(), |first, lanes| {
         for (i, &lane) in lanes.iter().enumerate() {
@@ -57,7 +68,6 @@ fn scatter(indices: &mut [usize], bits: u32, words: impl Fn() -> ChaCha8Rng) -> 
             *next += 1;
         }
     });
-    next
 }
 
 /// Calls `visit` with the first index and the lanes of up to four indices, for all of 0..len.
@@ -74,6 +84,7 @@ fn each_lanes(len: usize, mut words: ChaCha8Rng, mut visit: impl FnMut(usize, &[
 }
 
 /// Shuffles each of the buckets that end at `ends`, counted from `start` in `indices`; the first is on stream `stream`.
+/// In halves, so at most `MAX_BITS` levels deep.
 fn shuffle_buckets(
     indices: &mut [usize],
     ends: &[usize],
@@ -82,7 +93,7 @@ fn shuffle_buckets(
     words: &(impl Fn(u64) -> ChaCha8Rng + Sync),
 ) {
     if let [_] = ends {
-        return shuffle(indices, &mut words(stream));
+        return shuffle(indices, stream, words);
     }
     let (left_ends, right_ends) = ends.split_at(ends.len() / 2);
     let middle = left_ends[left_ends.len() - 1];
@@ -95,7 +106,10 @@ fn shuffle_buckets(
 }
 
 /// Fisher–Yates from the end, several indices drawn from one word (Brackett-Rozinsky and Lemire 2024).
-fn shuffle(indices: &mut [usize], words: &mut ChaCha8Rng) {
+// Inlined, it would put a generator on the stack at each level of `shuffle_buckets`.
+#[inline(never)]
+fn shuffle(indices: &mut [usize], stream: u64, words: &impl Fn(u64) -> ChaCha8Rng) {
+    let words = &mut words(stream);
     let mut left = indices.len();
     // Up to 2^30 the product of the bounds is at most 2^60, so that a word is seldom drawn again.
     swap_down::<2>(indices, &mut left, 1 << 20, words);
@@ -150,7 +164,7 @@ mod tests {
     #[test]
     fn value_stability_of_a_bucket_above_2_to_the_20() {
         let mut indices: Vec<usize> = (0..(1 << 20) + 5).collect();
-        shuffle(&mut indices, &mut words(b"order v1", 42, 7, 3, 1));
+        shuffle(&mut indices, 1, &|stream| words(b"order v1", 42, 7, 3, stream));
         // FNV-1a over each index as 8 bytes; tests/data/order.py prints it.
         let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
         let bytes = indices.iter().flat_map(|&index| (index as u64).to_le_bytes());

@@ -4,7 +4,7 @@ use crate::{
     check,
     error::Error,
     simd::wide,
-    threads::{PART, share},
+    threads::{ALONE, share},
 };
 
 /// Below this length wide vectors gain less than it costs to choose them.
@@ -18,6 +18,7 @@ const LONG: usize = 256;
 /// For every index i: `(params[i], [state[0][i], …]) <- rule(params[i], [state[0][i], …], grads[i])`.
 /// The rule is given what stood there before and returns what shall stand there after.
 /// It must be a pure function: in which order the elements are visited is not promised.
+/// If it panics, elements already visited have changed, with feature `rayon` those of other parts too.
 ///
 /// Write your own optimizer with it (`examples/custom_optimizer.rs` is AdamW in a screenful).
 ///
@@ -50,10 +51,10 @@ where
         check::length("state", slice.len(), "params", len)?;
     }
     let slices = (params, state, grads);
-    if len <= PART {
+    if len <= ALONE {
         part(slices, rule);
     } else {
-        share(len.div_ceil(PART / 2), parts(slices), |slices| part(slices, rule));
+        share(len.div_ceil(ALONE / 2), parts(slices), |slices| part(slices, rule));
     }
     Ok(())
 }
@@ -67,8 +68,8 @@ fn parts<F, const N: usize>(slices: Slices<F, N>) -> impl Iterator<Item = Slices
     iter::from_fn(move || {
         let slices = rest.take()?;
         let len = slices.0.len();
-        let (first, others) = split(slices, len.min(PART / 2));
-        rest = (len > PART / 2).then_some(others);
+        let (first, others) = split(slices, len.min(ALONE / 2));
+        rest = (len > ALONE / 2).then_some(others);
         Some(first)
     })
 }

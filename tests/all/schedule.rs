@@ -331,8 +331,8 @@ fn value_stability_schedules() {
             [
                 0x3fb9_9999_9999_999a,
                 0x3fb8_d8e5_e40e_cc91,
-                0x3f9f_839f_53ba_33b8,
-                0x3f74_08af_95c9_1952,
+                0x3f9f_839f_53ba_33bb,
+                0x3f74_08af_95c9_1953,
                 0x3f50_62b8_1fdb_566c,
                 0x3f50_624d_d2f1_a9fc,
                 0x3f50_624d_d2f1_a9fc,
@@ -616,5 +616,61 @@ proptest! {
         let k = k % period;
         let (restarts, once) = (cosine_restarts(0.1, 0.01, steps, growth).unwrap(), cosine(0.1, 0.01, period).unwrap());
         prop_assert_eq!(f64::to_bits(restarts(start + k)), f64::to_bits(once(k)));
+    }
+}
+
+// Far steps and high powers against true values -----------------------------------------------------------------------
+
+/// `(from, to, power, steps, k, truth)`. Python, with 150 digits:
+/// `float(D(to) + (D(from) - D(to)) * (D(steps - k) / D(steps)) ** power)`.
+#[test]
+fn polynomials_are_right_to_the_last_bit() {
+    let truths: [(f64, f64, u32, u64, u64, f64); 14] = [
+        (1.0, 0.0, 1_000_000_000, TRILLION, 3, 0.997_004_495_503_368_4),
+        (1.0, 0.0, u32::MAX, u64::MAX, 12_345_678_901, 0.056_447_043_408_763_65),
+        (1.0, 0.0, 3, TRILLION, TRILLION - 7, 3.43e-34),
+        (0.1, 0.001, 3, 100, 33, 0.030_775_537_000_000_002),
+        (0.1, 0.001, 3, 100, 66, 0.004_891_096),
+        (0.3, 0.7, 5, 1_000, 17, 0.332_863_485_525_942_8),
+        (0.7, 0.3, 3, 1_000, 4, 0.695_219_174_399_999_9),
+        (1.0, 0.0, 1, u64::MAX, u64::MAX - 3, 1.626_303_258_728_256_7e-19),
+        (0.5, 0.1, 2, u64::MAX, (1 << 63) + 12_345, 0.199_999_999_999_999_73),
+        (0.0, 1.0, 1, TRILLION, 1, 1e-12),
+        (0.0, 1.0, 1_000_000_000, TRILLION, 3, 0.002_995_504_496_631_510_6),
+        (1e-08, 0.1, 7, 1_000_000, 1, 7.099_978_300_037_1e-07),
+        (f64::MAX, 1e300, 3, 7, 2, 6.551_359_884_483_658e307),
+        (3e-300, 1e-300, 2, 7, 3, 1.653_061_224_489_796e-300),
+    ];
+    for (from, to, power, steps, k, truth) in truths {
+        let got = polynomial(from, to, power, steps).unwrap()(k);
+        assert_eq!(got, truth, "{from} {to} ^{power} {k}/{steps}: {got:e}, expected {truth:e}");
+    }
+}
+
+/// `(from, to, steps, k, line, cosine)` of the formulas in the same way, π and cos to 120 digits: also where k and steps
+/// are rounded to f64.
+#[test]
+fn far_lines_and_cosines_keep_to_their_bound() {
+    let truths: [(f64, f64, u64, u64, f64, f64); 6] = [
+        (0.1, 0.3, u64::MAX, (1 << 53) + 1, 0.100_097_656_25, 0.100_000_117_654_829_81),
+        (0.1, 0.3, u64::MAX, (1 << 63) + 12_345, 0.200_000_000_000_000_12, 0.200_000_000_000_000_2),
+        (0.3, 0.1, u64::MAX - 2, u64::MAX - 4097, 0.100_000_000_000_000_05, 0.1),
+        (1.0, 0.0, (1 << 60) + 1, (1 << 60) - 4096, 3.553_581_040_538_489e-15, 3.115_818_863_765_706e-29),
+        (
+            0.7,
+            0.001,
+            10_000_000 * TRILLION,
+            3_000_000 * TRILLION + 1,
+            0.490_299_999_999_999_96,
+            0.555_930_945_676_219_4,
+        ),
+        (0.0, 1.0, (1 << 53) + 1, 1 << 53, 0.999_999_999_999_999_9, 1.0),
+    ];
+    for (from, to, steps, k, line, curve) in truths {
+        let bound = from.max(to) / (1_u64 << 50) as f64;
+        for (got, truth) in [(linear(from, to, steps).unwrap()(k), line), (cosine(from, to, steps).unwrap()(k), curve)]
+        {
+            assert!((got - truth).abs() < bound, "{from} {to} {k}/{steps}: {got:e}, expected {truth:e}");
+        }
     }
 }
