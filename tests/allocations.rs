@@ -34,6 +34,15 @@ fn steps() {
 }
 
 #[test]
+#[cfg(feature = "half")]
+fn half_precision() {
+    let (mut params, grads) = (vec![half::bf16::ONE; 1000], vec![half::bf16::ONE; 1000]);
+    for (name, _, mut optimizer) in common::half_optimizers(&params) {
+        allocates_nothing(&name, || optimizer.step(&mut params, &grads).unwrap());
+    }
+}
+
+#[test]
 fn groups() {
     let mut model = ParamGroups::new();
     let names: Vec<String> = (0..20).map(|i| format!("tensor {i}")).collect();

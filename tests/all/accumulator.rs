@@ -167,3 +167,27 @@ fn no_gradients() {
     accumulator.add::<f32>(&[], 1).unwrap();
     assert_eq!(accumulator.mean::<f32>(&mut []), Ok(()));
 }
+
+/// 70,000 is beyond f16, whose largest number is 65,504, and 1e300 beyond f32; 65,519 rounds to 65,504, and 65,520 does not.
+#[test]
+fn a_mean_beyond_the_gradients_type_is_an_error() {
+    let mut accumulator = Accumulator::new(2).unwrap();
+    accumulator.add(&[1.0, -70_000.0], 2).unwrap();
+    let mut halves = [f16::ONE; 2];
+    let error = accumulator.mean(&mut halves).unwrap_err();
+    assert_eq!(error.to_string(), "mean[1] is -70000.0, expected at most 65504.0 in absolute value");
+    assert_eq!(halves, [f16::ONE; 2]);
+    let (mut brains, mut singles) = ([bf16::ONE; 2], [1.0_f32; 2]);
+    accumulator.mean(&mut brains).unwrap();
+    accumulator.mean(&mut singles).unwrap();
+    assert_eq!((brains[1], singles[1]), (bf16::from_f32(-70_000.0), -70_000.0));
+
+    let mut accumulator = Accumulator::new(1).unwrap();
+    accumulator.add(&[1e300], 1).unwrap();
+    assert!(accumulator.mean(&mut singles[..1]).is_err() && accumulator.mean(&mut [0.0_f64]).is_ok());
+    for (mean, fits) in [(65_519.0, true), (65_520.0, false)] {
+        let mut accumulator = Accumulator::new(1).unwrap();
+        accumulator.add(&[mean], 1).unwrap();
+        assert_eq!(accumulator.mean(&mut halves[..1]).is_ok(), fits, "{mean}");
+    }
+}

@@ -4,7 +4,7 @@
 use gradstep::{Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd};
 use half::{bf16, f16};
 
-use crate::common::{Scalar, steps_to, tiny};
+use crate::common::{Scalar, half_optimizers, steps_to, tiny};
 
 #[test]
 fn updates_are_not_lost_to_rounding() {
@@ -78,6 +78,99 @@ fn master_copies() {
 
     let mut none = MasterCopy::<bf16, _>::new(sgd(), &[]).unwrap();
     assert_eq!((none.step(&mut [], &[]), none.master()), (Ok(()), &[][..]));
+}
+
+/// A learning rate in f32 passes through, too small or too fine for the half type (issue: 2e-8 became 0 in f16, and 0.001
+/// became 0.00099945 in bf16).
+#[test]
+fn settings_are_f32() {
+    let mut model = ParamGroups::new();
+    model.insert("a", MasterCopy::new(Sgd::new(2e-8).unwrap(), &[f16::ONE]).unwrap()).unwrap();
+    model.insert("b", MasterCopy::new(Sgd::new(0.001).unwrap(), &[f16::ONE]).unwrap()).unwrap();
+    model.scale_learning_rates(1.0).unwrap();
+    let rates = |model: &ParamGroups<f16, MasterCopy<f16, Sgd<f32>>, f32>| {
+        ["a", "b"].map(|name| model.get(name).unwrap().optimizer().learning_rate())
+    };
+    assert_eq!(rates(&model), [2e-8, 0.001]);
+    model.set_learning_rate("b", 0.003).unwrap();
+    assert_eq!(rates(&model), [2e-8, 0.003]);
+    let before = model.clone();
+    model.scale_learning_rates(f32::NAN).unwrap_err();
+    model.set_learning_rate("a", 1e30).unwrap();
+    model.scale_learning_rates(1e30).unwrap_err();
+    assert_eq!(rates(&model), [1e30, 0.003]);
+    model.set_learning_rate("a", 2e-8).unwrap();
+    assert_eq!(model, before);
+}
+
+/// In every nesting, `check` returns what `step` would, and an error changes nothing.
+#[test]
+fn nestings_are_all_or_nothing() {
+    let half = |values: [f32; 3]| values.map(bf16::from_f32);
+    let (start, good) = (half([1.0, -2.0, 0.5]), half([0.5, 0.25, -1.0]));
+    for bad in [f32::NAN, f32::INFINITY] {
+        let bad = half([0.5, bad, 1.0]);
+        for (name, rejects, mut optimizer) in half_optimizers(&start) {
+            let mut params = start;
+            optimizer.step(&mut params, &good).unwrap();
+            assert_eq!(optimizer.rejects_non_finite(), rejects, "{name}");
+            assert_eq!(optimizer.check(&params, &bad).is_err(), rejects, "{name}");
+            if rejects {
+                let before = params;
+                let error = optimizer.step(&mut params, &bad).unwrap_err();
+                assert_eq!(optimizer.check(&params, &bad).unwrap_err().to_string(), error.to_string(), "{name}");
+                // The state is as it was: the next step is that of one that never saw the error.
+                let (_, _, mut other) = half_optimizers(&start).into_iter().find(|other| other.0 == name).unwrap();
+                let mut expected = start;
+                other.step(&mut expected, &good).unwrap();
+                assert_eq!((params, optimizer.steps()), (before, 1), "{name}");
+                optimizer.step(&mut params, &good).unwrap();
+                other.step(&mut expected, &good).unwrap();
+                assert_eq!((params, optimizer.steps()), (expected, 2), "{name}");
+            }
+            for wrong in [&mut [bf16::ONE; 2][..], &mut [bf16::ONE; 4]] {
+                let grads = vec![bf16::ONE; wrong.len()];
+                assert_eq!(optimizer.check(wrong, &grads), optimizer.step(wrong, &grads), "{name}");
+                assert!(optimizer.check(wrong, &grads).is_err() && wrong.iter().all(|&p| p == bf16::ONE), "{name}");
+            }
+        }
+        // The second of two tensors: the first has not moved.
+        for (place, (name, rejects, _)) in half_optimizers(&start).iter().enumerate() {
+            let mut model = ParamGroups::new();
+            for tensor in ["a", "b"] {
+                model.insert(tensor, half_optimizers(&start).swap_remove(place).2).unwrap();
+            }
+            let (mut a, mut b) = (start, start);
+            let stepped = model.step(&mut [("a", &mut a, &good), ("b", &mut b, &bad)]);
+            assert_eq!((stepped.is_err(), a == start, model.steps() == 0), (*rejects, *rejects, *rejects), "{name}");
+        }
+    }
+}
+
+/// The parameters are no gradients: an infinite one is not the guard's business.
+#[test]
+fn a_guard_inside_looks_at_gradients_only() {
+    let mut params = [f16::MAX];
+    let mut guarded = MasterCopy::new(Guard(Sgd::new(1.0).unwrap()), &params).unwrap();
+    guarded.step(&mut params, &[-f16::MAX]).unwrap();
+    assert_eq!(params, [f16::INFINITY]);
+    guarded.step(&mut params, &[f16::MAX]).unwrap();
+    assert_eq!(params, [f16::MAX]);
+    let mut infinite = [f16::INFINITY];
+    let mut guarded = MasterCopy::new(Guard(Sgd::new(1.0).unwrap()), &infinite).unwrap();
+    assert_eq!(guarded.step(&mut infinite, &[f16::ONE]), Ok(()));
+}
+
+/// `optimizer_mut` gives the inner optimizer away: one for another length is seen before the first tensor moves.
+#[test]
+fn an_inner_optimizer_for_another_length_is_rejected() {
+    let mut params = [bf16::ONE; 2];
+    let mut master = MasterCopy::new(Momentum::new(0.1, 0.9, 2).unwrap(), &params).unwrap();
+    *master.optimizer_mut() = Momentum::new(0.1, 0.9, 3).unwrap();
+    let error = master.check(&params, &params).unwrap_err();
+    assert_eq!(error.to_string(), "master copy has length 2, expected 3, the length of optimizer's state");
+    let grads = params;
+    assert_eq!(master.step(&mut params, &grads), Err(error));
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn every_float() {
     steps_exactly::<bf16>();
 }
 
-/// A rule from outside, with no more than the four methods that have to be there.
+/// A rule from outside, with no more than the methods that have to be there.
 struct SignDescent(f32);
 
 impl Optimizer<f32> for SignDescent {
@@ -70,7 +70,9 @@ impl Optimizer<f32> for SignDescent {
 
 #[test]
 fn trait_objects_and_rules_from_outside() {
-    let mut all: Vec<Box<dyn Optimizer<f32>>> = vec![
+    let mut borrowed = Sgd::new(0.5).unwrap();
+    let mut all: Vec<Box<dyn Optimizer<f32> + '_>> = vec![
+        Box::new(&mut borrowed),
         Box::new(Sgd::new(0.5).unwrap()),
         Box::new(Momentum::new(0.5, 0.5, 2).unwrap()),
         Box::new(SignDescent(0.5)),

@@ -118,3 +118,17 @@ fn resuming_with_other_settings() {
     );
     assert!(resumed(Batcher::new(10, 4, 1)).is_ok());
 }
+
+#[test]
+fn the_end_of_an_epoch_shows() {
+    let batcher = Batcher::new(10, 4, 42).unwrap();
+    let mut stream = batcher.stream();
+    assert!(!stream.is_epoch_end());
+    let mut ends = || {
+        stream.next_batch().unwrap();
+        stream.is_epoch_end()
+    };
+    assert_eq!([ends(), ends(), ends(), ends(), ends(), ends()], [false, false, true, false, false, true]);
+    // Resumed at the start of the next epoch, which is the same position.
+    assert!(!batcher.resume(stream.position()).unwrap().is_epoch_end());
+}

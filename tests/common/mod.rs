@@ -9,6 +9,8 @@ use std::fmt::Debug;
 use gradstep::{Batcher, Error, Form, Guard, Momentum, Optimizer, Sgd, WeightDecay};
 use num_traits::{Float, cast};
 use proptest::{prelude::*, test_runner::RngSeed};
+#[cfg(feature = "half")]
+use {gradstep::MasterCopy, half::bf16};
 
 // Optimizers ----------------------------------------------------------------------------------------------------------
 
@@ -32,6 +34,28 @@ pub(crate) fn optimizers(len: usize) -> Vec<(String, Box<dyn Optimizer<f64>>)> {
         }
     }
     all.push(("Guard".into(), Box::new(Guard(Momentum::new(LEARNING_RATE, MOMENTUM, len).unwrap()))));
+    all
+}
+
+/// Half-precision optimizers in every nesting: whether a gradient that is not finite is rejected, and the optimizer.
+#[cfg(feature = "half")]
+pub(crate) fn half_optimizers(params: &[bf16]) -> Vec<(String, bool, Box<dyn Optimizer<bf16, f32>>)> {
+    let mut all: Vec<(String, bool, Box<dyn Optimizer<bf16, f32>>)> = Vec::new();
+    for form in FORMS {
+        let inner = || {
+            let momentum = Momentum::new(LEARNING_RATE as f32, MOMENTUM as f32, params.len()).unwrap().with_form(form);
+            momentum.with_weight_decay(WeightDecay::Coupled(DECAY as f32)).unwrap()
+        };
+        let boxed = || Box::new(Guard(inner())) as Box<dyn Optimizer<f32>>;
+        let mut add = |name, rejects, optimizer| all.push((format!("{name}, {form:?}"), rejects, optimizer));
+        add("MasterCopy", false, Box::new(MasterCopy::new(inner(), params).unwrap()));
+        add("Guard(MasterCopy)", true, Box::new(Guard(MasterCopy::new(inner(), params).unwrap())));
+        add("MasterCopy(Guard)", true, Box::new(MasterCopy::new(Guard(inner()), params).unwrap()));
+        add("MasterCopy(Box(Guard))", true, Box::new(MasterCopy::new(boxed(), params).unwrap()));
+        add("Guard(MasterCopy(Guard))", true, Box::new(Guard(MasterCopy::new(Guard(inner()), params).unwrap())));
+    }
+    let sgd = Sgd::new(LEARNING_RATE as f32).unwrap();
+    all.push(("MasterCopy(Sgd)".into(), false, Box::new(MasterCopy::new(sgd, params).unwrap())));
     all
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Batcher, Error, Form, Guard, MasterCopy, Momentum, NoiseScale, Optimizer, ParamGroups, Position, Sgd, WeightDecay,
+    Accumulator, Batcher, Error, Form, Guard, MasterCopy, Momentum, NoiseScale, Optimizer, ParamGroups, Position, Sgd,
+    WeightDecay,
 };
 use half::{bf16, f16};
 use num_traits::Float;
