@@ -5,26 +5,30 @@
 //! use gradstep::{Batcher, Error, Momentum, Optimizer};
 //!
 //! fn main() -> Result<(), Error> {
-//!     // 1,000 points of y = 3x - 1.
-//!     let x: Vec<f64> = (0..1_000).map(|i| i as f64 / 500.0 - 1.0).collect();
-//!     let y: Vec<f64> = x.iter().map(|x| 3.0 * x - 1.0).collect();
+//!     // Points near the line y = 3x - 1.
+//!     let xs: Vec<f32> = (0..100).map(|i| i as f32 / 50.0 - 1.0).collect();
+//!     let ys: Vec<f32> = (0..100).map(|i| 3.0 * xs[i] - 1.0 + (i * 7 % 5) as f32 / 10.0 - 0.2).collect();
 //!
-//!     let mut params = [0.0, 0.0]; // slope and intercept
-//!     let mut optimizer = Momentum::new(0.05, 0.9, params.len())?; // learning rate, momentum, length
-//!     let batcher = Batcher::new(x.len(), 50, 42)?; // samples, batch size, seed
+//!     let mut params = [0.0_f32, 0.0]; // slope and intercept
+//!     let mut momentum = Momentum::new(0.05, 0.9, params.len())?; // learning rate, momentum, number of parameters
+//!     let batcher = Batcher::new(xs.len(), 10, 42)?; // number of samples, batch size, seed
 //!
 //!     for epoch in 0..5 {
+//!         let mut loss = 0.0;
+//!         // Each epoch has every sample once, in a new order.
 //!         for batch in &batcher.epoch(epoch) {
-//!             let mut grads = [0.0, 0.0]; // of the mean of (slope x + intercept - y)² / 2 over the batch
+//!             let mut grads = [0.0; 2];
 //!             for &i in batch {
-//!                 let error = params[0] * x[i] + params[1] - y[i];
-//!                 grads[0] += error * x[i] / batch.len() as f64;
-//!                 grads[1] += error / batch.len() as f64;
+//!                 let error = params[0] * xs[i] + params[1] - ys[i];
+//!                 loss += error * error / xs.len() as f32;
+//!                 grads[0] += 2.0 * error * xs[i] / batch.len() as f32;
+//!                 grads[1] += 2.0 * error / batch.len() as f32;
 //!             }
-//!             optimizer.step(&mut params, &grads)?;
+//!             momentum.step(&mut params, &grads)?;
 //!         }
+//!         println!("epoch {epoch}: loss {loss:.4}");
 //!     }
-//!     assert!((params[0] - 3.0).abs() < 0.01 && (params[1] + 1.0).abs() < 0.01);
+//!     println!("y = {:.2} x + {:.2}", params[0], params[1]);
 //!     Ok(())
 //! }
 //! ```

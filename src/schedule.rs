@@ -1,15 +1,16 @@
 //! The learning rate as a pure function of the step.
 //!
-//! Each function here gives a closure `Fn(u64) -> F`, and any closure of that type is a schedule as well: there is no
-//! trait and no state. It can be asked for any step at once, in any order, also at step 10^12: the step is a `u64`, the
-//! arithmetic f64, rounded to `F` once at the end. Only +, −, × and ÷ are used, so the bits are the same everywhere.
+//! Each function here returns a closure `Fn(u64) -> F`. Any closure of that type is a schedule as well: there is no trait
+//! and no state. It returns the rate of any step directly, also of step 10^12: the step is a `u64`, the arithmetic f64,
+//! rounded to `F` once at the end. Only +, −, × and ÷ are used, so the bits are the same everywhere.
 //!
-//! Each takes less than a microsecond and no memory. In the formulas k is the step, from 0, and t = k / steps. Where another library is named, it is optax 0.2 or torch 2.11.
+//! A call takes less than a microsecond and no memory. In the formulas k is the step, counted from 0, and t = k / steps.
+//! Where another library is named, it is optax 0.2 or torch 2.11.
 //!
 //! Before the rounding to `F`, [`polynomial`], [`step_decay`] and [`exponential`] are right to the last bit or two.
 //! [`linear`] and the cosines are off by less than 2^-50 of the larger rate, for k and steps up to 2^64: a value far below
-//! that rate, as just before an end at 0, has fewer right digits. For a line that has them all take power 1 of
-//! [`polynomial`].
+//! that rate, as just before an end at 0, has fewer right digits. For a line with all digits use [`polynomial`] with
+//! power 1.
 //!
 //! ```
 //! use gradstep::{Optimizer, Sgd, schedule};

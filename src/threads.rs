@@ -36,7 +36,8 @@ pub(crate) fn join<A: Send, B: Send>(left: impl FnOnce() -> A + Send, right: imp
 /// Runs `work` on every one of the `count` parts: on this thread, and with feature `rayon` on those of the pool that wake
 /// while some are left. Returns when all have ended.
 ///
-/// (`join` from outside the pool sends this thread to sleep until others woke and worked: a step of 2^20 gained nothing.)
+/// (Not by `join`: called from outside the pool, it puts this thread to sleep until others have woken and worked. A step of
+/// 2^20 gained nothing.)
 pub(crate) fn share<T: Send>(count: usize, parts: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
     #[cfg(feature = "rayon")]
     if has_pool() {

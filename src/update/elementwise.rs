@@ -13,20 +13,23 @@ const SHORT: usize = 32;
 /// Below this length aligning gains less than it costs.
 const LONG: usize = 256;
 
-/// The one loop that every update runs through: `rule` on each parameter with its gradient and its `N` values of state.
+/// What a thread takes at a time: less than a thread is woken for, so that one that wakes late finds something left.
+const PART: usize = ALONE / 2;
+
+/// The loop of every update rule: applies `rule` to each parameter, its `N` values of state and its gradient.
 ///
 /// For every index i: `(params[i], [state[0][i], …]) <- rule(params[i], [state[0][i], …], grads[i])`.
-/// The rule is given what stood there before and returns what shall stand there after.
-/// It must be a pure function: in which order the elements are visited is not promised.
-/// If it panics, elements already visited have changed, with feature `rayon` those of other parts too.
+/// The rule gets the old values and returns the new ones. It must be a pure function: the elements are visited in any
+/// order. If it panics, the elements already visited have changed; with feature `rayon` these may be anywhere.
 ///
-/// Write your own optimizer with it (`examples/custom_optimizer.rs` is AdamW in a screenful).
+/// Use it to write your own optimizer: `examples/custom_optimizer.rs` is AdamW.
 ///
 /// # Errors
 /// [`Error::Length`] if `grads` or a slice of state has another length than `params`; nothing has changed then.
 ///
 /// # Cost
-/// One pass over memory: each slice is read once, `params` and the state are written once. No allocation (but in rayon's queue).
+/// One pass over memory: each slice is read once, `params` and the state are written once. No
+/// allocation (except in rayon's queue).
 ///
 /// # Example
 /// ```
@@ -54,7 +57,7 @@ where
     if len <= ALONE {
         part(slices, rule);
     } else {
-        share(len.div_ceil(ALONE / 2), parts(slices), |slices| part(slices, rule));
+        share(len.div_ceil(PART), parts(slices), |slices| part(slices, rule));
     }
     Ok(())
 }
@@ -62,14 +65,13 @@ where
 /// Parameters, state, gradients.
 type Slices<'a, F, const N: usize> = (&'a mut [F], [&'a mut [F]; N], &'a [F]);
 
-/// Smaller ones than a thread is woken for, so that one that wakes late finds something left.
 fn parts<F, const N: usize>(slices: Slices<F, N>) -> impl Iterator<Item = Slices<F, N>> {
     let mut rest = Some(slices);
     iter::from_fn(move || {
         let slices = rest.take()?;
         let len = slices.0.len();
-        let (first, others) = split(slices, len.min(ALONE / 2));
-        rest = (len > ALONE / 2).then_some(others);
+        let (first, others) = split(slices, len.min(PART));
+        rest = (len > PART).then_some(others);
         Some(first)
     })
 }

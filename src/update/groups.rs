@@ -139,32 +139,81 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// order is that of the last call (at first: of insertion), a search of log₂ n comparisons where it is not. No
     /// allocation.
     pub fn step(&mut self, tensors: &mut [(&str, &mut [P], &[P])]) -> Result<(), Error> {
+        self.step_each(|visit| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads)))
+    }
+
+    /// [`step`](ParamGroups::step) where a framework lends only one tensor at a time.
+    ///
+    /// `walk` gets a function and calls it with the name, parameters and gradients of each tensor. It is called twice: the
+    /// first time all tensors are checked and none is changed, the second time they are stepped. So it must visit the same
+    /// tensors with the same gradients both times.
+    ///
+    /// # Errors
+    /// Those of `step`, and whatever else `walk` returns. Nothing has changed if the first walk returns an error, or visits
+    /// what `step` would reject. If only the second does, the tensors visited until then are stepped and the step is not
+    /// counted.
+    ///
+    /// # Example
+    /// ```
+    /// use std::cell::RefCell;
+    /// use gradstep::{Error, ParamGroups, Sgd};
+    ///
+    /// // A framework that lends its tensors through a guard.
+    /// let framework = [("weights", RefCell::new(vec![1.0, 2.0])), ("bias", RefCell::new(vec![3.0]))];
+    /// let mut model = ParamGroups::new();
+    /// model.insert("weights", Sgd::new(0.5)?)?;
+    /// model.insert("bias", Sgd::new(0.25)?)?;
+    /// model.step_each(|visit| {
+    ///     for (name, tensor) in &framework {
+    ///         let mut params = tensor.borrow_mut();
+    ///         let grads = vec![1.0; params.len()];
+    ///         visit(name, &mut params, &grads)?;
+    ///     }
+    ///     Ok::<(), Error>(())
+    /// })?;
+    /// assert_eq!((framework[0].1.take(), framework[1].1.take()), (vec![0.5, 1.5], vec![2.75]));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn step_each<E: From<Error>>(
+        &mut self,
+        mut walk: impl FnMut(&mut dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.visit_all(&mut walk, |optimizer, params, grads| optimizer.check(params, grads))?;
+        self.visit_all(&mut walk, O::step)?;
+        self.steps = self.steps.saturating_add(1);
+        Ok(())
+    }
+
+    fn visit_all<E: From<Error>>(
+        &mut self,
+        walk: &mut impl FnMut(&mut dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error>) -> Result<(), E>,
+        visit: impl Fn(&mut O, &mut [P], &[P]) -> Result<(), Error>,
+    ) -> Result<(), E> {
         self.calls += 1;
-        let mut left = self.groups.len() - self.frozen;
-        for (place, (name, params, grads)) in tensors.iter().enumerate() {
+        let (mut place, mut left) = (0, self.groups.len() - self.frozen);
+        walk(&mut |name, params, grads| {
             let found = self.find(name, place).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
             let group = &mut self.groups[found];
             if group.last_call == self.calls {
                 return Err(Error::DuplicateTensor { name: name.to_string() });
             }
             group.last_call = self.calls;
-            left -= usize::from(!group.frozen);
-            group.optimizer.check(params, grads).map_err(|error| in_tensor(name, error))?;
             // Without duplicates there are no more places than groups.
             self.last_order[place] = found;
+            place += 1;
+            let visited = if group.frozen {
+                group.optimizer.check(params, grads)
+            } else {
+                left -= 1;
+                visit(&mut group.optimizer, params, grads)
+            };
+            visited.map_err(|error| in_tensor(name, error))
+        })?;
+        let missing = self.groups.iter().find(|group| left > 0 && !group.frozen && group.last_call != self.calls);
+        match missing {
+            Some(group) => Err(Error::MissingTensor { name: group.name.clone() }.into()),
+            None => Ok(()),
         }
-        if left > 0 {
-            let missing = self.groups.iter().find(|group| !group.frozen && group.last_call != self.calls);
-            return Err(Error::MissingTensor { name: missing.map(|group| group.name.clone()).unwrap_or_default() });
-        }
-        for ((name, params, grads), &found) in tensors.iter_mut().zip(&self.last_order) {
-            let group = &mut self.groups[found];
-            if !group.frozen {
-                group.optimizer.step(params, grads).map_err(|error| in_tensor(name, error))?;
-            }
-        }
-        self.steps = self.steps.saturating_add(1);
-        Ok(())
     }
 
     /// How many steps were applied to the model. A step that returned `Err` does not count. The count stops at
@@ -251,7 +300,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     ///
     /// Not for its learning rate, which the next common factor would overwrite: use
     /// [`set_learning_rate`](ParamGroups::set_learning_rate). And not to `step` it: the model would not count the step,
-    /// and a frozen tensor would move.
+    /// and a frozen tensor would move: use [`step_each`](ParamGroups::step_each).
     pub fn get_mut(&mut self, name: &str) -> Option<&mut O> {
         self.group(name).ok().map(|group| &mut group.optimizer)
     }

@@ -323,6 +323,73 @@ proptest! {
     }
 }
 
+// One tensor at a time -----------------------------------------------------------------------------------------------
+
+/// As a framework lends them: one tensor of a map at a time, whose gradients may fail to come.
+fn step_each(
+    model: &mut ParamGroups<f64, Momentum<f64>>,
+    tensors: &mut [Tensor],
+    order: &[(&str, usize)],
+) -> Result<(), Box<dyn std::error::Error>> {
+    model.step_each(|visit| {
+        for &(name, place) in order {
+            let (params, grads) = tensors.get_mut(place).ok_or("no such tensor")?;
+            visit(name, params, grads)?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn one_at_a_time_is_all_at_once() {
+    let (mut at_once, mut all) = (model(), tensors());
+    let (mut lent, mut each) = (model(), tensors());
+    let frozen_left_out = [("c", 2), ("b", 1)];
+    for order in [&IN_ORDER[..], &[("c", 2), ("a", 0), ("b", 1)], &frozen_left_out] {
+        if order == frozen_left_out {
+            at_once.freeze("a").unwrap();
+            lent.freeze("a").unwrap();
+        }
+        step(&mut at_once, &mut all, order).unwrap();
+        step_each(&mut lent, &mut each, order).unwrap();
+        assert_eq!((bits(&all), &at_once, at_once.steps()), (bits(&each), &lent, lent.steps()));
+    }
+}
+
+#[test]
+fn one_at_a_time_is_all_or_nothing() {
+    let (mut model, mut tensors) = (model(), tensors());
+    step_each(&mut model, &mut tensors, &IN_ORDER).unwrap();
+    let before = (model.clone(), bits(&tensors));
+    let cases: [(&[(&str, usize)], &str); 5] = [
+        (&IN_ORDER[..2], "tensor `c` is missing"),
+        (&[("a", 0), ("b", 1), ("c", 2), ("d", 2)], "tensor `d` is unknown"),
+        (&[("a", 0), ("b", 1), ("c", 2), ("b", 1)], "tensor `b` appears twice"),
+        (&[("a", 0), ("b", 2), ("c", 2)], "tensor `b`: params has length 3, expected 2, the length of velocity"),
+        (&[("a", 0), ("b", 1), ("c", 7)], "no such tensor"), // an error of the framework
+    ];
+    for (order, message) in cases {
+        assert_eq!(step_each(&mut model, &mut tensors, order).unwrap_err().to_string(), message);
+        assert_eq!((&model, bits(&tensors)), (&before.0, before.1.clone()), "{message}");
+    }
+}
+
+/// The documented limit: what only the second walk does wrong is named, and the step is not counted.
+#[test]
+fn a_second_walk_that_differs_is_an_error() {
+    let (mut model, mut tensors, mut walks) = (model(), tensors(), 0);
+    let stepped = model.step_each(|visit| {
+        walks += 1;
+        for (name, place) in &IN_ORDER[..if walks == 1 { 3 } else { 2 }] {
+            let (params, grads) = &mut tensors[*place];
+            visit(name, params, grads)?;
+        }
+        Ok::<(), Error>(())
+    });
+    assert_eq!(stepped, Err(Error::MissingTensor { name: "c".into() }));
+    assert_eq!(model.steps(), 0);
+}
+
 // Learning rates ------------------------------------------------------------------------------------------------------
 
 fn rates<O: Optimizer<f64>>(model: &ParamGroups<f64, O>) -> [f64; 3] {
