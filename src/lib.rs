@@ -139,6 +139,7 @@ mod error;
 mod float;
 mod gradient;
 pub mod order;
+mod passes;
 #[cfg(feature = "serde")]
 mod saved;
 pub mod schedule;

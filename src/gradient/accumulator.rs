@@ -6,7 +6,8 @@ use crate::{
     check,
     error::{Error, Relation},
     float::{from_f64, to_f64},
-    simd::wide,
+    passes::{all, pass},
+    threads::PART,
 };
 
 /// The mean gradient of a batch that is too large for one backward pass, from micro-batches of any sizes.
@@ -48,17 +49,18 @@ impl Accumulator {
     /// # Errors
     /// [`Error::Length`] if `mean` has another length; [`Error::Count`] if `samples` is 0, or more than a `u64` can count
     /// with those before. Nothing has changed then.
-    pub fn add<F: Float>(&mut self, mean: &[F], samples: usize) -> Result<(), Error> {
+    pub fn add<F: Float + Sync>(&mut self, mean: &[F], samples: usize) -> Result<(), Error> {
         check::length("mean", mean.len(), "accumulator", self.sum.len())?;
         let (samples, bound) = (samples as u64, u64::MAX - self.samples);
         check::at_least_one("samples", samples)?;
         check::count("samples", samples, Relation::AtMost, bound, "u64::MAX - samples so far")?;
         self.samples += samples;
         let weight = samples as f64;
-        let sum = &mut self.sum;
-        wide(
+        pass(
+            mean.len(),
+            self.sum.chunks_mut(PART).zip(mean.chunks(PART)),
             #[inline(always)]
-            || sum.iter_mut().zip(mean).for_each(|(sum, &g)| *sum += weight * to_f64(g)),
+            |(sum, mean)| sum.iter_mut().zip(mean).for_each(|(sum, &g)| *sum += weight * to_f64(g)),
         );
         Ok(())
     }
@@ -74,22 +76,26 @@ impl Accumulator {
     /// [`Error::Length`] if `grads` has another length; [`Error::Count`] if nothing was added yet;
     /// [`Error::NonFinite`] if a sum is NaN or infinite, because a gradient was or because it is beyond f64;
     /// [`Error::Overflow`] if a mean is beyond `F`. `grads` has not changed then.
-    pub fn mean<F: Float>(&self, grads: &mut [F]) -> Result<(), Error> {
+    pub fn mean<F: Float + Send>(&self, grads: &mut [F]) -> Result<(), Error> {
         check::length("grads", grads.len(), "accumulator", self.sum.len())?;
         check::at_least_one("number of samples", self.samples)?;
         let samples = self.samples as f64;
         let mean = |&sum: &f64| from_f64::<F>(sum / samples);
-        // Without an early exit, so that it vectorises.
-        let fits = wide(
+        let fits = all(
+            grads.len(),
+            self.sum.chunks(PART),
+            // Without an early exit, so that it vectorises.
             #[inline(always)]
-            || self.sum.iter().fold(true, |all, sum| all & mean(sum).is_finite()),
+            |sum| sum.iter().fold(true, |all, sum| all & mean(sum).is_finite()),
         );
         if !fits {
             return self.first_overflow(|sum| mean(sum).is_finite(), to_f64(F::max_value()));
         }
-        wide(
+        pass(
+            grads.len(),
+            grads.chunks_mut(PART).zip(self.sum.chunks(PART)),
             #[inline(always)]
-            || grads.iter_mut().zip(&self.sum).for_each(|(g, sum)| *g = mean(sum)),
+            |(grads, sum)| grads.iter_mut().zip(sum).for_each(|(g, sum)| *g = mean(sum)),
         );
         Ok(())
     }

@@ -5,6 +5,8 @@ use crate::{
     check,
     error::Error,
     float::{from_f64, to_f64},
+    passes::pass,
+    threads::PART,
 };
 
 /// Scales all slices by `max_norm / norm` if their [`global_norm`] is above `max_norm`. Returns the norm before.
@@ -40,15 +42,17 @@ use crate::{
 pub fn clip_global_norm<F, S>(grads: &mut [S], max_norm: f64) -> Result<f64, Error>
 where
     F: Float + Send + Sync,
-    S: AsRef<[F]> + AsMut<[F]>,
+    S: AsRef<[F]> + AsMut<[F]> + Send,
 {
     check::above_zero("max_norm", max_norm)?;
     let norm = global_norm(grads)?;
     if norm > max_norm {
         let scale = check::normal("max_norm / norm", max_norm / norm)?;
-        for g in grads.iter_mut().flat_map(|slice| slice.as_mut()) {
-            *g = from_f64(scale * to_f64(*g));
-        }
+        each(
+            grads,
+            #[inline(always)]
+            |g| from_f64(scale * to_f64(g)),
+        );
     }
     Ok(norm)
 }
@@ -71,13 +75,30 @@ where
 /// ```
 pub fn clip_value<F, S>(grads: &mut [S], limit: F) -> Result<(), Error>
 where
-    F: Float,
-    S: AsRef<[F]> + AsMut<[F]>,
+    F: Float + Send + Sync,
+    S: AsRef<[F]> + AsMut<[F]> + Send,
 {
     check::above_zero("limit", limit)?;
     check_finite(grads)?;
-    for g in grads.iter_mut().flat_map(|slice| slice.as_mut()) {
-        *g = g.max(-limit).min(limit);
-    }
+    each(
+        grads,
+        #[inline(always)]
+        |g| {
+            // Not by `max` and `min`, whose care for NaN costs several times as much.
+            let g = if g > limit { limit } else { g };
+            if g < -limit { -limit } else { g }
+        },
+    );
     Ok(())
+}
+
+#[inline(always)]
+fn each<F: Copy + Send, S: AsRef<[F]> + AsMut<[F]> + Send>(grads: &mut [S], new: impl Fn(F) -> F + Sync) {
+    let len = grads.iter().map(|slice| slice.as_ref().len()).sum();
+    pass(
+        len,
+        grads.iter_mut().flat_map(|slice| slice.as_mut().chunks_mut(PART)),
+        #[inline(always)]
+        |part| part.iter_mut().for_each(|g| *g = new(*g)),
+    );
 }

@@ -2,7 +2,7 @@ use alloc::{format, string::String};
 
 use num_traits::Float;
 
-use crate::{error::Error, float::to_f64, simd::wide};
+use crate::{error::Error, float::to_f64, passes::all, threads::PART};
 
 /// Returns an error that names the first NaN or infinity, if there is one. One pass, no allocation.
 ///
@@ -15,16 +15,22 @@ use crate::{error::Error, float::to_f64, simd::wide};
 /// let error = gradstep::check_finite(&grads).unwrap_err();
 /// assert_eq!(error.to_string(), "grads[1][1] is NaN, expected a finite number");
 /// ```
-pub fn check_finite<F: Float>(grads: &[impl AsRef<[F]>]) -> Result<(), Error> {
+pub fn check_finite<F: Float + Sync>(grads: &[impl AsRef<[F]>]) -> Result<(), Error> {
     for (number, slice) in grads.iter().enumerate() {
         finite(|| format!("grads[{number}]"), slice.as_ref())?;
     }
     Ok(())
 }
 
-pub(crate) fn finite<F: Float>(name: impl FnOnce() -> String, slice: &[F]) -> Result<(), Error> {
-    // Without an early exit, so that it vectorises.
-    if wide(|| slice.iter().fold(true, |all, g| all & g.is_finite())) {
+pub(crate) fn finite<F: Float + Sync>(name: impl FnOnce() -> String, slice: &[F]) -> Result<(), Error> {
+    let finite = all(
+        slice.len(),
+        slice.chunks(PART),
+        // Without an early exit, so that it vectorises.
+        #[inline(always)]
+        |part| part.iter().fold(true, |all, g| all & g.is_finite()),
+    );
+    if finite {
         return Ok(());
     }
     let bad = slice.iter().enumerate().find(|(_, g)| !g.is_finite());

@@ -4,7 +4,7 @@ use crate::{
     check,
     error::Error,
     simd::wide,
-    threads::{ALONE, share},
+    threads::{ALONE, PART, share},
 };
 
 /// Below this length wide vectors gain less than it costs to choose them.
@@ -12,9 +12,6 @@ const SHORT: usize = 32;
 
 /// Below this length aligning gains less than it costs.
 const LONG: usize = 256;
-
-/// What a thread takes at a time: less than a thread is woken for, so that one that wakes late finds something left.
-const PART: usize = ALONE / 2;
 
 /// The loop of every update rule: applies `rule` to each parameter, its `N` values of state and its gradient.
 ///

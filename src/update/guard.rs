@@ -28,7 +28,7 @@ use crate::{error::Error, gradient::finite::finite};
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct Guard<O>(pub O);
 
-impl<P: Float, F, O: Optimizer<P, F>> Optimizer<P, F> for Guard<O> {
+impl<P: Float + Send + Sync, F, O: Optimizer<P, F>> Optimizer<P, F> for Guard<O> {
     fn step(&mut self, params: &mut [P], grads: &[P]) -> Result<(), Error> {
         self.check(params, grads)?;
         self.0.step(params, grads)

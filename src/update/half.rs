@@ -56,7 +56,7 @@ impl<H, O: PartialEq> PartialEq for MasterCopy<H, O> {
 }
 
 /// bf16 and f16. Sealed, to keep the traits of `half` out of the public API.
-pub trait Half: Float {
+pub trait Half: Float + Send + Sync {
     fn widen(halves: &[Self], to: &mut [f32]);
     fn narrow(from: &[f32], halves: &mut [Self]);
 }

@@ -1,0 +1,43 @@
+//! How a loop over all values runs, but for the step (which `elementwise` runs): in parts, on wide vectors, and on threads
+//! where they pay.
+
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use crate::{
+    simd::wide,
+    threads::{ALONE, PART, share},
+};
+
+/// `work` on each of `parts`, which have at most [`PART`] values each and `len` in all. `work` is `#[inline(always)]`, so
+/// that it is compiled for wide vectors.
+#[inline(always)]
+pub(crate) fn pass<T: Send>(len: usize, parts: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+    let work = |part| {
+        wide(
+            #[inline(always)]
+            || work(part),
+        )
+    };
+    if len <= ALONE { parts.for_each(work) } else { share(len.div_ceil(PART), parts, work) }
+}
+
+/// Whether `holds` for all of `parts`.
+#[inline(always)]
+pub(crate) fn all<T: Send>(
+    len: usize,
+    parts: impl Iterator<Item = T> + Send,
+    holds: impl Fn(T) -> bool + Sync,
+) -> bool {
+    let all = AtomicBool::new(true);
+    pass(
+        len,
+        parts,
+        #[inline(always)]
+        |part| {
+            if !holds(part) {
+                all.store(false, Relaxed);
+            }
+        },
+    );
+    all.into_inner()
+}
