@@ -1,25 +1,24 @@
-//! What momentum does: past a small minimum and a flat place, and down a narrow valley.
+//! What momentum does: it carries past a small minimum and a flat place, and speeds up the way down a narrow valley.
 //!
 //! ```sh
 //! cargo run --release --example momentum                                  # figures into target/figures
 //! cargo run --release --example momentum -- --figures examples/figures    # those of examples/README.md
 //! ```
 //!
-//! Prints where each rule ends on a curve and how fast each falls on a quadratic, beside the theory, and draws both.
+//! Prints where each rule ends on a curve, and how fast each descends a quadratic beside what theory says. Draws both.
 //! Takes a second or two.
 
 mod common;
 
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use common::figure::{self, COLORS, axes, legend, name};
+use common::plot::{self, COLORS, axes, label, legend};
 use gradstep::{Form, Momentum, Optimizer, Sgd};
 use plotters::prelude::*;
 
-/// Gradient descent and momentum on a curve and on a quadratic, in numbers and in pictures.
+/// Runs gradient descent and momentum on a curve and on a quadratic, and draws both.
 #[derive(Parser)]
 struct Options {
     /// Where to write the figures
@@ -27,12 +26,14 @@ struct Options {
     figures: PathBuf,
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<()> {
     let dir = Options::parse().figures;
-    common::exit(curve(&dir).and_then(|()| sweep(&dir)).and_then(|()| quadratic(&dir)))
+    curve(&dir.join("momentum_curve.svg"))?;
+    sweep(&dir.join("momentum_sweep.svg"))?;
+    quadratic(&dir.join("momentum_quadratic.svg"))
 }
 
-/// A small minimum at 0, its rim at 1, a flat place at 3 (the curve falls on both sides of it), the lowest point at 5.
+/// A curve with a small minimum at 0, a rim at 1, a flat place at 3 (falling on both sides) and its lowest point at 5.
 fn loss(x: f64) -> f64 {
     x * x * ((((x / 6.0 - 2.4) * x + 12.5) * x - 28.0) * x + 22.5) / 20.0
 }
@@ -44,7 +45,7 @@ fn gradient(x: f64) -> f64 {
 const START: f64 = -0.6;
 const LEARNING_RATE: f64 = 0.05;
 
-/// Where `optimizer` is before each step on the curve, and after the last.
+/// The place of `optimizer` on the curve before each step, and after the last.
 fn roll(mut optimizer: impl Optimizer<f64>, start: f64, steps: usize) -> Result<Vec<f64>> {
     let mut x = [start];
     let mut path = vec![start];
@@ -56,48 +57,52 @@ fn roll(mut optimizer: impl Optimizer<f64>, start: f64, steps: usize) -> Result<
     Ok(path)
 }
 
-fn curve(dir: &Path) -> Result<()> {
+/// A name, a colour, and the places from step to step.
+type Roll = (&'static str, RGBColor, Vec<f64>);
+
+fn curve(figure: &Path) -> Result<()> {
     println!("The curve, learning rate {LEARNING_RATE}: where a rule is after");
     println!("{:24}{:>8}{:>10}{:>10}{:>12}{:>12}", "steps", 0, 30, 100, 1_000, 100_000);
     let runs = [
-        ("Sgd", roll(Sgd::new(LEARNING_RATE)?, START, 100_000)?),
-        ("Sgd, from past the rim", roll(Sgd::new(LEARNING_RATE)?, 1.2, 100_000)?),
-        ("Momentum 0.9", roll(Momentum::new(LEARNING_RATE, 0.9, 1)?, START, 100_000)?),
+        ("Sgd", COLORS[0], roll(Sgd::new(LEARNING_RATE)?, START, 100_000)?),
+        ("Sgd, from past the rim", COLORS[2], roll(Sgd::new(LEARNING_RATE)?, 1.2, 100_000)?),
+        ("Momentum 0.9", COLORS[1], roll(Momentum::new(LEARNING_RATE, 0.9, 1)?, START, 100_000)?),
     ];
-    for (name, path) in &runs {
+    for (name, _, path) in &runs {
         let [a, b, c, d, e] = [0, 30, 100, 1_000, 100_000].map(|step| path[step]);
         println!("{name:24}{a:8.3}{b:10.4}{c:10.4}{d:12.4}{e:12.5}");
     }
+    draw_curve(figure, &runs)
+}
 
-    figure::svg(dir, "momentum_curve.svg", (800, 880), |root| {
+fn draw_curve(figure: &Path, runs: &[Roll]) -> Result<()> {
+    println!("figure: {}", figure.display());
+    plot::svg(figure, (800, 880), |root| {
         let (upper, lower) = root.split_vertically(480);
         let title = "100 steps with learning rate 0.05, past a small minimum and a flat place";
         let mut chart = axes(&upper, title, ("x", -0.9..5.9), ("loss", -1.2..1.4))?;
         let line = (0..=130).map(|i| f64::from(i) / 20.0 - 0.7).map(|x| (x, loss(x)));
         chart.draw_series(LineSeries::new(line, BLACK.mix(0.4).stroke_width(2)))?;
-        // Each a little above the curve, so that one path does not hide another.
-        for (((label, path), color), above) in runs.iter().zip(COLORS_OF_RUNS).zip([0.0, 0.0, 0.07]) {
+        // The last path a little above the curve, so that it does not hide the others.
+        for ((name, color, path), above) in runs.iter().zip([0.0, 0.0, 0.07]) {
             let dots = path[..=100].iter().map(|&x| Circle::new((x, loss(x) + above), 4, color.mix(0.6).filled()));
-            name(chart.draw_series(dots)?, label, color);
+            label(chart.draw_series(dots)?, name, color);
         }
         legend(&mut chart, SeriesLabelPosition::UpperMiddle)?;
 
         let (left, right) = lower.split_horizontally(400);
-        let mut chart = axes(&left, "velocity", ("step", 0.0..100.0), ("change of x in a step", -0.25..0.35))?;
-        for ((_, path), color) in runs.iter().zip(COLORS_OF_RUNS) {
+        let mut velocity = axes(&left, "velocity", ("step", 0.0..100.0), ("change of x in a step", -0.25..0.35))?;
+        let mut slope = axes(&right, "gradient", ("step", 0.0..100.0), ("slope at x", -4.0..3.0))?;
+        for (_, color, path) in runs {
             let velocities = path[..=100].windows(2).map(|pair| pair[1] - pair[0]);
-            chart.draw_series(LineSeries::new((0..).map(f64::from).zip(velocities), color.stroke_width(2)))?;
-        }
-        let mut chart = axes(&right, "gradient", ("step", 0.0..100.0), ("slope at x", -4.0..3.0))?;
-        for ((_, path), color) in runs.iter().zip(COLORS_OF_RUNS) {
             let gradients = path[..100].iter().map(|&x| gradient(x));
-            chart.draw_series(LineSeries::new((0..).map(f64::from).zip(gradients), color.stroke_width(2)))?;
+            let steps = || (0..).map(f64::from);
+            velocity.draw_series(LineSeries::new(steps().zip(velocities), color.stroke_width(2)))?;
+            slope.draw_series(LineSeries::new(steps().zip(gradients), color.stroke_width(2)))?;
         }
         Ok(())
     })
 }
-
-const COLORS_OF_RUNS: [RGBColor; 3] = [COLORS[0], COLORS[2], COLORS[1]];
 
 /// How a run from the start may end.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -108,7 +113,7 @@ enum End {
     NoRest,
 }
 
-/// After 10,000 steps: which place it is near, if it has come to rest.
+/// Near which place it is after 10,000 steps, if it has come to rest.
 fn end(learning_rate: f64, momentum: f64, form: Form) -> Result<End> {
     let path = roll(Momentum::new(learning_rate, momentum, 1)?.with_form(form), START, 10_000)?;
     let (x, before) = (path[path.len() - 1], path[path.len() - 2]);
@@ -120,20 +125,23 @@ fn end(learning_rate: f64, momentum: f64, form: Form) -> Result<End> {
     })
 }
 
-/// The ends for λ = 0, 0.01, …, 0.99, equal neighbours as one: (first λ, last λ, end).
-fn ends(learning_rate: f64, form: Form) -> Result<Vec<(f64, f64, End)>> {
-    let mut ranges: Vec<(f64, f64, End)> = Vec::new();
+/// The first and the last of several neighbouring λ with the same end.
+type Span = (f64, f64, End);
+
+/// The ends for λ = 0, 0.01, …, 0.99.
+fn ends(learning_rate: f64, form: Form) -> Result<Vec<Span>> {
+    let mut spans: Vec<Span> = Vec::new();
     for momentum in (0..100).map(|percent| f64::from(percent) / 100.0) {
         let end = end(learning_rate, momentum, form)?;
-        match ranges.last_mut() {
-            Some(range) if range.2 == end => range.1 = momentum,
-            _ => ranges.push((momentum, momentum, end)),
+        match spans.last_mut() {
+            Some(span) if span.2 == end => span.1 = momentum,
+            _ => spans.push((momentum, momentum, end)),
         }
     }
-    Ok(ranges)
+    Ok(spans)
 }
 
-fn sweep(dir: &Path) -> Result<()> {
+fn sweep(figure: &Path) -> Result<()> {
     println!("\nFor which momentum it escapes, learning rate {LEARNING_RATE}");
     for form in [Form::Classical, Form::Nesterov] {
         for (first, last, end) in ends(LEARNING_RATE, form)? {
@@ -145,34 +153,37 @@ fn sweep(dir: &Path) -> Result<()> {
         .map(|eighth| 10.0_f64.powf(f64::from(eighth) / 8.0))
         .map(|learning_rate| Ok((learning_rate, ends(learning_rate, Form::Classical)?)))
         .collect::<Result<_>>()?;
-    for (learning_rate, ranges) in columns.iter().step_by(4) {
-        let least = ranges.iter().find(|range| range.2 == End::Lowest).map(|range| format!("{:.2}", range.0));
+    for (learning_rate, spans) in columns.iter().step_by(4) {
+        let least = spans.iter().find(|span| span.2 == End::Lowest).map(|span| format!("{:.2}", span.0));
         println!("learning rate {learning_rate:.4}: {}", least.as_deref().unwrap_or("none"));
     }
+    draw_sweep(figure, &columns)
+}
 
-    figure::svg(dir, "momentum_sweep.svg", (800, 480), |root| {
+fn draw_sweep(figure: &Path, columns: &[(f64, Vec<Span>)]) -> Result<()> {
+    println!("figure: {}", figure.display());
+    plot::svg(figure, (800, 480), |root| {
         let title = "where 10,000 steps of Momentum end, from x = -0.6";
         let x = ("learning rate", (10.0_f64.powf(-3.0625)..10.0_f64.powf(0.0625)).log_scale());
         let mut chart = axes(root, title, x, ("momentum", 0.0..1.0))?;
         let half = 10.0_f64.powf(1.0 / 16.0);
-        for (end, color, label) in [
+        for (end, color, name) in [
             (End::SmallMinimum, COLORS[0].mix(0.6), "the small minimum"),
             (End::FlatPlace, RGBColor(240, 228, 66).mix(0.9), "the flat place"),
             (End::Lowest, COLORS[1].mix(0.6), "the lowest point"),
             (End::NoRest, BLACK.mix(0.6), "no rest"),
         ] {
-            let cells = columns.iter().flat_map(|(rate, ranges)| ranges.iter().map(move |range| (rate, range)));
-            let cells = cells.filter(|(_, range)| range.2 == end).map(|(rate, &(first, last, _))| {
+            let cells = columns.iter().flat_map(|(rate, spans)| spans.iter().map(move |span| (rate, span)));
+            let cells = cells.filter(|(_, span)| span.2 == end).map(|(rate, &(first, last, _))| {
                 Rectangle::new([(rate / half, first), (rate * half, last + 0.01)], color.filled())
             });
-            let key = move |(x, y)| Rectangle::new([(x, y - 5), (x + 18, y + 5)], color.filled());
-            chart.draw_series(cells)?.label(label).legend(key);
+            label(chart.draw_series(cells)?, name, color);
         }
         legend(&mut chart, SeriesLabelPosition::LowerLeft)
     })
 }
 
-/// A rule, and the factor by which theory lets the distance from the minimum shrink in a step, in the long run.
+/// A rule, and the factor by which its step shrinks the distance from the minimum in theory, in the long run.
 type Rule = (&'static str, Box<dyn Optimizer<f64>>, f64);
 
 /// The rules for a quadratic whose curvatures lie between μ = 1 and L = κ.
@@ -183,14 +194,14 @@ fn rules(kappa: f64) -> Result<[Rule; 3]> {
         ("Sgd", Box::new(Sgd::new(2.0 / (kappa + 1.0))?), (kappa - 1.0) / (kappa + 1.0)),
         // Polyak 1964: η = 4 / (√L + √μ)², λ = ((√κ - 1) / (√κ + 1))².
         ("Classical", Box::new(Momentum::new(eta, lambda * lambda, 2)?), lambda),
-        // Nesterov 2004: η = 1 / L, λ = (√κ - 1) / (√κ + 1). For every convex loss with these curvatures that gives a
-        // factor 1 - 1 / √κ in the loss; on a quadratic, the same factor in the distance, as both roots of
-        // z² - (1 + λ)(1 - μη) z + λ(1 - μη) = 0, from its slowest direction, are that.
+        // Nesterov 2004: η = 1 / L, λ = (√κ - 1) / (√κ + 1). For every convex loss with these curvatures, the loss
+        // shrinks by a factor of 1 - 1 / √κ. On a quadratic, so does the distance: in the slowest direction, both roots
+        // of z² - (1 + λ)(1 - μη) z + λ(1 - μη) = 0 are 1 - 1 / √κ.
         ("Nesterov", Box::new(Momentum::new(1.0 / kappa, lambda, 2)?.with_form(Form::Nesterov)), 1.0 - 1.0 / root),
     ])
 }
 
-/// Down `(x² + κ y²) / 2` from (1, 1), until the distance has shrunk to 1e-140 of the first.
+/// The path down `(x² + κ y²) / 2` from (1, 1), until the distance is 1e-140 of the first.
 fn descend(optimizer: &mut dyn Optimizer<f64>, kappa: f64) -> Result<Vec<[f64; 2]>> {
     let mut params = [1.0, 1.0];
     let mut path = vec![params];
@@ -203,12 +214,12 @@ fn descend(optimizer: &mut dyn Optimizer<f64>, kappa: f64) -> Result<Vec<[f64; 2
     Ok(path)
 }
 
-/// From the minimum, in units of the first.
+/// The distance from the minimum; 1 at the start.
 fn distance(params: &[f64; 2]) -> f64 {
     ((params[0] * params[0] + params[1] * params[1]) / 2.0).sqrt()
 }
 
-fn quadratic(dir: &Path) -> Result<()> {
+fn quadratic(figure: &Path) -> Result<()> {
     println!(
         "\nThe quadratic: shrinking of the distance in a step (measured over the second half of the way to 1e-140),"
     );
@@ -228,8 +239,12 @@ fn quadratic(dir: &Path) -> Result<()> {
             println!("{kappa:8}  {rule:12}{rate:10.5}{theory:10.5}{steps:9}{furthest:10.2}");
         }
     }
+    draw_quadratic(figure)
+}
 
-    figure::svg(dir, "momentum_quadratic.svg", (800, 900), |root| {
+fn draw_quadratic(figure: &Path) -> Result<()> {
+    println!("figure: {}", figure.display());
+    plot::svg(figure, (800, 900), |root| {
         let (upper, lower) = root.split_vertically(470);
         let mut chart = axes(&upper, "30 steps on (x² + 25 y²) / 2, from (1, 1)", ("x", -0.4..1.2), ("y", -2.0..2.0))?;
         for (level, sign) in [0.05, 0.5, 2.0, 6.0, 14.0, 26.0, 42.0].into_iter().flat_map(|l| [(l, 1.0), (l, -1.0)]) {
@@ -240,7 +255,7 @@ fn quadratic(dir: &Path) -> Result<()> {
         for ((rule, mut optimizer, _), color) in rules(25.0)?.into_iter().zip(COLORS) {
             let path = descend(&mut *optimizer, 25.0)?;
             let points = path[..=30].iter().map(|&[x, y]| (x, y));
-            name(chart.draw_series(LineSeries::new(points, color.stroke_width(2)).point_size(3))?, rule, color);
+            label(chart.draw_series(LineSeries::new(points, color.stroke_width(2)).point_size(3))?, rule, color);
         }
         legend(&mut chart, SeriesLabelPosition::LowerLeft)?;
 
@@ -251,7 +266,7 @@ fn quadratic(dir: &Path) -> Result<()> {
             let path = descend(&mut *optimizer, 100.0)?;
             let points = path.iter().enumerate().step_by(2).map(|(step, params)| (step as f64, distance(params)));
             let points = points.take_while(|&(step, distance)| step <= 400.0 && distance > 1e-8);
-            name(chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?, rule, color);
+            label(chart.draw_series(LineSeries::new(points, color.stroke_width(2)))?, rule, color);
             let end = (1e-8_f64.ln() / theory.ln()).min(400.0);
             let line = [(0.0, 1.0), (end, theory.powf(end))];
             chart.draw_series(DashedLineSeries::new(line, 6, 4, color.stroke_width(1)))?;

@@ -1,11 +1,11 @@
-//! Trains on the handwritten digits and saves as it goes: kill it whenever you like and start it again, and it goes on
-//! from its last checkpoint to the same parameters, bit for bit, as if nothing had been.
+//! Trains on the handwritten digits and saves checkpoints. Kill it at any moment and start it again: it continues from
+//! its last checkpoint and ends with the same parameters, bit for bit, as an undisturbed run.
 //!
 //! ```sh
 //! cargo run --release --features serde --example resume -- target/digits.checkpoint
 //! ```
 //!
-//! `common/checkpoint.rs` writes the file so that no kill leaves half of one, and refuses any that is damaged or foreign.
+//! `common/checkpoint.rs` writes the file: no kill leaves half a file, and a damaged or foreign file is rejected.
 
 #[path = "common/checkpoint.rs"]
 mod checkpoint;
@@ -13,7 +13,7 @@ mod common;
 
 use std::fmt::Display;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -21,39 +21,42 @@ use common::{data, network::Network};
 use gradstep::{Batcher, Momentum, Optimizer, Position, Stream, schedule};
 use serde::{Deserialize, Serialize};
 
-/// Trains a small multilayer perceptron on handwritten digits, from its last checkpoint on if there is one.
+/// Trains a small neural network on handwritten digits. Continues from the last checkpoint if there is one.
 #[derive(Parser)]
 struct Options {
-    /// Where the checkpoint is, or will be
+    /// The checkpoint's file
     checkpoint: PathBuf,
-    /// The learning rate of the first step, from which it falls along a cosine to 0
+    /// The learning rate of the first step; it falls along a cosine to 0
     #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
     learning_rate: f32,
-    /// How many samples a step averages over
+    /// The number of samples in a batch
     #[arg(long, default_value_t = 32)]
     batch_size: usize,
-    /// How many steps the whole run has
+    /// The number of steps of the whole run
     #[arg(long, default_value_t = 600)]
     steps: u64,
-    /// Seeds the initial weights and the order of the samples
+    /// The seed of the initial weights and of the order of the samples
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     seed: u64,
 }
 
-/// All that decides how the run goes on; the data and the code aside.
+/// All that decides the rest of the run, apart from the data and the code.
 #[derive(Serialize, Deserialize)]
 struct State {
     params: Vec<f32>,
-    momentum: Momentum<f32>, // with the velocity and the count of steps
+    momentum: Momentum<f32>, // with its velocity and step count
     position: Position,      // with batch size and seed
-    learning_rate: f32,      // the schedule's two numbers
+    learning_rate: f32,      // of the schedule, as is `steps`
     steps: u64,
 }
 
-const STEPS_PER_CHECKPOINT: u64 = 10; // in a long run rather one in some minutes
+const STEPS_PER_CHECKPOINT: u64 = 10; // In a long run, save every few minutes instead.
 
-fn main() -> ExitCode {
-    common::exit(train(&Options::parse()))
+fn main() {
+    if let Err(error) = train(&Options::parse()) {
+        eprintln!("error: {error:#}");
+        process::exit(1);
+    }
 }
 
 fn train(options: &Options) -> Result<()> {
@@ -70,10 +73,10 @@ fn train(options: &Options) -> Result<()> {
     let mut state = State { params, momentum, position: stream.position(), learning_rate, steps };
 
     if let Some(saved) = checkpoint::load(checkpoint)? {
-        stream = go_on(&mut state, saved, &batcher).with_context(|| checkpoint.display().to_string())?;
+        stream = resume(&mut state, saved, &batcher).with_context(|| checkpoint.display().to_string())?;
         println!("resumed at step {}", state.momentum.steps());
     } else {
-        checkpoint::save(checkpoint, &state)?; // a place that cannot be written to shows now, not after hours
+        checkpoint::save(checkpoint, &state)?; // If the file cannot be written, say so now, not after hours.
         println!("no checkpoint at {}: begun anew", checkpoint.display());
     }
 
@@ -97,8 +100,8 @@ fn train(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Makes `state` what was saved, and gives the batches that follow; what belongs to another run is refused.
-fn go_on(state: &mut State, saved: State, batcher: &Batcher) -> Result<Stream> {
+/// Sets `state` to what was saved and returns the batches that follow. Rejects what another run saved.
+fn resume(state: &mut State, saved: State, batcher: &Batcher) -> Result<Stream> {
     same("learning_rate", saved.learning_rate, state.learning_rate)?;
     same("number of steps", saved.steps, state.steps)?;
     same("number of parameters", saved.params.len(), state.params.len())?;

@@ -1,8 +1,8 @@
-//! A checkpoint file that is whole or refused: it holds anything that serde can save.
+//! A checkpoint file for anything that serde can save. It is loaded whole, or rejected.
 //!
-//! The file: a line that names program and version, the length and the CRC-32 of the state (little-endian, u64 and u32),
-//! and the state, in postcard's format. A CRC-32 finds every burst of up to 32 bits and lets one in 2^32 of the wilder
-//! damages pass; it is no protection against someone who means harm.
+//! The file has a line with program and version, the length of the state (u64, little-endian), its CRC-32 (u32,
+//! little-endian), and the state in postcard's format. A CRC-32 detects every burst of up to 32 bits and misses one in
+//! 2^32 of other damages. It does not protect against an attacker.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -12,16 +12,16 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// To be counted up whenever the type of the state changes: postcard saves no names by which to tell.
+/// Increase the version whenever the type of the state changes: postcard saves no names, so it cannot tell.
 const FORMAT: &[u8] = b"resume.rs checkpoint, version 1\n";
 
-/// Saves `state` at `path`. Wherever the process is killed, or the machine, an old checkpoint there stays whole until the
-/// new one is. One process at a time: the unfinished file is always `path` with `.tmp` at the end.
+/// Saves `state` at `path`. If the process or the machine dies at any moment, `path` holds the old checkpoint or the
+/// new one, whole. Only one process may save at a time: the unfinished file is always `path` with `.tmp` at the end.
 pub(crate) fn save<T: Serialize>(path: &Path, state: &T) -> Result<()> {
     replace(path, &postcard::to_allocvec(state)?).with_context(|| format!("{}: not saved", path.display()))
 }
 
-/// What `save` saved at `path`; `None` if nothing is there. All else is an error, never a new beginning.
+/// Loads what `save` saved at `path`; `None` if there is no file. Everything else is an error, not a fresh start.
 pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -32,17 +32,17 @@ pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 
 fn replace(path: &Path, state: &[u8]) -> Result<()> {
     let mut unfinished = OsString::from(path);
-    unfinished.push(".tmp"); // in the same directory, since a rename works within one file system only
+    unfinished.push(".tmp"); // in the same directory, because a rename must stay in one file system
     let mut file = File::create(&unfinished)?;
     file.write_all(FORMAT)?;
     file.write_all(&(state.len() as u64).to_le_bytes())?;
     file.write_all(&crc32fast::hash(state).to_le_bytes())?;
     file.write_all(state)?;
-    file.sync_all()?; // the contents before the name: after a power cut it may otherwise stand on an empty file
+    file.sync_all()?; // contents before name: otherwise a power cut may leave the name on an empty file
     fs::rename(&unfinished, path)?;
     if cfg!(unix) {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?; // the name
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?; // makes the new name durable
     }
     Ok(())
 }

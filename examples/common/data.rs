@@ -1,4 +1,4 @@
-//! The two data sets: the digits that are embedded here, and MNIST from its four files.
+//! The two data sets: the embedded digits, and MNIST from its four files.
 
 use std::fs;
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use flate2::read::MultiGzDecoder;
 
-/// Images as rows of `inputs` pixels from 0 to 1, one behind the other, with a class from 0 to 9 for each.
+/// Images, each a row of `inputs` pixels from 0 to 1, and their classes from 0 to 9.
 pub(crate) struct Samples {
     pub(crate) inputs: usize,
     pub(crate) pixels: Vec<f32>,
@@ -15,10 +15,6 @@ pub(crate) struct Samples {
 }
 
 impl Samples {
-    fn new(inputs: usize) -> Self {
-        Samples { inputs, pixels: Vec::new(), labels: Vec::new() }
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.labels.len()
     }
@@ -36,30 +32,28 @@ pub(crate) struct Split {
 
 /// The 1,797 embedded digits (see `examples/data/README.md`), a fifth of them held out.
 ///
-/// Every fifth block of ten lines is held out, whatever the seed: rows 40 to 49, 90 to 99, …. So results for different
-/// seeds compare, and every stretch of the file, that is, every writer, is on both sides. The digits to train on are
-/// few, so each is there five times: as it is, and shifted by half a pixel in each of the four directions.
+/// Every fifth block of ten lines is held out: rows 40 to 49, 90 to 99, …. This does not depend on the seed, so results
+/// of different seeds can be compared, and each writer's digits (neighbours in the file) are on both sides. Because the
+/// training digits are few, each appears five times: as it is, and shifted by half a pixel in four directions.
 pub(crate) fn digits() -> Result<Split> {
     let csv = gunzip(include_bytes!("../data/digits.csv.gz"))?;
-    let mut split = Split { train: Samples::new(64), held_out: Samples::new(64) };
+    let none = || Samples { inputs: 64, pixels: Vec::new(), labels: Vec::new() };
+    let mut split = Split { train: none(), held_out: none() };
     for (row, line) in String::from_utf8(csv)?.lines().enumerate() {
         let values = line.split(',').map(str::parse).collect::<Result<Vec<u8>, _>>()?;
         let [pixels @ .., label] = values.as_slice() else { bail!("an empty line") };
         let pixels = pixels.iter().map(|&pixel| f32::from(pixel) / 16.0).collect::<Vec<f32>>();
-        if row / 10 % 5 == 4 {
-            split.held_out.pixels.extend(&pixels);
-            split.held_out.labels.push(*label);
-        } else {
-            for (dx, dy) in [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)] {
-                split.train.pixels.extend(shifted(&pixels, dx, dy));
-                split.train.labels.push(*label);
-            }
+        let held_out = row / 10 % 5 == 4;
+        let samples = if held_out { &mut split.held_out } else { &mut split.train };
+        for (dx, dy) in [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)].into_iter().take(if held_out { 1 } else { 5 }) {
+            samples.pixels.extend(shifted(&pixels, dx, dy));
+            samples.labels.push(*label);
         }
     }
     Ok(split)
 }
 
-/// An image of 8 × 8 pixels, shifted by half of (dx, dy): the mean of each pixel and the one that far from it.
+/// An image of 8 × 8 pixels, shifted by half of (dx, dy): each pixel is the mean of itself and the one at (dx, dy).
 fn shifted(pixels: &[f32], dx: isize, dy: isize) -> impl Iterator<Item = f32> {
     (0..64).map(move |i: isize| {
         let (x, y) = (i % 8 + dx, i / 8 + dy);
@@ -68,7 +62,7 @@ fn shifted(pixels: &[f32], dx: isize, dy: isize) -> impl Iterator<Item = f32> {
     })
 }
 
-/// MNIST, or any other set in its four files: the training digits, and the test digits as the held-out ones.
+/// MNIST, or another data set in the same four files. Its test images are the held-out ones.
 pub(crate) fn mnist(dir: &Path) -> Result<Split> {
     let (train_shape, train) = images_and_labels(dir, "train")?;
     let (test_shape, held_out) = images_and_labels(dir, "t10k")?;
@@ -91,9 +85,9 @@ fn images_and_labels(dir: &Path, set: &str) -> Result<([usize; 2], Samples)> {
     Ok(([height, width], Samples { inputs: height * width, pixels, labels: classes }))
 }
 
-/// The sizes and the data of the IDX file `name` in `dir`, raw or else as `.gz`.
+/// The sizes and the data of the IDX file `name` in `dir`, raw or `.gz`.
 ///
-/// The format: 0, 0, 8 for "unsigned bytes", the number of dimensions, each size as a big-endian u32, then the data.
+/// The format: bytes 0, 0, 8 ("unsigned bytes"), the number of dimensions, each size as a big-endian u32, the data.
 fn idx<const DIMENSIONS: usize>(dir: &Path, name: &str) -> Result<([usize; DIMENSIONS], Vec<u8>)> {
     let raw = dir.join(name);
     let path = if raw.exists() { raw } else { dir.join(format!("{name}.gz")) };
@@ -116,7 +110,7 @@ fn read_idx<const DIMENSIONS: usize>(path: &Path) -> Result<([usize; DIMENSIONS]
         *size = u32::from_be_bytes(word.try_into()?) as usize;
     }
     let data = bytes.split_off(header);
-    // u128: the product of three sizes may be above usize::MAX in a foreign file.
+    // u128, because a foreign file may hold three sizes whose product exceeds usize::MAX.
     let expected: u128 = sizes.iter().map(|&size| size as u128).product();
     ensure!(expected > 0, "no data: the sizes are {sizes:?}");
     ensure!(data.len() as u128 == expected, "{} bytes of data, expected {expected}: {sizes:?}", data.len());

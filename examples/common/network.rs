@@ -1,15 +1,15 @@
-//! A multilayer perceptron with one hidden layer, forward and backward by hand, over one flat slice of parameters.
+//! A neural network with one hidden layer over one flat slice of parameters; its gradient is coded by hand.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::data::Samples;
 
-/// `inputs` → `hidden`, ReLU → `classes`, softmax: the sizes alone. The parameters are the caller's.
+/// The sizes of a network: `inputs` → `hidden`, ReLU → `classes`, softmax. The caller owns the parameters.
 ///
-/// They are one slice: the first layer, then the second. A layer is a row of biases, then a row of weights for each of
-/// its inputs, each row as long as the layer has outputs. So both passes run along rows, and skip those of an input
-/// that is 0: most pixels of a digit, and about half of the hidden units.
+/// The parameters are one slice: the first layer, then the second. A layer is a row of biases, then a row of weights
+/// for each of its inputs. A row has one number for each output. So both passes run along rows, and skip the row of an
+/// input that is 0: most pixels of a digit, and about half of the hidden units.
 pub(crate) struct Network {
     pub(crate) inputs: usize,
     pub(crate) hidden: usize,
@@ -29,7 +29,7 @@ impl Network {
 
     /// Biases of 0, and weights uniform in ±√(6 / the layer's inputs) (He et al. 2015, for ReLU).
     pub(crate) fn initial(&self, seed: u64) -> Vec<f32> {
-        // Built from the generator's words, not by rand's sampling: that may change between versions of rand.
+        // From the generator's words, because rand's own sampling may change between its versions.
         let mut key = *b"weights, and the seed:          ";
         key[24..].copy_from_slice(&seed.to_le_bytes());
         let mut words = ChaCha8Rng::from_seed(key);
@@ -46,7 +46,7 @@ impl Network {
         params
     }
 
-    /// The mean cross-entropy over the samples of `batch`; `grads` becomes its gradient.
+    /// Returns the mean cross-entropy over the samples of `batch` and writes its gradient to `grads`.
     pub(crate) fn loss_and_gradient(
         &self,
         params: &[f32],
@@ -73,7 +73,7 @@ impl Network {
             }
             add_gradient(second_grads, &hidden, &output);
             for ((d, weights), &h) in hidden_grads.iter_mut().zip(rows(second, self.classes)).zip(&hidden) {
-                *d = if h > 0.0 { dot(weights, &output) } else { 0.0 };
+                *d = if h > 0.0 { weights.iter().zip(&output).map(|(w, o)| w * o).sum() } else { 0.0 };
             }
             add_gradient(first_grads, pixels, &hidden_grads);
         }
@@ -92,7 +92,7 @@ impl Network {
         correct.count() as f64 / samples.len() as f64
     }
 
-    /// The logits of one image, in `output`.
+    /// Writes the logits of one image to `output`.
     fn forward(&self, params: &[f32], pixels: &[f32], hidden: &mut [f32], output: &mut [f32]) {
         let (first, second) = params.split_at(self.second());
         affine(first, pixels, hidden);
@@ -103,7 +103,7 @@ impl Network {
     }
 }
 
-/// A layer's rows of weights, one an input.
+/// A layer's rows of weights, one for each input.
 fn rows(layer: &[f32], outputs: usize) -> impl Iterator<Item = &[f32]> {
     layer[outputs..].chunks_exact(outputs)
 }
@@ -120,7 +120,7 @@ fn affine(layer: &[f32], input: &[f32], output: &mut [f32]) {
     }
 }
 
-/// Adds to a layer's gradient what one sample gives: `d` to the biases, `input[i] d` to the weights of input i.
+/// Adds one sample's gradient to a layer's: `d` to the biases, `input[i] d` to the weights of input i.
 fn add_gradient(layer: &mut [f32], input: &[f32], d: &[f32]) {
     let (biases, weights) = layer.split_at_mut(d.len());
     for (b, d) in biases.iter_mut().zip(d) {
@@ -135,13 +135,9 @@ fn add_gradient(layer: &mut [f32], input: &[f32], d: &[f32]) {
     }
 }
 
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
-}
-
-/// Turns logits into probabilities, in place, and returns the cross-entropy `-ln p[label]`.
+/// Turns logits into probabilities in place and returns the cross-entropy `-ln p[label]`.
 fn softmax(logits: &mut [f32], label: usize) -> f64 {
-    // Shifted by the largest, which changes nothing but keeps exp from overflowing.
+    // Subtract the largest: the result is the same, and exp cannot overflow.
     let largest = logits.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
     let shifted = logits[label] - largest;
     let mut sum = 0.0;

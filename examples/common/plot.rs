@@ -1,147 +1,101 @@
-//! The learning curve, and charts of several lines with their spread, as SVGs.
+//! Figures as SVG files, legible at the width of a README.
 
-use std::ops::Range;
+use std::fs;
 use std::path::Path;
 
-use anyhow::Result;
-use plotters::chart::SeriesLabelPosition;
+use anyhow::{Context, Result};
+use plotters::chart::{ChartContext, SeriesAnno};
+use plotters::coord::Shift;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
-use super::figure::{self, Area};
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Chart<'a, X, Y> = ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>;
 
-/// What one epoch gave.
-pub(crate) struct Point {
-    pub(crate) loss: f64,
-    pub(crate) accuracy: f64,
-}
+/// Orange, blue, green: colour-blind readers can tell them apart too (Okabe and Ito 2008).
+pub(crate) const COLORS: [RGBColor; 3] = [RGBColor(213, 94, 0), RGBColor(0, 114, 178), RGBColor(0, 158, 115)];
 
-/// Training loss above, held-out accuracy below, over the epochs from 1.
-pub(crate) fn learning_curve(path: &Path, title: &str, curve: &[Point]) -> Result<()> {
-    figure::write(path, (800, 640), |root| {
-        let (upper, lower) = root.titled(title, ("sans-serif", 22))?.split_vertically(300);
-        let losses: Vec<f64> = curve.iter().map(|point| point.loss).collect();
-        let highest = losses.iter().fold(0.0_f64, |a, &b| a.max(b));
-        panel(&upper, "training loss", 0.0..1.05 * highest.max(f64::MIN_POSITIVE), &losses, BLUE)?;
-        let percents: Vec<f64> = curve.iter().map(|point| 100.0 * point.accuracy).collect();
-        let lowest = percents.iter().fold(100.0_f64, |a, &b| a.min(b));
-        // Down to a multiple of 5, so that the axis begins at a tick and the range is never empty.
-        panel(&lower, "held-out accuracy, %", 5.0 * (lowest / 5.0 - 0.1).floor().max(0.0)..100.0, &percents, RED)?;
-        Ok(())
-    })
-}
-
-/// One line of a chart: x, and of the values there the least, the middle one and the largest.
-pub(crate) struct Line {
-    pub(crate) name: String,
-    pub(crate) color: RGBColor,
-    pub(crate) points: Vec<(f64, [f64; 3])>,
-}
-
-/// A chart's axis with its unit. With a `base` it is logarithmic, with a tick at every power of it.
-pub(crate) struct Axis {
-    pub(crate) name: &'static str,
-    pub(crate) range: Range<f64>,
-    pub(crate) base: Option<f64>,
-}
-
-impl Axis {
-    /// Where a value lies; one beyond the range, at its end.
-    fn place(&self, value: f64) -> f64 {
-        let value = value.clamp(self.range.start, self.range.end);
-        self.base.map_or(value, |base| value.log(base))
+/// Writes to `path` what `draw` draws on a white sheet of `size` pixels.
+pub(crate) fn svg(path: &Path, size: (u32, u32), draw: impl FnOnce(&Area) -> Result<()>) -> Result<()> {
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, size).into_drawing_area();
+        root.fill(&WHITE)?;
+        draw(&root)?;
+        root.present()?;
     }
-
-    fn places(&self) -> Range<f64> {
-        self.place(self.range.start)..self.place(self.range.end)
+    if let Some(dir) = path.parent() {
+        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
     }
-
-    /// Ticks, but no more than there are powers.
-    fn ticks(&self) -> usize {
-        let places = self.places();
-        self.base.map_or(11, |_| (places.end - places.start) as usize + 1)
-    }
-
-    /// A tick's label, with the zeros that rounding left behind taken off.
-    fn label(&self, place: f64) -> String {
-        let value = self.base.map_or(place, |base| base.powf(place));
-        let label = format!("{value:.4}");
-        label.trim_end_matches('0').trim_end_matches('.').to_string()
-    }
+    fs::write(path, svg).with_context(|| path.display().to_string())
 }
 
-/// Lines with a dot at each middle value and a bar from the least to the largest. A NaN interrupts a line.
-pub(crate) fn lines(
-    path: &Path,
+/// Draws two axes, each with a name and a range (`0.0..1.0`, or `(0.1..100.0).log_scale()`).
+pub(crate) fn axes<'a, X, Y>(
+    area: &Area<'a>,
     title: &str,
-    [x, y]: [&Axis; 2],
-    legend: SeriesLabelPosition,
-    lines: &[Line],
-) -> Result<()> {
-    figure::write(path, (800, 480), |root| {
-        let mut chart = ChartBuilder::on(root)
-            .caption(title, ("sans-serif", 22))
-            .margin(10)
-            .margin_right(30)
-            .x_label_area_size(50)
-            .y_label_area_size(85)
-            .build_cartesian_2d(x.places(), y.places())?;
-        chart
-            .configure_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(BLACK.mix(0.12))
-            .x_labels(x.ticks())
-            .y_labels(y.ticks())
-            .x_desc(x.name)
-            .y_desc(y.name)
-            .x_label_formatter(&|place| x.label(*place))
-            .y_label_formatter(&|place| y.label(*place))
-            .axis_desc_style(("sans-serif", 18))
-            .label_style(("sans-serif", 15))
-            .draw()?;
-        for line in lines {
-            for part in line.points.split(|(_, values)| values.iter().any(|value| value.is_nan())) {
-                let at = |(at, values): &(f64, [f64; 3]), which: usize| (x.place(*at), y.place(values[which]));
-                let middle = part.iter().map(|point| at(point, 1));
-                chart.draw_series(LineSeries::new(middle, line.color.stroke_width(2)).point_size(3))?;
-                let bars = part.iter().map(|point| PathElement::new([at(point, 0), at(point, 2)], line.color));
-                chart.draw_series(bars)?;
-            }
-            // Drawn as nothing, for its name in the legend.
-            let color = line.color.stroke_width(3);
-            let none = std::iter::empty::<(f64, f64)>();
-            chart
-                .draw_series(LineSeries::new(none, color))?
-                .label(&line.name)
-                .legend(move |(x, y)| PathElement::new([(x, y), (x + 20, y)], color));
-        }
-        chart
-            .configure_series_labels()
-            .position(legend)
-            .background_style(WHITE.mix(0.85))
-            .border_style(BLACK.mix(0.3))
-            .label_font(("sans-serif", 16))
-            .draw()?;
-        Ok(())
-    })
-}
-
-fn panel(area: &Area, name: &str, range: Range<f64>, values: &[f64], color: RGBColor) -> Result<()> {
+    (x_name, x): (&str, X),
+    (y_name, y): (&str, Y),
+) -> Result<Chart<'a, X::CoordDescType, Y::CoordDescType>>
+where
+    X: AsRangedCoord<Value = f64>,
+    Y: AsRangedCoord<Value = f64>,
+    X::CoordDescType: ValueFormatter<f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
     let mut chart = ChartBuilder::on(area)
-        .margin(10)
-        .margin_right(25)
+        .caption(title, ("sans-serif", 18))
+        .margin(8)
+        .margin_right(20)
         .x_label_area_size(45)
-        .y_label_area_size(70)
-        .build_cartesian_2d(0..values.len(), range)?;
+        .y_label_area_size(75)
+        .build_cartesian_2d(x, y)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
-        .x_desc("epoch")
-        .y_desc(name)
-        .axis_desc_style(("sans-serif", 18))
+        .bold_line_style(BLACK.mix(0.12))
+        .x_desc(x_name)
+        .y_desc(y_name)
+        .x_label_formatter(&number)
+        .y_label_formatter(&number)
+        .x_labels(13)
+        .y_labels(12)
+        .axis_desc_style(("sans-serif", 17))
         .label_style(("sans-serif", 15))
         .draw()?;
-    // With a dot each: a single epoch would have no line.
-    let points = (1..).zip(values.iter().copied());
-    chart.draw_series(LineSeries::new(points, color.stroke_width(2)).point_size(3))?;
+    Ok(chart)
+}
+
+/// As short as possible: 0.25, 30, 1e-6.
+fn number(value: &f64) -> String {
+    if value.abs() < 1e-15 {
+        "0".to_string() // a rounding error of the ticks
+    } else if (0.01..10_000.0).contains(&value.abs()) {
+        let digits = format!("{value:.3}");
+        digits.trim_end_matches('0').trim_end_matches('.').to_string()
+    } else {
+        format!("{value:.0e}")
+    }
+}
+
+/// Gives a series a name and a colour in the legend.
+pub(crate) fn label(series: &mut SeriesAnno<'_, SVGBackend<'_>>, name: &str, color: impl Color) {
+    let color = color.to_rgba().filled();
+    series.label(name).legend(move |(x, y)| Rectangle::new([(x, y - 3), (x + 18, y + 3)], color));
+}
+
+/// Draws the legend. Call it last.
+pub(crate) fn legend<'a, X: Ranged, Y: Ranged>(
+    chart: &mut Chart<'a, X, Y>,
+    position: SeriesLabelPosition,
+) -> Result<()> {
+    chart
+        .configure_series_labels()
+        .position(position)
+        .margin(8)
+        .background_style(WHITE.mix(0.85))
+        .border_style(BLACK.mix(0.2))
+        .label_font(("sans-serif", 15))
+        .draw()?;
     Ok(())
 }
