@@ -7,6 +7,11 @@
 //! Checks AdamW against two steps computed by hand and twenty recorded from PyTorch (tests/data/adamw.py), then fits a
 //! logistic regression with it. Exits with code 1 if anything differs.
 
+use std::ops::{
+    Bound::{Excluded, Included},
+    RangeBounds,
+};
+
 use anyhow::{Context, Result, ensure};
 use gradstep::{Error, Optimizer, elementwise, schedule};
 use num_traits::Float;
@@ -28,10 +33,10 @@ struct AdamW<F> {
 impl<F: Float> AdamW<F> {
     fn new(learning_rate: F, betas: [F; 2], eps: F, weight_decay: F, len: usize) -> Result<Self, Error> {
         for (name, value) in [("learning_rate", learning_rate), ("eps", eps), ("weight_decay", weight_decay)] {
-            checked(name, value, F::infinity(), "a finite number of at least 0")?;
+            checked(name, value, f64::INFINITY)?;
         }
         for beta in betas {
-            checked("beta", beta, F::one(), "a number from 0 up to, but not including, 1")?;
+            checked("beta", beta, 1.0)?;
         }
         let state = [vec![F::zero(); len], vec![F::zero(); len]];
         Ok(AdamW { learning_rate, betas, eps, weight_decay, state, steps: 0 })
@@ -59,8 +64,12 @@ impl<F: Float + Send + Sync> Optimizer<F> for AdamW<F> {
     }
 
     fn set_learning_rate(&mut self, learning_rate: F) -> Result<(), Error> {
-        self.learning_rate = checked("learning_rate", learning_rate, F::infinity(), "a finite number of at least 0")?;
+        self.learning_rate = checked("learning_rate", learning_rate, f64::INFINITY)?;
         Ok(())
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
     }
 
     fn reset(&mut self) {
@@ -84,11 +93,9 @@ impl<F: Float + Send + Sync> Optimizer<F> for AdamW<F> {
 }
 
 /// `value`, if it is at least 0 and below `limit`.
-fn checked<F: Float>(name: &'static str, value: F, limit: F, expected: &'static str) -> Result<F, Error> {
-    if value >= F::zero() && value < limit {
-        return Ok(value);
-    }
-    Err(Error::Number { name, value: value.to_f64().unwrap_or(f64::NAN), expected })
+fn checked<F: Float>(name: &'static str, value: F, limit: f64) -> Result<F, Error> {
+    let (number, range) = (value.to_f64().unwrap_or(f64::NAN), (Included(0.0), Excluded(limit)));
+    if range.contains(&number) { Ok(value) } else { Err(Error::Number { name, value: number, range }) }
 }
 
 fn main() -> Result<()> {

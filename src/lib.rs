@@ -10,7 +10,7 @@
 //!     let ys: Vec<f32> = (0..100).map(|i| 3.0 * xs[i] - 1.0 + (i * 7 % 5) as f32 / 10.0 - 0.2).collect();
 //!
 //!     let mut params = [0.0_f32, 0.0]; // slope and intercept
-//!     let mut momentum = Momentum::new(0.05, 0.9, params.len())?; // learning rate, momentum, number of parameters
+//!     let mut momentum = Momentum::new(0.05, 0.8, params.len())?; // learning rate, momentum, number of parameters
 //!     let batcher = Batcher::new(xs.len(), 10, 42)?; // number of samples, batch size, seed
 //!
 //!     for epoch in 0..5 {
@@ -28,7 +28,7 @@
 //!         }
 //!         println!("epoch {epoch}: loss {loss:.4}");
 //!     }
-//!     println!("y = {:.2} x + {:.2}", params[0], params[1]);
+//!     println!("slope {:.2}, intercept {:.2}", params[0], params[1]);
 //!     Ok(())
 //! }
 //! ```

@@ -90,7 +90,7 @@ fn files(directory: &Path) -> Vec<String> {
 /// The step that a line says is saved.
 fn step(line: &str) -> u64 {
     let number = line.strip_prefix("resumed at step ").or(line.strip_prefix("step ")).unwrap_or("0");
-    number.split(':').next().unwrap().parse().unwrap()
+    number.split([':', ' ']).next().unwrap().parse().unwrap()
 }
 
 /// One run, killed and started again until a start comes to its end; the number of kills, and of those that fell between
