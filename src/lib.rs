@@ -46,6 +46,7 @@
 //!
 //! # Gradients
 //! [`global_norm`], [`clip_global_norm`], [`clip_value`] and [`check_finite`] work on one tensor or several.
+//! [`step_clipped`] clips and steps in one pass, and leaves the gradients as they are.
 //! [`Accumulator`] makes the mean gradient of a large batch from micro-batches. [`NoiseScale`] measures the batch size
 //! beyond which larger batches stop paying.
 //!
@@ -165,11 +166,11 @@ pub use order::permutation::Permutation;
 #[cfg(feature = "half")]
 pub use update::half::MasterCopy;
 pub use update::{
-    elementwise::elementwise,
+    elementwise::{elementwise, elementwise_scaled},
     groups::ParamGroups,
     guard::Guard,
     momentum::{Form, Momentum},
-    optimizer::Optimizer,
+    optimizer::{Optimizer, step_clipped},
     sgd::Sgd,
     weight_decay::WeightDecay,
 };

@@ -46,8 +46,8 @@ where
 {
     check::above_zero("max_norm", max_norm)?;
     let norm = global_norm(grads)?;
-    if norm > max_norm {
-        let scale = check::normal("max_norm / norm", max_norm / norm)?;
+    let scale = clip_scale(norm, max_norm)?;
+    if scale != 1.0 {
         each(
             grads,
             #[inline(always)]
@@ -90,6 +90,11 @@ where
         },
     );
     Ok(())
+}
+
+/// By what the gradients are multiplied so that their norm is at most `max_norm`.
+pub(crate) fn clip_scale(norm: f64, max_norm: f64) -> Result<f64, Error> {
+    if norm > max_norm { check::normal("max_norm / norm", max_norm / norm) } else { Ok(1.0) }
 }
 
 #[inline(always)]

@@ -10,7 +10,11 @@ use core::marker::PhantomData;
 use num_traits::Float;
 
 use super::optimizer::Optimizer;
-use crate::{check, error::Error};
+use crate::{
+    check,
+    error::Error,
+    gradient::{clip::clip_scale, finite::finite, norm::norm},
+};
 
 /// Several named tensors, each with an optimizer and settings of its own, stepped as one model.
 ///
@@ -142,6 +146,66 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         self.step_each(|visit| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads)))
     }
 
+    /// Clips the gradients by the norm of all tensors together and steps, without changing the gradients: to the bit
+    /// [`clip_global_norm`](crate::clip_global_norm) of all tensors in the order given and then
+    /// [`step`](ParamGroups::step), also all or nothing. Returns the norm before. The norm is that of all tensors given,
+    /// frozen ones too.
+    ///
+    /// # Errors
+    /// Those of `step`; [`Error::Number`] if `max_norm` is not a finite number above 0, or too far below the norm, or if
+    /// the norm is beyond f64; [`Error::InTensor`] naming the tensor with a gradient that is NaN or infinite, or whose
+    /// optimizer cannot scale gradients ([`Error::CannotScale`]). Nothing has changed then.
+    ///
+    /// # Cost
+    /// One pass over the gradients for their norm, and the step. No allocation. A [`Guard`](crate::Guard) is not needed,
+    /// and costs a pass of its own.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::{ParamGroups, Sgd};
+    /// let mut model = ParamGroups::new();
+    /// model.insert("weights", Sgd::new(0.5_f32)?)?;
+    /// model.insert("bias", Sgd::new(0.5)?)?;
+    /// let (mut weights, mut bias) = ([1.0], [1.0]);
+    /// let norm = model.step_clipped(2.5, &mut [("weights", &mut weights, &[3.0]), ("bias", &mut bias, &[4.0])])?;
+    /// assert_eq!((norm, weights, bias), (5.0, [0.25], [0.0])); // by half of the gradients
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    pub fn step_clipped(&mut self, max_norm: f64, tensors: &mut [(&str, &mut [P], &[P])]) -> Result<f64, Error>
+    where
+        P: Float + Send + Sync,
+    {
+        check::above_zero("max_norm", max_norm)?;
+        self.visit_list(tensors, |optimizer, params, grads| {
+            if !optimizer.can_scale() {
+                return Err(Error::CannotScale);
+            }
+            optimizer.check(params, grads)
+        })?;
+        let norm = norm(
+            || tensors.iter().map(|(_, _, grads)| *grads),
+            || {
+                tensors.iter().try_for_each(|(name, _, grads)| {
+                    finite(|| "grads".to_string(), grads).map_err(|error| in_tensor(name, error))
+                })
+            },
+        )?;
+        let scale = clip_scale(norm, max_norm)?;
+        self.visit_list(tensors, |optimizer, params, grads| optimizer.step_checked(params, grads, scale))?;
+        self.steps = self.steps.saturating_add(1);
+        Ok(norm)
+    }
+
+    fn visit_list(
+        &mut self,
+        tensors: &mut [(&str, &mut [P], &[P])],
+        visit: impl Fn(&mut O, &mut [P], &[P]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut walk =
+            |visit: &mut Visit<P>| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads));
+        self.visit_all(&mut walk, visit)
+    }
+
     /// [`step`](ParamGroups::step) where a framework lends only one tensor at a time.
     ///
     /// `walk` gets a function and calls it with the name, parameters and gradients of each tensor. It is called twice: the
@@ -174,19 +238,16 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// assert_eq!((framework[0].1.take(), framework[1].1.take()), (vec![0.5, 1.5], vec![2.75]));
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn step_each<E: From<Error>>(
-        &mut self,
-        mut walk: impl FnMut(&mut dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn step_each<E: From<Error>>(&mut self, mut walk: impl FnMut(&mut Visit<P>) -> Result<(), E>) -> Result<(), E> {
         self.visit_all(&mut walk, |optimizer, params, grads| optimizer.check(params, grads))?;
-        self.visit_all(&mut walk, O::step)?;
+        self.visit_all(&mut walk, |optimizer, params, grads| optimizer.step_checked(params, grads, 1.0))?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }
 
     fn visit_all<E: From<Error>>(
         &mut self,
-        walk: &mut impl FnMut(&mut dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error>) -> Result<(), E>,
+        walk: &mut impl FnMut(&mut Visit<P>) -> Result<(), E>,
         visit: impl Fn(&mut O, &mut [P], &[P]) -> Result<(), Error>,
     ) -> Result<(), E> {
         self.calls += 1;
@@ -358,6 +419,9 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         Ok(())
     }
 }
+
+/// What a walk calls with each tensor's name, parameters and gradients.
+type Visit<'a, P> = dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error> + 'a;
 
 fn check_saved_len(name: &'static str, saved: Option<usize>, expected: Option<usize>) -> Result<(), Error> {
     let words = |len: Option<usize>| len.map_or("any".to_string(), |len| len.to_string());

@@ -54,10 +54,19 @@ impl<F: Float + Send + Sync> Sgd<F> {
 
 impl<F: Float + Send + Sync> Optimizer<F> for Sgd<F> {
     fn step(&mut self, params: &mut [F], grads: &[F]) -> Result<(), Error> {
+        self.step_checked(params, grads, 1.0)
+    }
+
+    fn step_checked(&mut self, params: &mut [F], grads: &[F], scale: f64) -> Result<(), Error> {
         let learning_rate = self.learning_rate;
-        self.weight_decay.elementwise(learning_rate, params, [], grads, move |p, [], g| (p - learning_rate * g, []))?;
+        self.weight_decay
+            .elementwise(learning_rate, params, [], grads, scale, move |p, [], g| (p - learning_rate * g, []))?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
+    }
+
+    fn can_scale(&self) -> bool {
+        true
     }
 
     fn learning_rate(&self) -> F {

@@ -2,7 +2,9 @@
 
 use std::ops::Bound::Included;
 
-use gradstep::{Error, Form, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, elementwise, schedule};
+use gradstep::{
+    Error, Form, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, clip_global_norm, elementwise, schedule,
+};
 use proptest::prelude::*;
 
 use crate::common::config;
@@ -321,6 +323,56 @@ proptest! {
             prop_assert_eq!(now.0 == then.0, still);
         }
     }
+}
+
+// Clipped -------------------------------------------------------------------------------------------------------------
+
+/// To the bit `clip_global_norm` of all gradients and then `step`.
+#[test]
+fn a_clipped_step_is_clipping_and_then_a_step() {
+    let ((mut once, mut twice), (mut a, mut b)) = ((model(), model()), (tensors(), tensors()));
+    for (order, max_norm) in [([0, 1, 2], 1e9), ([2, 0, 1], 1.5), ([1, 2, 0], 0.1)] {
+        let mut clipped: Vec<Vec<f64>> = order.iter().map(|&i| b[i].1.clone()).collect();
+        let norm = clip_global_norm(&mut clipped, max_norm).unwrap();
+        let mut slots: Vec<_> = a.iter_mut().map(|(params, grads)| Some((params, grads))).collect();
+        let mut given = Vec::new();
+        for i in order {
+            let (params, grads) = slots[i].take().unwrap();
+            given.push((IN_ORDER[i].0, params.as_mut_slice(), grads.as_slice()));
+        }
+        assert_eq!(once.step_clipped(max_norm, &mut given), Ok(norm));
+        let unclipped = b.clone();
+        for (i, clipped) in order.into_iter().zip(clipped) {
+            b[i].1 = clipped;
+        }
+        step(&mut twice, &mut b, &order.map(|i| IN_ORDER[i])).unwrap();
+        for (tensor, (_, grads)) in b.iter_mut().zip(unclipped) {
+            tensor.1 = grads;
+        }
+        assert_eq!((&a, &once), (&b, &twice));
+    }
+    assert_eq!(once.steps(), 3);
+}
+
+#[test]
+fn a_clipped_step_is_all_or_nothing() {
+    let mut model = model();
+    let before = model.clone();
+    let bad: [(&str, [f64; 3], f64, &str); 3] = [
+        ("c", [1.0, f64::NAN, 1.0], 1.0, "tensor `c`: grads[1] is NaN, expected a finite number"),
+        ("d", [1.0; 3], 1.0, "tensor `d` is unknown"),
+        ("c", [1.0; 3], -1.0, "max_norm is -1.0, expected a finite number above 0"),
+    ];
+    for (name, grads, max_norm, message) in bad {
+        let (mut a, mut b, mut c) = ([1.0], [1.0; 2], [1.0; 3]);
+        let mut given = [("a", &mut a[..], &[1.0][..]), ("b", &mut b, &[1.0; 2]), (name, &mut c, &grads)];
+        assert_eq!(model.step_clipped(max_norm, &mut given).unwrap_err().to_string(), message);
+        assert_eq!((&model, a, b, c), (&before, [1.0], [1.0; 2], [1.0; 3]), "{message}");
+    }
+    let mut model = wary();
+    let (mut a, mut b) = ([1.0], [1.0]);
+    let error = model.step_clipped(1.0, &mut [("a", &mut a, &[9.0]), ("b", &mut b, &[9.0])]).unwrap_err();
+    assert_eq!(error, Error::InTensor { name: "a".into(), error: Box::new(Error::CannotScale) });
 }
 
 // One tensor at a time -----------------------------------------------------------------------------------------------
