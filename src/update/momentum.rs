@@ -1,7 +1,10 @@
 use alloc::{string::ToString, vec::Vec};
 use num_traits::Float;
 
-use super::{optimizer::Optimizer, weight_decay::WeightDecay};
+use super::{
+    optimizer::{Optimizer, learning_rate_and_steps},
+    weight_decay::WeightDecay,
+};
 use crate::{check, error::Error};
 
 /// The form of momentum: where η multiplies, and where the gradient is taken. The velocity is `m` in the classical forms
@@ -214,22 +217,7 @@ impl<F: Float + Send + Sync> Optimizer<F> for Momentum<F> {
         }
     }
 
-    fn can_scale(&self) -> bool {
-        true
-    }
-
-    fn learning_rate(&self) -> F {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: F) -> Result<(), Error> {
-        self.learning_rate = check::learning_rate(learning_rate)?;
-        Ok(())
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps
-    }
+    learning_rate_and_steps!();
 
     fn reset(&mut self) {
         self.velocity.fill(F::zero());

@@ -155,6 +155,29 @@ pub fn step_clipped<P: Float + Send + Sync, F>(
     Ok(norm)
 }
 
+/// The methods that are the same in each rule of this crate.
+macro_rules! learning_rate_and_steps {
+    () => {
+        fn can_scale(&self) -> bool {
+            true
+        }
+
+        fn learning_rate(&self) -> F {
+            self.learning_rate
+        }
+
+        fn set_learning_rate(&mut self, learning_rate: F) -> Result<(), Error> {
+            self.learning_rate = check::learning_rate(learning_rate)?;
+            Ok(())
+        }
+
+        fn steps(&self) -> u64 {
+            self.steps
+        }
+    };
+}
+pub(crate) use learning_rate_and_steps;
+
 /// As std does for its traits.
 macro_rules! pointer {
     ($pointer:ty) => {

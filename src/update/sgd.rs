@@ -1,6 +1,9 @@
 use num_traits::Float;
 
-use super::{optimizer::Optimizer, weight_decay::WeightDecay};
+use super::{
+    optimizer::{Optimizer, learning_rate_and_steps},
+    weight_decay::WeightDecay,
+};
 use crate::{check, error::Error};
 
 /// Gradient descent, stochastic or not: `θ <- θ - η g`.
@@ -65,22 +68,7 @@ impl<F: Float + Send + Sync> Optimizer<F> for Sgd<F> {
         Ok(())
     }
 
-    fn can_scale(&self) -> bool {
-        true
-    }
-
-    fn learning_rate(&self) -> F {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: F) -> Result<(), Error> {
-        self.learning_rate = check::learning_rate(learning_rate)?;
-        Ok(())
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps
-    }
+    learning_rate_and_steps!();
 
     fn reset(&mut self) {
         self.steps = 0;
