@@ -51,7 +51,8 @@ fn batcher(input: &Input) {
         None => Batcher::sequential(len, batch_size),
     };
     let made = if input.drop_last { made.and_then(Batcher::drop_last) } else { made };
-    let holds = (1..=1 << 32).contains(&len) && batch_size > 0 && !(input.drop_last && batch_size > len);
+    let full = input.seed.is_some() || input.drop_last;
+    let holds = (1..=1 << 32).contains(&len) && batch_size > 0 && !(full && batch_size > len);
     assert_eq!(made.is_ok(), holds);
     let Ok(batcher) = made else { return };
     let samples = if input.drop_last { len / batch_size * batch_size } else { len };
@@ -78,6 +79,7 @@ fn batcher(input: &Input) {
     let other = table.clone();
     table.refill(epoch);
     assert_eq!((table.indices(), &other), (&order[..], &batcher.epoch(input.other_epoch)));
+    assert_eq!((table.number(), other.number()), (epoch, input.other_epoch));
 
     // A stream from any position gives what the epochs hold, and stands where it says.
     if let Ok(position) = position {
@@ -92,6 +94,7 @@ fn batcher(input: &Input) {
             assert_eq!((position.epoch(), position.batch(), position.batcher()), (epoch, batch, batcher));
             assert_eq!(stream.next_batch(), table.batch(batch));
             batch = (batch + 1).min(batches);
+            assert_eq!(stream.is_epoch_end(), batch == batches);
         }
     }
 

@@ -44,7 +44,7 @@ impl Number {
 }
 
 /// Any whole number, small ones and ends of ranges above all.
-#[derive(Arbitrary, Debug, Clone, Copy)]
+#[derive(Arbitrary, Debug, Clone, Copy, Hash)]
 pub enum Whole {
     Small(u8),
     Medium(u16),

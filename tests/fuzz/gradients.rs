@@ -1,13 +1,13 @@
-//! Norm, clipping and accumulation against the formulas written out, on any values in f64, f32, f16 and bf16. Slices up
-//! to 2^18 long, where threads come in, from a pattern that is repeated.
+//! Norm, clipping, accumulation and noise scale against the formulas written out, on any values in f64, f32, f16 and bf16.
+//! Slices up to 2^18 long, where threads come in, from a pattern that is repeated.
 #![no_main]
 
 mod common;
 #[path = "../common/oracle.rs"]
 mod oracle;
 
-use common::{Number, Scalar, bits, seldom, tiled};
-use gradstep::{Accumulator, Error, check_finite, clip_global_norm, clip_value, global_norm};
+use common::{Number, Scalar, Whole, bits, seldom, tiled};
+use gradstep::{Accumulator, Error, NoiseScale, check_finite, clip_global_norm, clip_value, global_norm};
 use half::{bf16, f16};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
@@ -23,13 +23,18 @@ struct Input {
     max_norm: Number,
     limit: Number,
     samples: Vec<usize>,
+    /// Pairs of batch size and squared norm.
+    noise: Vec<[(Whole, Number); 2]>,
 }
 
-fuzz_target!(|input: Input| match input.scalar % 4 {
-    0 => check::<f64>(&input),
-    1 => check::<f32>(&input),
-    2 => check::<f16>(&input),
-    _ => check::<bf16>(&input),
+fuzz_target!(|input: Input| {
+    noise_scale(&input.noise);
+    match input.scalar % 4 {
+        0 => check::<f64>(&input),
+        1 => check::<f32>(&input),
+        2 => check::<f16>(&input),
+        _ => check::<bf16>(&input),
+    }
 });
 
 fn check<F: Scalar>(input: &Input) {
@@ -67,7 +72,7 @@ fn check<F: Scalar>(input: &Input) {
             let expected = if largest == 0.0 { 0.0 } else { ratios.map(|r| r * r).sum::<f64>().sqrt() * largest };
             assert!((norm - expected).abs() <= 1e-10 * norm + 1e-323, "{norm:?} is not {expected:?}");
         }
-        Err(error) => assert!(matches!(error, Error::Number { name: "the global norm", .. }) && largest > 1e150),
+        Err(error) => assert!(matches!(error, Error::Number { name: "global norm", .. }) && largest > 1e150),
     }
 
     let max_norm = input.max_norm.get::<f64>();
@@ -114,11 +119,50 @@ fn check<F: Scalar>(input: &Input) {
         }
         assert_eq!(accumulator.samples(), count);
     }
+    let means: Vec<F> = sums.iter().map(|sum| F::nearest(sum / count as f64)).collect();
     let mut mean = vec![F::one(); len];
-    let holds = count > 0 && sums.iter().all(|sum| sum.is_finite());
-    assert_eq!(accumulator.mean(&mut mean).is_ok(), holds);
-    for (mean, sum) in mean.iter().zip(&sums) {
-        assert_eq!(mean.bits(), if holds { F::nearest(sum / count as f64) } else { F::one() }.bits());
+    let result = accumulator.mean(&mut mean);
+    let beyond = means.iter().position(|mean| !mean.is_finite());
+    match result {
+        Ok(()) => assert!(count > 0 && bits(&mean) == bits(&means) && beyond.is_none()),
+        Err(Error::Count { value: 0, .. }) => assert_eq!(count, 0),
+        Err(Error::Overflow { index, value, max, .. }) => {
+            assert!(Some(index) == beyond && value.is_finite() && value == sums[index] / count as f64);
+            assert_eq!(max, F::max_value().to_f64().unwrap());
+        }
+        Err(Error::NonFinite { index, .. }) => assert!(Some(index) == beyond && !sums[index].is_finite()),
+        Err(other) => panic!("{other}"),
     }
+    assert!(result.is_ok() || mean.iter().all(|&mean| mean == F::one()));
     assert!(accumulator.mean(&mut vec![F::one(); len + 1]).is_err());
+}
+
+fn noise_scale(pairs: &[[(Whole, Number); 2]]) {
+    let (mut noise, mut estimates) = (NoiseScale::new(), 0_u64);
+    let (mut squared_norms, mut traces) = (0.0, 0.0);
+    for pair in pairs {
+        let [(small, small_square), (big, big_square)] =
+            pair.map(|(size, square)| (size.get() as usize, square.get::<f64>()));
+        let (b, more, difference) = (small as f64, big.saturating_sub(small) as f64, small_square - big_square);
+        let squared_norm = big_square - difference * (b / more);
+        let trace = difference * (b * (big as f64 / more));
+        let sums = (squared_norms + squared_norm, traces + trace);
+        let holds = 0 < small
+            && small < big
+            && [small_square, big_square].iter().all(|square| (0.0..f64::INFINITY).contains(square))
+            && [squared_norm, trace, sums.0, sums.1].iter().all(|value| value.is_finite());
+        let before = noise;
+        assert_eq!(noise.add((small, small_square), (big, big_square)).is_ok(), holds);
+        if holds {
+            estimates += 1;
+            (squared_norms, traces) = sums;
+        } else {
+            assert_eq!(noise, before);
+        }
+        assert_eq!(noise.estimates(), estimates);
+        let mean = |sum: f64| (estimates > 0).then(|| sum / estimates as f64);
+        assert_eq!((noise.squared_norm(), noise.covariance_trace()), (mean(squared_norms), mean(traces)));
+        let above_zero = noise.squared_norm().filter(|&mean| mean > 0.0);
+        assert_eq!(noise.batch_size(), above_zero.map(|mean| noise.covariance_trace().unwrap() / mean));
+    }
 }

@@ -1,11 +1,14 @@
-//! `ParamGroups` does to its tensors what each one's optimizer would do alone, all of them or none, whatever the names,
-//! the lengths and the order of the calls.
+//! `ParamGroups` against a list that is searched and plain loops over the formulas: any names, lengths and calls, any
+//! nesting of this crate's optimizers, on f32, f16 and bf16. A call that returns `Err` has changed nothing.
 #![no_main]
 
 mod common;
+#[path = "../common/oracle.rs"]
+mod oracle;
 
-use common::{Number, bits, tiled};
-use gradstep::{Guard, Momentum, Optimizer, ParamGroups};
+use common::{Number, Scalar, bits, tiled};
+use gradstep::{Error, Form, Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay};
+use half::{bf16, f16};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
@@ -13,6 +16,7 @@ use libfuzzer_sys::{
 
 #[derive(Arbitrary, Debug)]
 struct Input {
+    params: u8,
     names: [String; 4],
     calls: Vec<Call>,
 }
@@ -20,153 +24,408 @@ struct Input {
 /// Names by number, so that they come again.
 #[derive(Arbitrary, Debug)]
 enum Call {
-    Insert { name: u8, len: u8, wrong_len: bool, rate: Number },
-    Step { tensors: Vec<(u8, u8, u8)>, values: Vec<Number> },
-    StepAll { values: Vec<Number>, swapped: bool },
+    Insert {
+        name: u8,
+        rule: u8,
+        nesting: u8,
+        decay: u8,
+        len: u8,
+        rate: Number,
+        values: Vec<Number>,
+    },
+    /// (name, length of the parameters, of the gradients)
+    Step {
+        tensors: Vec<(u8, u8, u8)>,
+        values: Vec<Number>,
+        each: bool,
+    },
+    /// All that belongs; the values are those of the gradients too, or these are ones.
+    StepAll {
+        values: Vec<Number>,
+        ones: bool,
+        rotated: u8,
+        without_frozen: bool,
+        each: bool,
+    },
     Scale(Number),
     Set(u8, Number),
     Freeze(u8),
     Unfreeze(u8),
     Reset,
-    Restore { without: u8 },
+    Save,
+    Restore,
+    /// Another model; what was saved stays.
+    New,
 }
+
+fuzz_target!(|input: Input| match input.params % 3 {
+    0 => check::<f32>(&input),
+    1 => check::<f16>(&input),
+    _ => check::<bf16>(&input),
+});
+
+// Optimizers whose state can be seen ----------------------------------------------------------------------------------
+
+trait Visible<P>: Optimizer<P, f32> {
+    /// The velocity and the master copy.
+    fn state(&self) -> Vec<f32>;
+    fn copy(&self) -> Boxed<P>;
+}
+
+type Boxed<P> = Box<dyn Visible<P>>;
+
+impl<P> Clone for Boxed<P> {
+    fn clone(&self) -> Self {
+        (**self).copy()
+    }
+}
+
+macro_rules! visible {
+    ($([$($generics:tt)*] $optimizer:ty, $params:ty: $self:ident => $state:expr;)*) => {$(
+        impl<$($generics)*> Visible<$params> for $optimizer {
+            fn state(&$self) -> Vec<f32> {
+                $state
+            }
+
+            fn copy(&self) -> Boxed<$params> {
+                Box::new(self.clone())
+            }
+        }
+    )*};
+}
+
+visible! {
+    [] Sgd<f32>, f32: self => vec![];
+    [] Momentum<f32>, f32: self => self.velocity().to_vec();
+    [P: Scalar, O: Visible<P> + Clone + 'static] Guard<O>, P: self => self.0.state();
+    [] MasterCopy<f16, Boxed<f32>>, f16: self => [self.optimizer().state(), self.master().to_vec()].concat();
+    [] MasterCopy<bf16, Boxed<f32>>, bf16: self => [self.optimizer().state(), self.master().to_vec()].concat();
+    [] Boxed<f32>, f32: self => (**self).state();
+}
+
+trait Params: Scalar {
+    const HALF: bool;
+
+    /// With a guard inside the master copy (bit 0 of `nesting`), outside (bit 1), or both.
+    fn nest(rule: Boxed<f32>, nesting: u8, params: &[Self]) -> Result<Boxed<Self>, Error>;
+}
+
+impl Params for f32 {
+    const HALF: bool = false;
+
+    fn nest(rule: Boxed<f32>, nesting: u8, _: &[f32]) -> Result<Boxed<f32>, Error> {
+        let rule: Boxed<f32> = if nesting & 1 == 1 { Box::new(Guard(rule)) } else { rule };
+        Ok(if nesting & 2 == 2 { Box::new(Guard(rule)) } else { rule })
+    }
+}
+
+macro_rules! half {
+    ($half:ty) => {
+        impl Params for $half {
+            const HALF: bool = true;
+
+            fn nest(rule: Boxed<f32>, nesting: u8, params: &[$half]) -> Result<Boxed<$half>, Error> {
+                let copy = MasterCopy::new(f32::nest(rule, nesting & 1, &[])?, params)?;
+                Ok(if nesting & 2 == 2 { Box::new(Guard(copy)) } else { Box::new(copy) })
+            }
+        }
+    };
+}
+
+half!(f16);
+half!(bf16);
+
+// The reference -------------------------------------------------------------------------------------------------------
 
 #[derive(Clone)]
 struct Tensor {
     name: String,
-    optimizer: Guard<Momentum<f32>>,
+    form: Option<Form>,
+    decay: WeightDecay<f32>,
+    guarded: bool,
+    len: usize,
+    /// At factor 1.
     rate: f32,
     frozen: bool,
+    steps: u64,
+    velocity: Vec<f32>,
+    master: Option<Vec<f32>>,
 }
 
-type Model = ParamGroups<f32, Guard<Momentum<f32>>>;
+#[derive(Clone)]
+struct Reference {
+    tensors: Vec<Tensor>,
+    factor: f32,
+    steps: u64,
+}
+
+const LAMBDA: f32 = 0.5;
 
 /// (name, params, grads)
-type Given = Vec<(String, Vec<f32>, Vec<f32>)>;
+type Given<P> = Vec<(String, Vec<P>, Vec<P>)>;
 
-fuzz_target!(|input: Input| {
-    let (mut model, mut alone, mut factor, mut steps) = (Model::new(), Vec::<Tensor>::new(), 1.0_f32, 0);
-    let name = |number: u8| input.names[usize::from(number) % 4].as_str();
-    let takes = |rate: f32| rate.is_finite() && rate >= 0.0;
-    for call in &input.calls {
-        let before = model.clone();
-        let find = |alone: &[Tensor], wanted: &str| alone.iter().position(|tensor| tensor.name == wanted);
-        let done = match call {
-            Call::Insert { name: number, len, wrong_len, rate } => {
-                let (rate, len) = (rate.get::<f32>(), usize::from(*len));
-                let Ok(momentum) = Momentum::new(rate, 0.5, len) else { continue };
-                let holds = find(&alone, name(*number)).is_none() && !wrong_len && takes(rate * factor);
-                let mut optimizer = Guard(momentum);
-                let given = len + usize::from(*wrong_len);
-                assert_eq!(model.insert(name(*number), given, optimizer.clone()).is_ok(), holds);
-                if holds {
-                    optimizer.set_learning_rate(rate * factor).unwrap();
-                    alone.push(Tensor { name: name(*number).into(), optimizer, rate, frozen: false });
-                }
-                holds
+impl Tensor {
+    /// Whether the optimizer has state, and so a length.
+    fn has_len(&self) -> bool {
+        self.form.is_some() || self.master.is_some()
+    }
+
+    fn takes<P: Scalar>(&self, params: &[P], grads: &[P]) -> bool {
+        params.len() == grads.len()
+            && (params.len() == self.len || !self.has_len())
+            && (!self.guarded || grads.iter().all(|g| g.is_finite()))
+    }
+
+    fn step<P: Params>(&mut self, factor: f32, params: &mut [P], grads: &[P]) {
+        let wide = |values: &[P]| values.iter().map(|value| value.to_f32().unwrap()).collect::<Vec<_>>();
+        let mut theta = self.master.take().unwrap_or_else(|| wide(params));
+        let mut velocity = std::mem::take(&mut self.velocity);
+        velocity.resize(theta.len(), 0.0);
+        oracle::step(&mut theta, &mut velocity, &wide(grads), self.form, self.decay, self.rate * factor, LAMBDA);
+        params.iter_mut().zip(&theta).for_each(|(param, &theta)| *param = P::nearest(theta.into()));
+        self.velocity = if self.form.is_some() { velocity } else { vec![] };
+        self.master = P::HALF.then_some(theta);
+        self.steps += 1;
+    }
+}
+
+impl Reference {
+    fn new() -> Self {
+        Reference { tensors: vec![], factor: 1.0, steps: 0 }
+    }
+
+    fn find(&mut self, name: &str) -> Result<&mut Tensor, Rejected> {
+        self.tensors.iter_mut().find(|tensor| tensor.name == name).ok_or(Rejected("unknown", name.into()))
+    }
+
+    fn step<P: Params>(&mut self, given: &mut Given<P>) -> Result<(), Rejected> {
+        for (i, (name, params, grads)) in given.iter().enumerate() {
+            let takes = self.find(name)?.takes(params, grads);
+            if given[..i].iter().any(|before| before.0 == *name) {
+                return Err(Rejected("duplicate", name.clone()));
             }
-            Call::Step { tensors, values } => {
+            if !takes {
+                return Err(Rejected("in", name.clone()));
+            }
+        }
+        let is_given = |name: &str| given.iter().any(|tensor| tensor.0 == name);
+        if let Some(missing) = self.tensors.iter().find(|tensor| !tensor.frozen && !is_given(&tensor.name)) {
+            return Err(Rejected("missing", missing.name.clone()));
+        }
+        for (name, params, grads) in given {
+            let factor = self.factor;
+            let tensor = self.find(name)?;
+            if !tensor.frozen {
+                tensor.step(factor, params, grads);
+            }
+        }
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn scale(&mut self, factor: f32) -> Result<(), Rejected> {
+        if !is_rate(factor) {
+            return Err(Rejected("number", "factor".into()));
+        }
+        if let Some(tensor) = self.tensors.iter().find(|tensor| !is_rate(tensor.rate * factor)) {
+            return Err(Rejected("in", tensor.name.clone()));
+        }
+        self.factor = factor;
+        Ok(())
+    }
+}
+
+fn is_rate(rate: f32) -> bool {
+    rate.is_finite() && rate >= 0.0
+}
+
+/// What was wrong, and with which tensor.
+#[derive(Debug, PartialEq)]
+struct Rejected(&'static str, String);
+
+impl From<Error> for Rejected {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::UnknownTensor { name } => Rejected("unknown", name),
+            Error::DuplicateTensor { name } => Rejected("duplicate", name),
+            Error::MissingTensor { name } => Rejected("missing", name),
+            Error::InTensor { name, .. } => Rejected("in", name),
+            Error::Number { name, .. } => Rejected("number", name.into()),
+            Error::Saved { .. } => Rejected("saved", String::new()),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+// Both ----------------------------------------------------------------------------------------------------------------
+
+type Model<P> = ParamGroups<P, Boxed<P>, f32>;
+
+fn check<P: Params>(input: &Input) {
+    let name = |number: u8| input.names[usize::from(number) % 4].as_str();
+    let (mut model, mut reference) = (Model::<P>::new(), Reference::new());
+    let mut saved = None;
+    for call in &input.calls {
+        let (done, expected) = match call {
+            Call::Insert { name: number, .. } => {
+                let Some((optimizer, tensor)) = make::<P>(call, name(*number)) else { continue };
+                let done = model.insert(name(*number), optimizer);
+                let expected = if !is_rate(tensor.rate * reference.factor) {
+                    Err(Rejected("in", tensor.name))
+                } else if reference.find(&tensor.name).is_ok() {
+                    Err(Rejected("duplicate", tensor.name))
+                } else {
+                    reference.tensors.push(tensor);
+                    Ok(())
+                };
+                (done, expected)
+            }
+            Call::Step { tensors, values, each } => {
                 let give = |&(number, params, grads): &(u8, u8, u8)| {
                     (name(number).into(), tiled(values, params.into()), tiled(values, grads.into()))
                 };
-                step(&mut model, &mut alone, &mut steps, tensors.iter().map(give).collect())
+                step(&mut model, &mut reference, tensors.iter().map(give).collect(), *each)
             }
-            Call::StepAll { values, swapped } => {
+            Call::StepAll { values, ones, rotated, without_frozen, each } => {
                 let give = |tensor: &Tensor| {
-                    let len = tensor.optimizer.0.velocity().len();
-                    (tensor.name.clone(), tiled(values, len), tiled(values, len))
+                    let grads = if *ones { &[][..] } else { values };
+                    (tensor.name.clone(), tiled(values, tensor.len), tiled(grads, tensor.len))
                 };
-                let mut given: Given = alone.iter().map(give).collect();
-                if *swapped {
-                    given.reverse();
-                }
-                step(&mut model, &mut alone, &mut steps, given)
+                let left = reference.tensors.iter().filter(|tensor| !(*without_frozen && tensor.frozen));
+                let mut given: Given<P> = left.map(give).collect();
+                let by = usize::from(*rotated) % given.len().max(1);
+                given.rotate_left(by);
+                step(&mut model, &mut reference, given, *each)
             }
-            Call::Scale(by) => {
-                let by = by.get::<f32>();
-                let holds = takes(by) && alone.iter().all(|tensor| takes(tensor.rate * by));
-                assert_eq!(model.scale_learning_rates(by).is_ok(), holds);
-                if holds {
-                    factor = by;
-                    alone.iter_mut().for_each(|one| one.optimizer.set_learning_rate(one.rate * by).unwrap());
-                }
-                holds
+            Call::Scale(factor) => {
+                let factor = factor.get();
+                (model.scale_learning_rates(factor), reference.scale(factor))
             }
             Call::Set(number, rate) => {
-                let (found, rate) = (find(&alone, name(*number)), rate.get::<f32>());
-                let holds = found.is_some() && takes(rate) && takes(rate * factor);
-                assert_eq!(model.set_learning_rate(name(*number), rate).is_ok(), holds);
-                if let Some(found) = found.filter(|_| holds) {
-                    alone[found].rate = rate;
-                    alone[found].optimizer.set_learning_rate(rate * factor).unwrap();
-                }
-                holds
+                let (rate, factor) = (rate.get(), reference.factor);
+                let expected = reference.find(name(*number)).and_then(|tensor| {
+                    let takes = is_rate(rate) && is_rate(rate * factor);
+                    if takes {
+                        tensor.rate = rate
+                    } else {
+                        return Err(Rejected("in", tensor.name.clone()));
+                    }
+                    Ok(())
+                });
+                (model.set_learning_rate(name(*number), rate), expected)
             }
             Call::Freeze(number) | Call::Unfreeze(number) => {
                 let freeze = matches!(call, Call::Freeze(_));
-                let found = find(&alone, name(*number));
                 let done = if freeze { model.freeze(name(*number)) } else { model.unfreeze(name(*number)) };
-                assert_eq!(done.is_ok(), found.is_some());
-                found.into_iter().for_each(|found| alone[found].frozen = freeze);
-                found.is_some()
+                (done, reference.find(name(*number)).map(|tensor| tensor.frozen = freeze))
             }
             Call::Reset => {
                 model.reset();
-                alone.iter_mut().for_each(|tensor| tensor.optimizer.reset());
-                steps = 0;
-                true
-            }
-            Call::Restore { without } => {
-                let mut saved = Model::new();
-                for (number, tensor) in alone.iter().enumerate().filter(|(number, _)| *number != usize::from(*without))
-                {
-                    let len = tensor.optimizer.0.velocity().len() + usize::from(*without == 9 && number == 0);
-                    saved.insert(tensor.name.clone(), len, Guard(Momentum::new(0.0, 0.5, len).unwrap())).unwrap();
+                reference.steps = 0;
+                for tensor in &mut reference.tensors {
+                    tensor.velocity.fill(0.0);
+                    tensor.steps = 0;
                 }
-                let holds = usize::from(*without) >= alone.len() && (*without != 9 || alone.is_empty());
-                // Then all is as it was in `saved`; the model is put back, so that the calls go on.
-                assert_eq!(model.restore(saved.clone()).is_ok(), holds);
-                assert!(same(&model, if holds { &saved } else { &before }));
-                model = before.clone();
-                true
+                (Ok(()), Ok(()))
+            }
+            Call::Save => {
+                saved = Some((model.clone(), reference.clone()));
+                (Ok(()), Ok(()))
+            }
+            Call::Restore => {
+                let Some((saved, of_saved)) = saved.clone() else { continue };
+                let expected = restored(&reference, &of_saved);
+                if expected.is_ok() {
+                    reference = of_saved;
+                }
+                (model.restore(saved), expected)
+            }
+            Call::New => {
+                (model, reference) = (Model::new(), Reference::new());
+                (Ok(()), Ok(()))
             }
         };
-        assert!(done || same(&model, &before), "a refusal changed something");
-        assert_eq!(model.steps(), steps);
-        assert!(model.names().eq(alone.iter().map(|tensor| tensor.name.as_str())));
-        for tensor in &alone {
-            assert_eq!(format!("{:?}", model.get(&tensor.name).unwrap()), format!("{:?}", tensor.optimizer));
-        }
+        assert_eq!(done.map_err(Rejected::from), expected);
+        assert_same(&model, &reference);
     }
-});
-
-/// To the bit but for NaN's, which is not equal to itself.
-fn same(a: &Model, b: &Model) -> bool {
-    a == b || format!("{a:?}") == format!("{b:?}")
 }
 
-/// One step of the model, and of each tensor alone if all that is given belongs; whether it does.
-fn step(model: &mut Model, alone: &mut [Tensor], steps: &mut u64, mut given: Given) -> bool {
-    let fits = |(name, params, grads): &(String, Vec<f32>, Vec<f32>)| {
-        let Some(tensor) = alone.iter().find(|tensor| tensor.name == *name) else { return false };
-        let len = tensor.optimizer.0.velocity().len();
-        params.len() == len && grads.len() == len && grads.iter().all(|g| g.is_finite())
-    };
-    let count = |name: &str| given.iter().filter(|tensor| tensor.0 == name).count();
-    let once = |tensor: &Tensor| count(&tensor.name) == 1 || (tensor.frozen && count(&tensor.name) == 0);
-    let holds = given.iter().all(fits) && alone.iter().all(once);
-    let mut expected = given.clone();
-    if holds {
-        for (name, params, grads) in &mut expected {
-            let tensor = alone.iter_mut().find(|tensor| tensor.name == *name && !tensor.frozen);
-            tensor.into_iter().for_each(|tensor| tensor.optimizer.step(params, grads).unwrap());
+/// An optimizer, and what it should be; `None` if the rate is no rate.
+fn make<P: Params>(call: &Call, name: &str) -> Option<(Boxed<P>, Tensor)> {
+    let Call::Insert { rule, nesting, decay, len, rate, values, .. } = call else { return None };
+    let form = [None, Some(Form::Classical), Some(Form::Nesterov), Some(Form::PyTorch), Some(Form::PyTorchNesterov)]
+        [usize::from(rule % 5)];
+    let decay = [WeightDecay::None, WeightDecay::Coupled(0.01), WeightDecay::Decoupled(0.01)][usize::from(decay % 3)];
+    let (len, nesting, rate) = (usize::from(*len), nesting % 4, rate.get());
+    let rule: Boxed<f32> = match form {
+        None => Box::new(Sgd::new(rate).ok()?.with_weight_decay(decay).unwrap()),
+        Some(form) => {
+            let momentum = Momentum::new(rate, LAMBDA, len).ok()?.with_form(form);
+            Box::new(momentum.with_weight_decay(decay).unwrap())
         }
-        *steps += 1;
-    }
-    let mut tensors: Vec<_> = given.iter_mut().map(|(name, p, g)| (name.as_str(), &mut p[..], &g[..])).collect();
-    assert_eq!(model.step(&mut tensors).is_ok(), holds);
+    };
+    let params: Vec<P> = tiled(values, len);
+    let tensor = Tensor {
+        name: name.into(),
+        form,
+        decay,
+        guarded: nesting != 0,
+        len,
+        rate,
+        frozen: false,
+        steps: 0,
+        velocity: if form.is_some() { vec![0.0; len] } else { vec![] },
+        master: P::HALF.then(|| params.iter().map(|param| param.to_f32().unwrap()).collect()),
+    };
+    Some((P::nest(rule, nesting, &params).unwrap(), tensor))
+}
+
+fn step<P: Params>(
+    model: &mut Model<P>,
+    reference: &mut Reference,
+    mut given: Given<P>,
+    each: bool,
+) -> (Result<(), Error>, Result<(), Rejected>) {
+    let mut expected = given.clone();
+    let rejected = reference.step(&mut expected);
+    let done = if each {
+        model.step_each(|visit| given.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads)))
+    } else {
+        let tensors = given.iter_mut().map(|(name, params, grads)| (name.as_str(), &mut params[..], &grads[..]));
+        model.step(&mut tensors.collect::<Vec<_>>())
+    };
     for (given, expected) in given.iter().zip(&expected) {
         assert_eq!(bits(&given.1), bits(&expected.1));
     }
-    holds
+    (done, rejected)
+}
+
+/// The same names, in any order, and states of the same length.
+fn restored(own: &Reference, saved: &Reference) -> Result<(), Rejected> {
+    let sorted = |model: &Reference| {
+        let len = |tensor: &Tensor| tensor.has_len().then_some(tensor.len);
+        let mut names: Vec<_> = model.tensors.iter().map(|tensor| (tensor.name.clone(), len(tensor))).collect();
+        names.sort();
+        names
+    };
+    let (own, saved) = (sorted(own), sorted(saved));
+    if !own.iter().map(|own| &own.0).eq(saved.iter().map(|saved| &saved.0)) {
+        return Err(Rejected("saved", String::new()));
+    }
+    match own.iter().zip(&saved).find(|(own, saved)| own != saved) {
+        Some((own, _)) => Err(Rejected("in", own.0.clone())),
+        None => Ok(()),
+    }
+}
+
+fn assert_same<P: Params>(model: &Model<P>, reference: &Reference) {
+    assert_eq!(model.steps(), reference.steps);
+    assert!(model.names().eq(reference.tensors.iter().map(|tensor| tensor.name.as_str())));
+    for tensor in &reference.tensors {
+        let optimizer = model.get(&tensor.name).unwrap();
+        let state = [&tensor.velocity[..], tensor.master.as_deref().unwrap_or(&[])].concat();
+        assert_eq!(bits(&optimizer.state()), bits(&state));
+        assert_eq!(optimizer.learning_rate().to_bits(), (tensor.rate * reference.factor).to_bits());
+        assert_eq!((optimizer.steps(), optimizer.state_len()), (tensor.steps, tensor.has_len().then_some(tensor.len)));
+    }
 }

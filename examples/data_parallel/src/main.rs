@@ -125,7 +125,6 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
         }
     }
     let mut stream = batcher.resume(state.position)?;
-    let mut done = state.done;
 
     // Zeros at the end, so that the ranks' parts are equally long; they stay zeros.
     let part_len = network.len().div_ceil(ranks);
@@ -135,7 +134,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
         whole
     });
     let velocity = if options.sharded { velocity[own.clone()].to_vec() } else { velocity };
-    let mut momentum = Momentum::new(LEARNING_RATE, 0.9, velocity.len())?.with_velocity(&velocity, done)?;
+    let mut momentum = Momentum::new(LEARNING_RATE, 0.9, velocity.len())?.with_velocity(&velocity, state.done)?;
     drop(velocity);
     let mut part = vec![0.0; part_len];
     let mut grads = vec![0.0; params.len()];
@@ -145,6 +144,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     let (mut loss, mut samples) = (0.0, 0);
     let mut profile = Profile::new();
     loop {
+        let done = momentum.steps();
         if let Some(path) = &options.checkpoint {
             if done % STEPS_PER_CHECKPOINT == 0 || done >= until {
                 let mut velocity = momentum.velocity().to_vec();
@@ -210,10 +210,9 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
             momentum.step(&mut params, &grads)?;
             profile.lap(Phase::Update);
         }
-        done += 1;
         samples += batch.len();
 
-        if stream.position().batch() == 0 {
+        if stream.is_epoch_end() {
             let mut total = 0.0;
             world.all_reduce_into(&loss, &mut total, SystemOperation::sum());
             if rank == 0 {
