@@ -114,6 +114,9 @@
 //! | CBOR, MessagePack | to the bit | to the bit |
 //! | postcard, bincode | to the bit | loading returns an error: these formats do not describe themselves |
 //!
+//! (A bare [`Form`] is a string: no tag fits beside it, and it is no TOML document. Give bincode a limit: without one it asks
+//! for as much memory as a damaged file says.)
+//!
 //! # Features
 //! Default dependencies: num-traits, rand, rand_chacha, thiserror. No feature changes a value.
 //!
