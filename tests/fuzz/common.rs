@@ -31,6 +31,7 @@ impl Number {
                     below_one,
                     F::epsilon(),
                     F::max_value(),
+                    F::max_value() / (F::one() + F::one()), // a sum of three overflows
                     F::min_positive_value(),
                     F::from_low_bits(1), // the smallest subnormal
                     F::infinity(),
