@@ -210,7 +210,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     ///
     /// `walk` gets a function and calls it with the name, parameters and gradients of each tensor. It is called twice: the
     /// first time all tensors are checked and none is changed, the second time they are stepped. So it must visit the same
-    /// tensors with the same gradients both times.
+    /// tensors with the same gradients both times. What must be copied is better copied before.
     ///
     /// # Errors
     /// Those of `step`, and whatever else `walk` returns. Nothing has changed if the first walk returns an error, or visits

@@ -50,14 +50,17 @@ struct State {
 }
 
 // glue
-/// A step of all tensors. The gradients may have any memory order.
+/// A step of all tensors. Parameters and gradients may have any memory order.
 fn step(
     model: &mut ParamGroups<f32, Momentum<f32>>,
     params: &mut [ArrayD<f32>; 4],
     grads: &[ArrayD<f32>; 4],
 ) -> Result<()> {
-    // Row by row, as the parameters are: copies a gradient only if it is not. (Not `as_slice_memory_order`, which gives
-    // the numbers of a transposed array in another order without a word.)
+    // Row by row: copies only what is not. (Not `as_slice_memory_order`, which gives the numbers of a transposed array in
+    // another order without an error. The velocity has the order of the slice, so it must stay the same.)
+    for param in params.iter_mut().filter(|param| !param.is_standard_layout()) {
+        *param = param.as_standard_layout().into_owned();
+    }
     let grads = grads.each_ref().map(|grad| grad.as_standard_layout());
     let mut tensors = Vec::with_capacity(4);
     for ((name, param), grad) in NAMES.into_iter().zip(params).zip(&grads) {
@@ -68,7 +71,7 @@ fn step(
             grad.shape()
         );
         let slices = param.as_slice_mut().zip(grad.as_slice());
-        let (param, grad) = slices.with_context(|| format!("{name} is not row by row"))?;
+        let (param, grad) = slices.with_context(|| format!("{name} has no slice"))?;
         tensors.push((name, param, grad));
     }
     Ok(model.step(&mut tensors)?)
