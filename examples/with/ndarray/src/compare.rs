@@ -47,15 +47,14 @@ pub(crate) fn row() -> Result<()> {
         least[1] = least[1].min(begin.elapsed().as_secs_f64());
         step(&mut model_turned, &mut turned, &columns)?;
     }
-    let bits = |params: &[ArrayD<f32>; 4]| -> Vec<u32> {
-        params.iter().flatten().map(|param| param.to_bits()).collect()
-    };
+    let bits =
+        |params: &[ArrayD<f32>; 4]| -> Vec<u32> { params.iter().flatten().map(|param| param.to_bits()).collect() };
     ensure!(bits(&here) == bits(&there) && bits(&here) == bits(&turned), "another trajectory");
     let glue = include_str!("main.rs").split("// glue\n").nth(1).unwrap_or_default().lines().map(str::trim);
     let lines = glue.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
     let [here, there] = least.map(|time| time * 1e6);
     println!(
-        "| ndarray | to the bit, 300 steps | {here:.0} | {there:.0} | {lines} | a gradient in another memory order |"
+        "| ndarray | to the bit, 300 steps | {here:.0} | {there:.0} | {lines} | what is not in row order |"
     );
     Ok(())
 }
