@@ -16,8 +16,8 @@ const ROUNDS: usize = 8;
 /// A shuffled order of `0..len` without a table, for sets that are too large for one. It computes the sample at any
 /// position directly, and the position of any sample.
 ///
-/// A pure function of (`len`, `seed`, `epoch`) in constant memory. It is **pseudorandom, not exactly uniform**: a keyed
-/// bijection that no test here distinguishes from a random one, but at most 2^128 of the len! orders can occur. The order
+/// A pure function of (`len`, `seed`, `epoch`) in constant memory. It is **pseudorandom, not exactly uniform**: no test here
+/// tells it from a random order, but seed and epoch have 128 bits, so at most 2^128 of the len! orders can occur. The order
 /// of [`Batcher`](crate::Batcher) is exactly uniform: use that wherever its table (8 bytes a sample) fits. A set smaller
 /// than [`MIN_LEN`](Permutation::MIN_LEN) is rejected. [`order`](crate::order) describes the algorithm.
 ///

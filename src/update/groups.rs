@@ -56,8 +56,8 @@ pub struct ParamGroups<P, O, F = P> {
     pub(crate) steps: u64,
     frozen: usize,
     by_name: BTreeMap<String, usize>,
-    /// Which group stood at each place of the last call: training steps come in the same order again and again.
-    last_order: Vec<usize>,
+    /// The group that came first in the last call.
+    first: usize,
     calls: u64,
     params: PhantomData<fn(&mut [P])>,
 }
@@ -71,6 +71,8 @@ pub(crate) struct Group<O, F> {
     pub(crate) frozen: bool,
     /// The number of the last call in which it was given.
     last_call: u64,
+    /// The group that came after it then: training steps come in the same order again and again.
+    next: usize,
 }
 
 /// The memory of earlier calls does not count.
@@ -99,7 +101,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
             steps: 0,
             frozen: 0,
             by_name: BTreeMap::new(),
-            last_order: Vec::new(),
+            first: 0,
             calls: 0,
             params: PhantomData,
         }
@@ -113,6 +115,9 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// learning rate times the common factor. Nothing has changed then.
     pub fn insert(&mut self, name: impl Into<String>, mut optimizer: O) -> Result<(), Error> {
         let (name, learning_rate) = (name.into(), optimizer.learning_rate());
+        if self.by_name.contains_key(&name) {
+            return Err(Error::DuplicateTensor { name }); // before the optimizer, which may be a reference, is changed
+        }
         check::learning_rate(learning_rate)
             .and_then(|_| optimizer.set_learning_rate(learning_rate * self.factor))
             .map_err(|error| in_tensor(&name, error))?;
@@ -124,8 +129,8 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
             return Err(Error::DuplicateTensor { name });
         }
         self.by_name.insert(name.clone(), self.groups.len());
-        self.last_order.push(self.groups.len());
-        self.groups.push(Group { name, optimizer, learning_rate, frozen, last_call: 0 });
+        let next = self.groups.len() + 1;
+        self.groups.push(Group { name, optimizer, learning_rate, frozen, last_call: 0, next });
         self.frozen += usize::from(frozen);
         Ok(())
     }
@@ -139,9 +144,8 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// tensor whose optimizer rejects its slices. Nothing has changed then.
     ///
     /// # Cost
-    /// That of the optimizers' [`check`](Optimizer::check) and `step`, and one comparison of names a tensor where the
-    /// order is that of the last call (at first: of insertion), a search of log₂ n comparisons where it is not. No
-    /// allocation.
+    /// The optimizers' [`check`](Optimizer::check) and `step`, and finding each tensor: one comparison of names if it comes
+    /// after the same tensor as in the last call (at first: in the order of insertion), about log₂ n if not. No allocation.
     pub fn step(&mut self, tensors: &mut [(&str, &mut [P], &[P])]) -> Result<(), Error> {
         self.step_each(|visit| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads)))
     }
@@ -210,12 +214,13 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     ///
     /// `walk` gets a function and calls it with the name, parameters and gradients of each tensor. It is called twice: the
     /// first time all tensors are checked and none is changed, the second time they are stepped. So it must visit the same
-    /// tensors with the same gradients both times. What must be copied is better copied before.
+    /// tensors with the same gradients both times. What must be copied is better copied before. Its error may be
+    /// any that an [`Error`] converts to, such as `Box<dyn std::error::Error>` or `anyhow::Error`.
     ///
     /// # Errors
-    /// Those of `step`, and whatever else `walk` returns. Nothing has changed if the first walk returns an error, or visits
-    /// what `step` would reject. If only the second does, the tensors visited until then are stepped and the step is not
-    /// counted.
+    /// Those of `step`, and whatever else `walk` returns. If the first walk fails, nothing has changed. If only the second
+    /// fails, the tensors visited before are stepped, and the step is not counted. Gradients are checked for NaN in the
+    /// first walk only.
     ///
     /// # Example
     /// ```
@@ -251,25 +256,36 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         visit: impl Fn(&mut O, &mut [P], &[P]) -> Result<(), Error>,
     ) -> Result<(), E> {
         self.calls += 1;
-        let (mut place, mut left) = (0, self.groups.len() - self.frozen);
-        walk(&mut |name, params, grads| {
-            let found = self.find(name, place).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
+        let (mut previous, mut left) = (None, self.groups.len() - self.frozen);
+        let mut visit_one = |name: &str, params: &mut [P], grads: &[P]| {
+            let found = self.find(name, previous).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
             let group = &mut self.groups[found];
             if group.last_call == self.calls {
                 return Err(Error::DuplicateTensor { name: name.to_string() });
             }
             group.last_call = self.calls;
-            // Without duplicates there are no more places than groups.
-            self.last_order[place] = found;
-            place += 1;
             let visited = if group.frozen {
                 group.optimizer.check(params, grads)
             } else {
                 left -= 1;
                 visit(&mut group.optimizer, params, grads)
             };
+            match previous.replace(found) {
+                Some(previous) => self.groups[previous].next = found,
+                None => self.first = found,
+            }
             visited.map_err(|error| in_tensor(name, error))
+        };
+        // Kept here too, since the walk may drop it.
+        let mut rejected = Ok(());
+        walk(&mut |name, params, grads| {
+            let visited = visit_one(name, params, grads);
+            if rejected.is_ok() {
+                rejected.clone_from(&visited);
+            }
+            visited
         })?;
+        rejected?;
         let missing = self.groups.iter().find(|group| left > 0 && !group.frozen && group.last_call != self.calls);
         match missing {
             Some(group) => Err(Error::MissingTensor { name: group.name.clone() }.into()),
@@ -291,7 +307,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     ///
     /// # Errors
     /// [`Error::Number`] if `factor` is NaN, infinite or negative; [`Error::InTensor`] if an optimizer rejects the
-    /// product. Nothing has changed then.
+    /// product. Nothing has changed then (if a rule of your own takes back a rate that it had).
     pub fn scale_learning_rates(&mut self, factor: F) -> Result<(), Error> {
         self.check_factor(factor)?;
         // An optimizer from outside may reject it all the same: then those before it get their old rates back.
@@ -310,7 +326,12 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         Ok(())
     }
 
-    /// Sets one tensor's own learning rate; the common factor applies to it.
+    /// The common factor of all learning rates; 1 until [`scale_learning_rates`](ParamGroups::scale_learning_rates) is called.
+    pub fn factor(&self) -> F {
+        self.factor
+    }
+
+    /// Sets one tensor's own learning rate. Its optimizer gets this rate times the common factor.
     ///
     /// # Errors
     /// [`Error::UnknownTensor`], or [`Error::InTensor`] if its optimizer rejects the learning rate. Nothing has changed
@@ -397,10 +418,13 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         Ok(())
     }
 
-    /// Looks first where the last call had the group.
-    fn find(&self, name: &str, place: usize) -> Option<usize> {
-        let last = self.last_order.get(place).filter(|&&last| self.groups[last].name == name);
-        last.or_else(|| self.by_name.get(name)).copied()
+    /// Looks first at the group that came after `previous` in the last call.
+    fn find(&self, name: &str, previous: Option<usize>) -> Option<usize> {
+        let guess = previous.map_or(self.first, |previous| self.groups[previous].next);
+        if self.groups.get(guess).is_some_and(|group| group.name == name) {
+            return Some(guess);
+        }
+        self.by_name.get(name).copied()
     }
 
     fn group(&mut self, name: &str) -> Result<&mut Group<O, F>, Error> {

@@ -23,11 +23,12 @@ use crate::{
 /// `H` is `half::bf16` or `half::f16`. The settings are the inner optimizer's, in f32.
 ///
 /// The copy holds the parameters; the half-precision ones are written and never read. To change them from outside, make
-/// a new `MasterCopy`. Where the copy is beyond the range of `H`, the parameter is infinite, and the copy goes on.
+/// a new `MasterCopy`. Where a value of the copy is too large for `H`, the parameter becomes infinite; the copy keeps its
+/// value, and training goes on.
 ///
 /// A [`Guard`](crate::Guard) may stand outside or inside: an error changes nothing, also in a step of
-/// [`ParamGroups`](crate::ParamGroups). (A rule of your own inside that rejects *values* must stand outside, where its
-/// `check` sees the gradients.)
+/// [`ParamGroups`](crate::ParamGroups). The inner optimizer's `check` is not called: a rule of your own that rejects
+/// anything but lengths must wrap the `MasterCopy`, not stand inside it.
 ///
 /// State: the optimizer's, and 8 bytes a parameter. Cost of a step: the optimizer's on f32, a pass that widens and one
 /// that narrows; no allocation.
@@ -150,6 +151,11 @@ impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
 }
 
 impl<H, O: Optimizer<f32>> MasterCopy<H, O> {
+    fn check_lengths(&self, params: &[H], grads: &[H]) -> Result<(), Error> {
+        check::length("grads", grads.len(), "params", params.len())?;
+        check::length("params", params.len(), "master copy", self.master.len())
+    }
+
     pub(crate) fn from_master(optimizer: O, master: Vec<f32>) -> Result<Self, Error> {
         let grads = check::zeros("master copy", master.len())?;
         optimizer.check(&master, &grads)?;
@@ -164,6 +170,7 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H, f32> for MasterCopy<H, O> {
     }
 
     fn step_checked(&mut self, params: &mut [H], grads: &[H], scale: f64) -> Result<(), Error> {
+        self.check_lengths(params, grads)?;
         // Rounded to H, as if they had been clipped there.
         if scale == 1.0 {
             H::widen(grads, &mut self.grads)
@@ -197,8 +204,7 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H, f32> for MasterCopy<H, O> {
     }
 
     fn check(&self, params: &[H], grads: &[H]) -> Result<(), Error> {
-        check::length("grads", grads.len(), "params", params.len())?;
-        check::length("params", params.len(), "master copy", self.master.len())?;
+        self.check_lengths(params, grads)?;
         if let Some(len) = self.optimizer.state_len() {
             // Made for the same length, but `optimizer_mut` may have put another one in its place.
             check::length("master copy", self.master.len(), "optimizer's state", len)?;

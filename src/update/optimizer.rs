@@ -11,8 +11,8 @@ use crate::{
 /// An update rule with its learning rate and its state. `step` moves the parameters once, against the gradient.
 ///
 /// The parameters and gradients stay yours: a call borrows them. `P` is their type, any [`num_traits::Float`] (f32, f64,
-/// `half::f16`, `half::bf16`). `F` is the type of the settings, such as the learning rate. The two are the same but for
-/// half-precision parameters, whose settings are f32 (`MasterCopy`).
+/// `half::f16`, `half::bf16`). `F` is the type of the settings, such as the learning rate. They are the same type,
+/// except in `MasterCopy`: half-precision parameters with f32 settings.
 ///
 /// The trait is `dyn`-compatible, and open: implement it for a rule of your own, with
 /// [`elementwise`](crate::elementwise) for the loop.
@@ -87,9 +87,9 @@ pub trait Optimizer<P, F = P> {
         check::length("grads", grads.len(), "params", params.len())
     }
 
-    /// [`step`](Optimizer::step) after a successful [`check`](Optimizer::check) of the same slices, which need not be
-    /// checked again, with each gradient multiplied by `scale` on the way: `g` becomes `scale · g`, computed in f64 and
-    /// rounded once. [`ParamGroups`](crate::ParamGroups) and [`step_clipped`](crate::step_clipped) step by it.
+    /// Steps with each gradient multiplied by `scale`: `g` becomes `scale · g`, computed in f64 and rounded once. The caller
+    /// has called [`check`](Optimizer::check) with the same slices (and unscaled gradients), so values need not be checked
+    /// again; lengths must be. [`ParamGroups`](crate::ParamGroups) and [`step_clipped`](crate::step_clipped) step by it.
     ///
     /// The provided method steps where `scale` is 1, and returns an error otherwise. A rule that overrides it for any
     /// scale says so in [`can_scale`](Optimizer::can_scale).
@@ -107,8 +107,8 @@ pub trait Optimizer<P, F = P> {
 
     /// Whether `step` rejects gradients that are NaN or infinite. `false` in the provided method.
     ///
-    /// [`Guard`](crate::Guard) returns `true`. A wrapper of yours passes on what the inner optimizer returns:
-    /// `MasterCopy` asks, since its `check` cannot show gradients in f32 to the inner optimizer.
+    /// [`Guard`](crate::Guard) returns `true`. A wrapper of yours passes on what the inner optimizer returns. `MasterCopy`
+    /// relies on it: its `check` has no f32 gradients to pass to the inner optimizer's.
     fn rejects_non_finite(&self) -> bool {
         false
     }

@@ -3,7 +3,7 @@
 use std::ops::Bound::Included;
 
 use gradstep::{
-    Error, Form, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, clip_global_norm, elementwise, schedule,
+    Error, Form, Guard, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, clip_global_norm, elementwise, schedule,
 };
 use proptest::prelude::*;
 
@@ -442,6 +442,32 @@ fn a_second_walk_that_differs_is_an_error() {
     assert_eq!(model.steps(), 0);
 }
 
+/// A walk that drops what `visit` returns is no way around it.
+#[test]
+fn a_dropped_rejection_is_returned_all_the_same() {
+    let mut model = ParamGroups::new();
+    model.insert("w", Guard(Sgd::new(1.0).unwrap())).unwrap();
+    let mut params = [1.0];
+    let stepped = model.step_each(|visit| {
+        let _ = visit("w", &mut params, &[f64::NAN]);
+        let _ = visit("other", &mut params, &[1.0]);
+        Ok::<(), Error>(())
+    });
+    assert_eq!(stepped.unwrap_err().to_string(), "tensor `w`: grads[0] is NaN, expected a finite number");
+    assert_eq!((params, model.steps()), ([1.0], 0));
+}
+
+/// Also where the optimizer is a reference.
+#[test]
+fn a_rejected_insertion_changes_no_optimizer() {
+    let (mut a, mut b) = (Sgd::new(1.0_f32).unwrap(), Sgd::new(1.0_f32).unwrap());
+    let mut model: ParamGroups<f32, &mut Sgd<f32>> = ParamGroups::new();
+    model.insert("w", &mut a).unwrap();
+    model.scale_learning_rates(0.5).unwrap();
+    assert_eq!(model.insert("w", &mut b), Err(Error::DuplicateTensor { name: "w".into() }));
+    assert_eq!((a.learning_rate(), b.learning_rate()), (0.5, 1.0));
+}
+
 // Learning rates ------------------------------------------------------------------------------------------------------
 
 fn rates<O: Optimizer<f64>>(model: &ParamGroups<f64, O>) -> [f64; 3] {
@@ -456,6 +482,7 @@ fn a_common_schedule_keeps_the_ratios() {
     for k in [0, 2, 4, 0] {
         // Over a step at rate 0 too: the factor replaces the one before.
         model.scale_learning_rates(schedule(k)).unwrap();
+        assert_eq!(model.factor(), schedule(k));
         assert_eq!(rates(&model), [0.5, 0.25, 0.125].map(|rate| rate * schedule(k)));
         step(&mut model, &mut got, &IN_ORDER).unwrap();
     }
