@@ -53,8 +53,6 @@ pub(crate) fn row() -> Result<()> {
     let glue = include_str!("main.rs").split("// glue\n").nth(1).unwrap_or_default().lines().map(str::trim);
     let lines = glue.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
     let [here, there] = least.map(|time| time * 1e6);
-    println!(
-        "| ndarray | to the bit, 300 steps | {here:.0} | {there:.0} | {lines} | what is not in row order |"
-    );
+    println!("| ndarray | to the bit, 300 steps | {here:.0} | {there:.0} | {lines} | what is not in row order |");
     Ok(())
 }
