@@ -202,7 +202,7 @@ fn refusals() {
 #[test]
 fn the_largest_numbers_give_a_result_or_say_that_it_is_beyond_f64() {
     // big |g_big|² alone would be beyond.
-    let (squared_norm, trace) = estimate((1, f64::MAX), (1 << 40, f64::MAX)).unwrap();
+    let (squared_norm, trace) = estimate((1, f64::MAX), (1 << 30, f64::MAX)).unwrap();
     assert_eq!((squared_norm, trace), (f64::MAX, 0.0));
     let says = |small, big, message: &str| says(estimate(small, big), message);
     let max = f64::MAX;
@@ -232,9 +232,9 @@ fn the_mean_comes_before_the_ratio() {
 #[test]
 fn what_is_rejected_adds_nothing() {
     let mut noise = NoiseScale::new();
-    noise.add((1, f64::MAX), (1 << 40, f64::MAX)).unwrap();
+    noise.add((1, f64::MAX), (1 << 30, f64::MAX)).unwrap();
     let before = noise;
     says(noise.add((4, 1.0), (1, 1.0)), "big batch size is 1, expected above small batch size = 4");
-    says(noise.add((1, f64::MAX), (1 << 40, f64::MAX)), "sum of |G|² is inf, expected a finite number");
+    says(noise.add((1, f64::MAX), (1 << 30, f64::MAX)), "sum of |G|² is inf, expected a finite number");
     assert_eq!(noise, before);
 }
