@@ -140,7 +140,8 @@ fn check<F: Scalar>(input: &Input) {
 fn noise_scale(pairs: &[[(Whole, Number); 2]]) {
     let (mut noise, mut estimates) = (NoiseScale::new(), 0_u64);
     let (mut squared_norms, mut traces) = (0.0, 0.0);
-    for pair in pairs {
+    // Each three times, so that sums overflow where estimates do not.
+    for pair in pairs.iter().flat_map(|pair| [pair; 3]) {
         let [(small, small_square), (big, big_square)] =
             pair.map(|(size, square)| (size.get() as usize, square.get::<f64>()));
         let (b, more, difference) = (small as f64, big.saturating_sub(small) as f64, small_square - big_square);
