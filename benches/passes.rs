@@ -5,6 +5,7 @@
 
 use gradstep::{
     Accumulator, MasterCopy, Momentum, Optimizer, Sgd, check_finite, clip_global_norm, clip_value, gather, global_norm,
+    step_clipped,
 };
 use half::{bf16, f16};
 use pulp::Arch;
@@ -176,24 +177,55 @@ fn pairs(grads: &[f32]) -> Vec<Pair<'_>> {
         })
     });
 
-    let (mut a, mut b, mut velocity, mut ours) = (copy(), copy(), vec![0.0; n], rule.clone());
-    let mut clipped = copy();
     let max = global_norm(&[grads]).expect("finite") / 2.0;
+    let (mut a, mut b, mut velocity, mut ours) = (copy(), copy(), vec![0.0; n], rule.clone());
     add(
-        "clip_global_norm, then step",
-        Box::new(move || {
-            clipped.copy_from_slice(grads);
-            clip_global_norm(&mut [&mut clipped], max).expect("finite");
-            ours.step(&mut a, &clipped).expect("same length");
-        }),
+        "step_clipped, Momentum, clips",
+        Box::new(move || assert!(step_clipped(&mut ours, &mut a, grads, max).is_ok())),
         Box::new(move || {
             wide(
                 #[inline(always)]
                 || {
-                    assert!(squares(grads) > 0.0);
-                    momentum(&mut b, &mut velocity, grads);
+                    let scale = max / squares(grads).sqrt();
+                    for ((p, m), &g) in b.iter_mut().zip(&mut velocity).zip(grads) {
+                        *m = LAMBDA * *m - RATE * (f64::from(g) * scale) as f32;
+                        *p += *m;
+                    }
                 },
             )
+        }),
+    );
+    // The two calls in place of the bare loop. Each time the gradients are clipped a little more.
+    let (mut a, mut b, mut ours, mut theirs) = (copy(), copy(), rule.clone(), rule.clone());
+    let (mut clipped, mut less) = (copy(), 2.0 * max);
+    add(
+        "two calls / step_clipped, Momentum",
+        Box::new(move || assert!(step_clipped(&mut ours, &mut a, grads, max).is_ok())),
+        Box::new(move || {
+            less *= 0.9999;
+            clip_global_norm(&mut [&mut clipped], less).expect("finite");
+            theirs.step(&mut b, &clipped).expect("same length");
+        }),
+    );
+    let (mut a, mut b, mut ours) = (copy(), copy(), Sgd::new(RATE).expect("valid"));
+    let (mut clipped, mut less, mut theirs) = (copy(), 2.0 * max, ours.clone());
+    add(
+        "two calls / step_clipped, Sgd",
+        Box::new(move || assert!(step_clipped(&mut ours, &mut a, grads, max).is_ok())),
+        Box::new(move || {
+            less *= 0.9999;
+            clip_global_norm(&mut [&mut clipped], less).expect("finite");
+            theirs.step(&mut b, &clipped).expect("same length");
+        }),
+    );
+    let (mut a, mut b, mut ours, mut theirs) = (copy(), copy(), rule.clone(), rule.clone());
+    let mut same = copy();
+    add(
+        "the same where it does not clip",
+        Box::new(move || assert!(step_clipped(&mut ours, &mut a, grads, 9.0 * max).is_ok())),
+        Box::new(move || {
+            clip_global_norm(&mut [&mut same], 9.0 * max).expect("finite");
+            theirs.step(&mut b, &same).expect("same length");
         }),
     );
 

@@ -1,5 +1,5 @@
 //! Trains one network with batch sizes from 1 to the whole set and shows what the batch size changes: the time of an
-//! update and of an epoch, the accuracy, and the sharpness of the minimum. Also shows how [`gradient_noise`] tells a
+//! update and of an epoch, the accuracy, and the sharpness of the minimum. Also shows how [`NoiseScale`] tells a
 //! good batch size in advance.
 //!
 //! ```sh
@@ -23,7 +23,7 @@ use clap::Parser;
 use common::data::{self, Samples, Split};
 use common::network::Network;
 use common::plot::{self, COLORS};
-use gradstep::{Batcher, Error, Optimizer, Sgd, global_norm, gradient_noise, schedule};
+use gradstep::{Batcher, Error, NoiseScale, Optimizer, Sgd, global_norm, schedule};
 use indicatif::{ProgressBar, ProgressStyle};
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
@@ -95,7 +95,7 @@ const TARGET: usize = 2;
 #[derive(Default)]
 struct Run {
     moments: [Option<Moment>; 3],
-    noise: Vec<(f64, f64)>, // |G|² and tr Σ after each epoch, with the reference batch size
+    noise: Vec<[(usize, f64); 2]>, // batch sizes and squared norms after each epoch, with the reference batch size
 }
 
 /// A column of the table: the gap before it, its width and heading, the moment, the digits, and the value.
@@ -109,7 +109,7 @@ fn main() -> Result<()> {
     let seconds = experiment.time()?;
     let runs = experiment.train_all()?;
     experiment.print_table(&runs);
-    let noise_scales = experiment.noise_scales(&runs);
+    let noise_scales = experiment.noise_scales(&runs)?;
     experiment.draw_times(&seconds)?;
     experiment.draw_runs(&runs, &noise_scales)?;
     println!("figures: {}", experiment.options.figures.display());
@@ -249,8 +249,8 @@ impl Experiment {
         Ok(run)
     }
 
-    /// |G|² and tr Σ, from the gradient over the probe and those of 64 single samples of it.
-    fn noise(&self, params: &[f32], grads: &[f32], seed: u64, epoch: u64) -> Result<(f64, f64), Error> {
+    /// The squared norm of the gradient over 1 sample (the mean of 64) and over the probe that they are from.
+    fn noise(&self, params: &[f32], grads: &[f32], seed: u64, epoch: u64) -> Result<[(usize, f64); 2], Error> {
         let big = global_norm(&[grads])?.powi(2);
         let mut grads = vec![0.0; params.len()];
         let order = Batcher::new(self.probe.len(), 64, seed)?.epoch(epoch);
@@ -260,7 +260,7 @@ impl Experiment {
             self.network.loss_and_gradient(params, &self.data.train, &[self.probe[single]], &mut grads);
             small += global_norm(&[&grads])?.powi(2) / singles.len() as f64;
         }
-        gradient_noise((1, small), (self.probe.len(), big))
+        Ok([(1, small), (self.probe.len(), big)])
     }
 
     fn moment(&self, params: &[f32], epochs: f64) -> Option<Moment> {
@@ -303,7 +303,7 @@ impl Experiment {
 
     /// Prints the noise scale along the runs with the reference size, by stretches of 1, 2, 4, … epochs: the mean of
     /// each part over the stretch and the seeds, then their ratio. Returns those up to the target, in rising order.
-    fn noise_scales(&self, runs: &Runs) -> Vec<f64> {
+    fn noise_scales(&self, runs: &Runs) -> Result<Vec<f64>, Error> {
         let runs = &runs[0][REFERENCE.ilog2() as usize];
         let epochs_to_target = spread(runs, TARGET, |moment| moment.epochs)[1];
         let mut noise_scales = Vec::new();
@@ -311,9 +311,12 @@ impl Experiment {
         for first in (0..).map(|power| 1 << power).take_while(|first| 2 * first - 1 <= self.options.epochs as usize) {
             let last = 2 * first - 1;
             let runs = runs.iter().filter(|run| run.noise.len() >= last);
-            let parts: Vec<(f64, f64)> = runs.flat_map(|run| &run.noise[first - 1..last]).copied().collect();
-            let squared_norm = parts.iter().map(|part| part.0).sum::<f64>() / parts.len() as f64;
-            let trace = parts.iter().map(|part| part.1).sum::<f64>() / parts.len() as f64;
+            let mut noise = NoiseScale::new();
+            for &[small, big] in runs.flat_map(|run| &run.noise[first - 1..last]) {
+                noise.add(small, big)?;
+            }
+            let [squared_norm, trace] =
+                [noise.squared_norm(), noise.covariance_trace()].map(|mean| mean.unwrap_or(f64::NAN));
             let noise_scale = trace / squared_norm;
             println!(
                 "epochs {first:2} to {last:2}: |G|² {squared_norm:.4}, tr Σ {trace:6.3}, noise scale {noise_scale:.0}"
@@ -324,7 +327,7 @@ impl Experiment {
             }
         }
         noise_scales.sort_by(f64::total_cmp);
-        noise_scales
+        Ok(noise_scales)
     }
 
     fn draw_times(&self, seconds: &[[f64; 2]]) -> Result<()> {

@@ -1,5 +1,6 @@
-//! Trains on the handwritten digits and saves checkpoints. Kill it at any moment and start it again: it continues from
-//! its last checkpoint and ends with the same parameters, bit for bit, as an undisturbed run.
+//! Trains on the handwritten digits, each batch in micro-batches, and saves checkpoints, also between two micro-batches.
+//! Kill it at any moment and start it again: it continues from its last checkpoint and ends with the same parameters, bit
+//! for bit, as an undisturbed run.
 //!
 //! ```sh
 //! cargo run --release --features serde --example resume -- target/digits.checkpoint
@@ -18,7 +19,7 @@ use std::process;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use common::{data, network::Network};
-use gradstep::{Batcher, Momentum, Optimizer, Position, Stream, schedule};
+use gradstep::{Accumulator, Batcher, Momentum, Optimizer, Position, Stream, schedule};
 use serde::{Deserialize, Serialize};
 
 /// Trains a small neural network on handwritten digits. Continues from the last checkpoint if there is one.
@@ -44,13 +45,15 @@ struct Options {
 #[derive(Serialize, Deserialize)]
 struct State {
     params: Vec<f32>,
-    momentum: Momentum<f32>, // with its velocity and step count
-    position: Position,      // with batch size and seed
-    learning_rate: f32,      // of the schedule, as is `steps`
+    momentum: Momentum<f32>,  // with its velocity and step count
+    position: Position,       // before the current batch; with batch size and seed
+    accumulator: Accumulator, // the current batch's gradients, and how many of its samples are done
+    learning_rate: f32,       // of the schedule, as is `steps`
     steps: u64,
 }
 
-const STEPS_PER_CHECKPOINT: u64 = 10; // In a long run, save every few minutes instead.
+const MICRO_BATCH: usize = 8;
+const MICRO_BATCHES_PER_CHECKPOINT: u64 = 42; // In a long run, save every few minutes instead.
 
 fn main() {
     if let Err(error) = train(&Options::parse()) {
@@ -70,7 +73,8 @@ fn train(options: &Options) -> Result<()> {
     let params = network.initial(seed);
     let mut grads = vec![0.0; params.len()];
     let momentum = Momentum::new(learning_rate, 0.9, params.len())?;
-    let mut state = State { params, momentum, position: stream.position(), learning_rate, steps };
+    let accumulator = Accumulator::new(params.len())?;
+    let mut state = State { params, momentum, position: stream.position(), accumulator, learning_rate, steps };
 
     if let Some(saved) = checkpoint::load(checkpoint)? {
         stream = resume(&mut state, saved, &batcher).with_context(|| checkpoint.display().to_string())?;
@@ -80,19 +84,29 @@ fn train(options: &Options) -> Result<()> {
         println!("no checkpoint at {}: begun anew", checkpoint.display());
     }
 
+    let mut micro_batches = 0;
     while state.momentum.steps() < steps {
+        state.position = stream.position();
         let batch = stream.next_batch().context("the stream has ended")?;
-        let loss = network.loss_and_gradient(&state.params, &data.train, batch, &mut grads);
+        let done = state.accumulator.samples() as usize; // not 0 if it was stopped in the middle of the batch
+        for micro_batch in batch[done..].chunks(MICRO_BATCH) {
+            let loss = network.loss_and_gradient(&state.params, &data.train, micro_batch, &mut grads);
+            state.accumulator.add(&grads, micro_batch.len())?;
+            micro_batches += 1;
+            if micro_batches % MICRO_BATCHES_PER_CHECKPOINT == 0 {
+                checkpoint::save(checkpoint, &state)?;
+                let samples = state.accumulator.samples();
+                println!("step {} and {samples} samples: loss {loss:.6}, saved", state.momentum.steps());
+            }
+        }
+        state.accumulator.mean(&mut grads)?;
+        state.accumulator.reset();
         state.momentum.set_learning_rate(schedule(state.momentum.steps()))?;
         state.momentum.step(&mut state.params, &grads)?;
-
-        let done = state.momentum.steps();
-        if done % STEPS_PER_CHECKPOINT == 0 || done == steps {
-            state.position = stream.position();
-            checkpoint::save(checkpoint, &state)?;
-            println!("step {done}: loss {loss:.6}, saved");
-        }
     }
+    state.position = stream.position();
+    checkpoint::save(checkpoint, &state)?;
+    println!("step {}: saved", state.momentum.steps());
 
     println!("held-out accuracy: {:.2} %", 100.0 * network.accuracy(&state.params, &data.held_out));
     let bytes: Vec<u8> = state.params.iter().flat_map(|param| param.to_le_bytes()).collect();
@@ -107,6 +121,7 @@ fn resume(state: &mut State, saved: State, batcher: &Batcher) -> Result<Stream> 
     same("number of parameters", saved.params.len(), state.params.len())?;
     state.momentum.restore(saved.momentum)?;
     state.params = saved.params;
+    state.accumulator = saved.accumulator;
     Ok(batcher.resume(saved.position)?)
 }
 

@@ -120,6 +120,10 @@ pub enum Error {
         max: f64,
     },
 
+    /// A rule of your own that cannot step with clipped gradients.
+    #[error("this optimizer cannot scale gradients, expected one that overrides step_checked and can_scale")]
+    CannotScale,
+
     /// A tensor that is not part of the model.
     #[error("tensor `{name}` is unknown")]
     UnknownTensor {

@@ -10,7 +10,7 @@
 //!     let ys: Vec<f32> = (0..100).map(|i| 3.0 * xs[i] - 1.0 + (i * 7 % 5) as f32 / 10.0 - 0.2).collect();
 //!
 //!     let mut params = [0.0_f32, 0.0]; // slope and intercept
-//!     let mut momentum = Momentum::new(0.05, 0.9, params.len())?; // learning rate, momentum, number of parameters
+//!     let mut momentum = Momentum::new(0.05, 0.8, params.len())?; // learning rate, momentum, number of parameters
 //!     let batcher = Batcher::new(xs.len(), 10, 42)?; // number of samples, batch size, seed
 //!
 //!     for epoch in 0..5 {
@@ -28,7 +28,7 @@
 //!         }
 //!         println!("epoch {epoch}: loss {loss:.4}");
 //!     }
-//!     println!("y = {:.2} x + {:.2}", params[0], params[1]);
+//!     println!("slope {:.2}, intercept {:.2}", params[0], params[1]);
 //!     Ok(())
 //! }
 //! ```
@@ -46,6 +46,7 @@
 //!
 //! # Gradients
 //! [`global_norm`], [`clip_global_norm`], [`clip_value`] and [`check_finite`] work on one tensor or several.
+//! [`step_clipped`] clips and steps in one pass, and leaves the gradients as they are.
 //! [`Accumulator`] makes the mean gradient of a large batch from micro-batches. [`NoiseScale`] measures the batch size
 //! beyond which larger batches stop paying.
 //!
@@ -90,11 +91,11 @@
 //! ```
 //!
 //! # Errors
-//! A call that returns [`Err`](Error) has changed nothing, whatever is nested in whatever. The message says what was wrong,
+//! A call that returns [`Err`](Error) has changed nothing, however the types of this crate are nested.
+//! ([`ParamGroups::step_each`] and rules of your own have limits; their pages say which.) The message says what was wrong,
 //! the value, and what was expected. No input panics. (Without memory for it, [`Batcher::epoch`], [`Batcher::stream`] and
 //! saving end the process, as `Vec` does. A rule of your own that panics under [`elementwise`] may leave a part of the
-//! parameters updated.) A call that changes something changes its `&mut` arguments only, so what you do between the calls
-//! is yours.
+//! parameters updated.) A call changes its `&mut` arguments and nothing else.
 //!
 //! # Saving
 //! With feature `serde`, save the parameters, the optimizer (or the [`ParamGroups`]) and the [`Stream`]'s
@@ -102,9 +103,9 @@
 //! [`Momentum::restore`], [`ParamGroups::restore`] and [`Batcher::resume`] take over what was loaded if it belongs to the
 //! same model and data, and say what differs if not. They bring back the saved settings too, such as the learning rate.
 //!
-//! Everything saved begins with its type and the version of its format, `gradstep::Momentum<f32> v1`; anything else is
+//! Everything saved, except a bare [`Form`], begins with its type and the version of its format, `gradstep::Momentum<f32> v1`; anything else is
 //! rejected by name. Numbers are strings in text formats, so that no reader can round them, and little-endian bytes in
-//! binary formats. Both are exact; only the payload of a NaN is lost in text. A string that is not written exactly as
+//! binary formats. Both are exact; only the sign and payload of a NaN are lost in text. A string that is not written exactly as
 //! saving would write it ("1e-50" for an f32) is rejected.
 //!
 //! | format | plain, or in your struct | `#[serde(untagged)]`, `#[serde(tag = "…")]` |
@@ -113,6 +114,11 @@
 //! | CBOR, MessagePack | to the bit | to the bit |
 //! | postcard, bincode | to the bit | loading returns an error: these formats do not describe themselves |
 //!
+//! These formats are tested; others may fail or change names (XML does). [`Form`] is saved as a string, so it cannot be
+//! internally tagged, flattened, or a whole TOML document. Give bincode a limit: without one, a damaged file can make it
+//! allocate any amount of memory. And serde's `#[serde(flatten)]` on an `Option` turns every rejection into `None`: do not
+//! use it on what must not be lost.
+//!
 //! # Features
 //! Default dependencies: num-traits, rand, rand_chacha, thiserror. No feature changes a value.
 //!
@@ -120,12 +126,13 @@
 //! |---|---|---|
 //! | `std` (default) | run-time CPU detection in rand_chacha and half; without it the crate is `no_std` with `alloc` | |
 //! | `simd` | wider vectors where the CPU has them, detected at run time | pulp |
-//! | `rayon` | threads, from a length on where they pay | rayon |
+//! | `rayon` | threads, for slices long enough to profit | rayon |
 //! | `half` | `MasterCopy`: bf16 and f16 parameters that learn, through an f32 copy | half |
 //! | `serde` | saving and loading, to the bit | serde |
 //!
-//! With `rayon`, calls run on the caller's thread where no thread can be started. rayon's queue may allocate. Do not hold a
-//! lock across a call inside a rayon pool: the waiting thread may run jobs that take it.
+//! With `rayon`, calls run on the caller's thread where no thread can be started. The first long call builds rayon's global
+//! pool, if you have not. Rayon may allocate for its queue. Inside a rayon pool, do not call this crate while you hold a
+//! lock: while the call waits, its thread may run another job that needs the lock.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // No input may panic.
@@ -165,11 +172,11 @@ pub use order::permutation::Permutation;
 #[cfg(feature = "half")]
 pub use update::half::MasterCopy;
 pub use update::{
-    elementwise::elementwise,
+    elementwise::{elementwise, elementwise_scaled},
     groups::ParamGroups,
     guard::Guard,
     momentum::{Form, Momentum},
-    optimizer::Optimizer,
+    optimizer::{Optimizer, step_clipped},
     sgd::Sgd,
     weight_decay::WeightDecay,
 };

@@ -76,8 +76,8 @@ pub fn linear<F: Float + Send + Sync>(
 
 /// η(k) = to + (from − to) (1 − t)^power; `from` at step 0, `to` at `steps` and ever after.
 ///
-/// As `optax.polynomial_schedule` with a whole power (other powers would not have the same bits everywhere). To the last
-/// bit or two of f64, for all powers and up to 2^50 steps (from a lower to a higher rate beyond them, to the last few). A
+/// As `optax.polynomial_schedule` with a whole power (other powers would not have the same bits everywhere). Exact to
+/// the last bit or two of f64, for every power, up to 2^50 steps; beyond that, a rising schedule may be off by a few bits. A
 /// (1 − t)^power below the smallest f64, 2^-1074, is 0.
 ///
 /// # Errors
@@ -106,7 +106,7 @@ pub fn polynomial<F: Float + Send + Sync>(
 /// η(k) = learning_rate · factor^⌊k / every⌋; `learning_rate` until step `every`, where the first decay comes.
 ///
 /// As `torch.optim.lr_scheduler.StepLR`, but computed afresh at each step (to the last bit or two of f64 also for
-/// exponents of 10^12). A power below the smallest f64, 2^-1074, is 0.
+/// exponents of 10^12). A power below the smallest normal f64 loses digits, and below 2^-1074 it is 0.
 ///
 /// # Errors
 /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or the factor is not within 0 to 1;

@@ -92,7 +92,8 @@ impl Stream {
         self.epoch.batch(self.batch - 1)
     }
 
-    /// Whether the batch that was just returned is the last of its epoch: the time to evaluate.
+    /// Whether the batch that was just returned is the last of its epoch: the time to evaluate. `false` in a
+    /// stream that was just resumed, so evaluate before you save.
     pub fn is_epoch_end(&self) -> bool {
         self.batch == self.epoch.batcher().batches_per_epoch()
     }

@@ -14,7 +14,7 @@ use crate::{
 ///
 /// With mean gradients gᵢ over nᵢ samples it is `(Σ nᵢ gᵢ) / (Σ nᵢ)`: the mean over all samples, not the mean of the
 /// means. It is summed in f64, in the order of the calls, and rounded to the gradients' type once at the end. The sum
-/// starts at +0, so a mean of −0 becomes +0. Plain data: save it to stop a run between two micro-batches.
+/// starts at +0, so gradients of −0 give a mean of +0. Plain data: save it to stop a run between two micro-batches.
 ///
 /// Cost: one pass over the gradients for each micro-batch and two for the mean; no allocation after construction.
 ///

@@ -111,7 +111,8 @@ impl NoiseScale {
         self.mean(self.traces)
     }
 
-    /// The noise scale B, in samples; `None` while the mean of |G|² is not above 0.
+    /// The noise scale B, in samples; `None` while the mean of |G|² is not above 0. Negative if the mean of tr Σ is: then
+    /// too few estimates were added.
     pub fn batch_size(&self) -> Option<f64> {
         let squared_norm = self.squared_norm().filter(|&mean| mean > 0.0)?;
         Some(self.covariance_trace()? / squared_norm)

@@ -32,15 +32,26 @@ use crate::{
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 pub fn global_norm<F: Float + Send + Sync>(grads: &[impl AsRef<[F]>]) -> Result<f64, Error> {
-    let squares = |scale: f64| grads.iter().map(|slice| sum_of_squares(slice.as_ref(), scale)).sum::<f64>();
+    norm(|| grads.iter().map(AsRef::as_ref), || check_finite(grads))
+}
+
+/// The norm of all slices. `check_finite` names the first value that is not finite.
+pub(crate) fn norm<'a, F, I>(
+    slices: impl Fn() -> I,
+    check_finite: impl FnOnce() -> Result<(), Error>,
+) -> Result<f64, Error>
+where
+    F: Float + Send + Sync + 'a,
+    I: Iterator<Item = &'a [F]>,
+{
+    let squares = |scale: f64| slices().map(|slice| sum_of_squares(slice, scale)).sum::<f64>();
     let sum = squares(1.0);
     // In this range no square was lost that counts.
     if sum > 1e-270 && sum.is_finite() {
         return Ok(sum.sqrt());
     }
-    check_finite(grads)?;
-    let largest =
-        grads.iter().flat_map(|slice| slice.as_ref()).fold(0.0, |largest: f64, &g| largest.max(to_f64(g).abs()));
+    check_finite()?;
+    let largest = slices().flatten().fold(0.0, |largest: f64, &g| largest.max(to_f64(g).abs()));
     if largest == 0.0 {
         return Ok(0.0);
     }

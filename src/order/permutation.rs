@@ -13,12 +13,13 @@ use crate::{
 const LANES: usize = 32;
 const ROUNDS: usize = 8;
 
-/// A shuffled order of `0..len` without a table, for sets too large to have one: any part of it at any time, and back.
+/// A shuffled order of `0..len` without a table, for sets that are too large for one. It computes the sample at any
+/// position directly, and the position of any sample.
 ///
-/// A pure function of (`len`, `seed`, `epoch`) in constant memory. It is **pseudorandom, not exactly uniform**: a keyed
-/// bijection that no test here tells from a random one, but at most 2^128 of the len! orders can come up. The order of
-/// [`Batcher`](crate::Batcher) is exactly uniform, so take that wherever its table (8 bytes a sample) fits; below
-/// [`MIN_LEN`](Permutation::MIN_LEN) this one is refused. How it comes about is written down in [`order`](crate::order).
+/// A pure function of (`len`, `seed`, `epoch`) in constant memory. It is **pseudorandom, not exactly uniform**: no test here
+/// tells it from a random order, but seed and epoch have 128 bits, so at most 2^128 of the len! orders can occur. The order
+/// of [`Batcher`](crate::Batcher) is exactly uniform: use that wherever its table (8 bytes a sample) fits. A set smaller
+/// than [`MIN_LEN`](Permutation::MIN_LEN) is rejected. [`order`](crate::order) describes the algorithm.
 ///
 /// Cost: eight rounds of a few operations an index, the same at every len; [`fill`](Permutation::fill) takes many side by
 /// side (feature `simd`). No allocation.
@@ -74,9 +75,9 @@ fn sub_mod(a: u32, b: u32, m: u32) -> u32 {
 }
 
 impl Permutation {
-    /// The shortest order that is offered.
+    /// The smallest `len`.
     pub const MIN_LEN: u64 = 1 << 16;
-    /// The longest.
+    /// The largest `len`.
     pub const MAX_LEN: u64 = 1 << 62;
 
     /// The order of `0..len` for this seed and epoch.

@@ -317,6 +317,9 @@ saved! {
         sum: Exacts(&accumulator.sum[..]),
     },
     load saved: SavedAccumulator<Exacts<Vec<f64>>> => {
+        if saved.sum.0.iter().any(|sum| sum.to_bits() != 0) {
+            check::at_least_one("samples", saved.samples.0)?;
+        }
         Ok(Accumulator { sum: saved.sum.0, samples: saved.samples.0 })
     }
 }
@@ -339,11 +342,16 @@ saved! {
         squared_norms: Exact(noise.squared_norms),
         traces: Exact(noise.traces),
     },
-    load saved: SavedNoiseScale => Ok(NoiseScale {
-        estimates: saved.estimates.0,
-        squared_norms: check::number("squared_norms", saved.squared_norms.0, check::FINITE)?,
-        traces: check::number("traces", saved.traces.0, check::FINITE)?,
-    })
+    load saved: SavedNoiseScale => {
+        if (saved.squared_norms.0, saved.traces.0) != (0.0, 0.0) {
+            check::at_least_one("estimates", saved.estimates.0)?;
+        }
+        Ok(NoiseScale {
+            estimates: saved.estimates.0,
+            squared_norms: check::number("squared_norms", saved.squared_norms.0, check::FINITE)?,
+            traces: check::number("traces", saved.traces.0, check::FINITE)?,
+        })
+    }
 }
 
 // Batches -------------------------------------------------------------------------------------------------------------

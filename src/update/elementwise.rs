@@ -1,8 +1,11 @@
 use core::iter;
 
+use num_traits::Float;
+
 use crate::{
     check,
     error::Error,
+    float::{from_f64, to_f64},
     simd::wide,
     threads::{ALONE, PART, share},
 };
@@ -57,6 +60,40 @@ where
         share(len.div_ceil(PART), parts(slices), |slices| part(slices, rule));
     }
     Ok(())
+}
+
+/// [`elementwise`] with each gradient multiplied by `scale` first: `scale · g` in f64, rounded once to `F`, as
+/// [`clip_global_norm`](crate::clip_global_norm) does. For [`Optimizer::step_checked`](crate::Optimizer::step_checked) of a
+/// rule of your own. With a scale of 1 it is [`elementwise`] to the bit.
+///
+/// # Errors
+/// Those of [`elementwise`].
+///
+/// # Cost
+/// That of [`elementwise`]: the gradients are scaled on the way, and not written.
+///
+/// # Example
+/// ```
+/// let mut params = [1.0_f32, 2.0];
+/// gradstep::elementwise_scaled(&mut params, [], &[4.0, -8.0], 0.25, |p, [], g| (p - 0.5 * g, []))?;
+/// assert_eq!(params, [0.5, 3.0]);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+pub fn elementwise_scaled<F, const N: usize>(
+    params: &mut [F],
+    state: [&mut [F]; N],
+    grads: &[F],
+    scale: f64,
+    rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
+) -> Result<(), Error>
+where
+    F: Float + Send + Sync,
+{
+    if scale == 1.0 {
+        elementwise(params, state, grads, rule)
+    } else {
+        elementwise(params, state, grads, move |p, s, g| rule(p, s, from_f64(scale * to_f64(g))))
+    }
 }
 
 /// Parameters, state, gradients.

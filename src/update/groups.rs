@@ -10,7 +10,11 @@ use core::marker::PhantomData;
 use num_traits::Float;
 
 use super::optimizer::Optimizer;
-use crate::{check, error::Error};
+use crate::{
+    check,
+    error::Error,
+    gradient::{clip::clip_scale, finite::finite, norm::norm},
+};
 
 /// Several named tensors, each with an optimizer and settings of its own, stepped as one model.
 ///
@@ -67,6 +71,8 @@ pub(crate) struct Group<O, F> {
     pub(crate) frozen: bool,
     /// The number of the last call in which it was given.
     last_call: u64,
+    /// The group that came after it then: found by it when a frozen tensor is left out, or is back, and all places shift.
+    next: usize,
 }
 
 /// The memory of earlier calls does not count.
@@ -109,6 +115,9 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// learning rate times the common factor. Nothing has changed then.
     pub fn insert(&mut self, name: impl Into<String>, mut optimizer: O) -> Result<(), Error> {
         let (name, learning_rate) = (name.into(), optimizer.learning_rate());
+        if self.by_name.contains_key(&name) {
+            return Err(Error::DuplicateTensor { name }); // before the optimizer, which may be a reference, is changed
+        }
         check::learning_rate(learning_rate)
             .and_then(|_| optimizer.set_learning_rate(learning_rate * self.factor))
             .map_err(|error| in_tensor(&name, error))?;
@@ -121,7 +130,8 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         }
         self.by_name.insert(name.clone(), self.groups.len());
         self.last_order.push(self.groups.len());
-        self.groups.push(Group { name, optimizer, learning_rate, frozen, last_call: 0 });
+        let next = self.groups.len() + 1;
+        self.groups.push(Group { name, optimizer, learning_rate, frozen, last_call: 0, next });
         self.frozen += usize::from(frozen);
         Ok(())
     }
@@ -135,23 +145,83 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// tensor whose optimizer rejects its slices. Nothing has changed then.
     ///
     /// # Cost
-    /// That of the optimizers' [`check`](Optimizer::check) and `step`, and one comparison of names a tensor where the
-    /// order is that of the last call (at first: of insertion), a search of log₂ n comparisons where it is not. No
-    /// allocation.
+    /// The optimizers' [`check`](Optimizer::check) and `step`, and finding each tensor: one comparison of names, or two, if it comes
+    /// after the same tensor as in the last call (at first: in the order of insertion), about log₂ n if not. No allocation.
     pub fn step(&mut self, tensors: &mut [(&str, &mut [P], &[P])]) -> Result<(), Error> {
         self.step_each(|visit| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads)))
+    }
+
+    /// Clips the gradients by the norm of all tensors together and steps, without changing the gradients: to the bit
+    /// [`clip_global_norm`](crate::clip_global_norm) of all tensors in the order given and then
+    /// [`step`](ParamGroups::step), also all or nothing. Returns the norm before. The norm is that of all tensors given,
+    /// frozen ones too.
+    ///
+    /// # Errors
+    /// Those of `step`; [`Error::Number`] if `max_norm` is not a finite number above 0, or too far below the norm, or if
+    /// the norm is beyond f64; [`Error::InTensor`] naming the tensor with a gradient that is NaN or infinite, or whose
+    /// optimizer cannot scale gradients ([`Error::CannotScale`]). Nothing has changed then.
+    ///
+    /// # Cost
+    /// One pass over the gradients for their norm, and the step. No allocation. A [`Guard`](crate::Guard) is not needed,
+    /// and costs a pass of its own.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::{ParamGroups, Sgd};
+    /// let mut model = ParamGroups::new();
+    /// model.insert("weights", Sgd::new(0.5_f32)?)?;
+    /// model.insert("bias", Sgd::new(0.5)?)?;
+    /// let (mut weights, mut bias) = ([1.0], [1.0]);
+    /// let norm = model.step_clipped(2.5, &mut [("weights", &mut weights, &[3.0]), ("bias", &mut bias, &[4.0])])?;
+    /// assert_eq!((norm, weights, bias), (5.0, [0.25], [0.0])); // by half of the gradients
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    pub fn step_clipped(&mut self, max_norm: f64, tensors: &mut [(&str, &mut [P], &[P])]) -> Result<f64, Error>
+    where
+        P: Float + Send + Sync,
+    {
+        check::above_zero("max_norm", max_norm)?;
+        self.visit_list(tensors, |optimizer, params, grads| {
+            if !optimizer.can_scale() {
+                return Err(Error::CannotScale);
+            }
+            optimizer.check(params, grads)
+        })?;
+        let norm = norm(
+            || tensors.iter().map(|(_, _, grads)| *grads),
+            || {
+                tensors.iter().try_for_each(|(name, _, grads)| {
+                    finite(|| "grads".to_string(), grads).map_err(|error| in_tensor(name, error))
+                })
+            },
+        )?;
+        let scale = clip_scale(norm, max_norm)?;
+        self.visit_list(tensors, |optimizer, params, grads| optimizer.step_checked(params, grads, scale))?;
+        self.steps = self.steps.saturating_add(1);
+        Ok(norm)
+    }
+
+    fn visit_list(
+        &mut self,
+        tensors: &mut [(&str, &mut [P], &[P])],
+        visit: impl Fn(&mut O, &mut [P], &[P]) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let mut walk =
+            |visit: &mut Visit<P>| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads));
+        self.visit_all(&mut walk, visit)
     }
 
     /// [`step`](ParamGroups::step) where a framework lends only one tensor at a time.
     ///
     /// `walk` gets a function and calls it with the name, parameters and gradients of each tensor. It is called twice: the
     /// first time all tensors are checked and none is changed, the second time they are stepped. So it must visit the same
-    /// tensors with the same gradients both times.
+    /// tensors with the same gradients both times. What must be copied is better copied before. Its error may be
+    /// any that an [`Error`] converts to, such as `Box<dyn std::error::Error>` or `anyhow::Error`.
     ///
     /// # Errors
-    /// Those of `step`, and whatever else `walk` returns. Nothing has changed if the first walk returns an error, or visits
-    /// what `step` would reject. If only the second does, the tensors visited until then are stepped and the step is not
-    /// counted.
+    /// Those of `step`, and whatever else `walk` returns. If the first walk fails, nothing has changed. If only the second
+    /// fails, the tensors visited before are stepped, and the step is not counted. Gradients are checked for NaN in the
+    /// first walk only.
     ///
     /// # Example
     /// ```
@@ -174,41 +244,52 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// assert_eq!((framework[0].1.take(), framework[1].1.take()), (vec![0.5, 1.5], vec![2.75]));
     /// # Ok::<(), Error>(())
     /// ```
-    pub fn step_each<E: From<Error>>(
-        &mut self,
-        mut walk: impl FnMut(&mut dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn step_each<E: From<Error>>(&mut self, mut walk: impl FnMut(&mut Visit<P>) -> Result<(), E>) -> Result<(), E> {
         self.visit_all(&mut walk, |optimizer, params, grads| optimizer.check(params, grads))?;
-        self.visit_all(&mut walk, O::step)?;
+        self.visit_all(&mut walk, |optimizer, params, grads| optimizer.step_checked(params, grads, 1.0))?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }
 
     fn visit_all<E: From<Error>>(
         &mut self,
-        walk: &mut impl FnMut(&mut dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error>) -> Result<(), E>,
+        walk: &mut impl FnMut(&mut Visit<P>) -> Result<(), E>,
         visit: impl Fn(&mut O, &mut [P], &[P]) -> Result<(), Error>,
     ) -> Result<(), E> {
         self.calls += 1;
-        let (mut place, mut left) = (0, self.groups.len() - self.frozen);
-        walk(&mut |name, params, grads| {
-            let found = self.find(name, place).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
+        let (mut place, mut previous, mut left) = (0, None, self.groups.len() - self.frozen);
+        let mut visit_one = |name: &str, params: &mut [P], grads: &[P]| {
+            let found =
+                self.find(name, place, previous).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
             let group = &mut self.groups[found];
             if group.last_call == self.calls {
                 return Err(Error::DuplicateTensor { name: name.to_string() });
             }
             group.last_call = self.calls;
-            // Without duplicates there are no more places than groups.
-            self.last_order[place] = found;
-            place += 1;
             let visited = if group.frozen {
                 group.optimizer.check(params, grads)
             } else {
                 left -= 1;
                 visit(&mut group.optimizer, params, grads)
             };
+            // Without duplicates there are no more places than groups.
+            self.last_order[place] = found;
+            place += 1;
+            if let Some(previous) = previous.replace(found).filter(|&previous| self.groups[previous].next != found) {
+                self.groups[previous].next = found;
+            }
             visited.map_err(|error| in_tensor(name, error))
+        };
+        // Kept here too, since the walk may drop it.
+        let mut rejected = Ok(());
+        walk(&mut |name, params, grads| {
+            let visited = visit_one(name, params, grads);
+            if rejected.is_ok() {
+                rejected.clone_from(&visited);
+            }
+            visited
         })?;
+        rejected?;
         let missing = self.groups.iter().find(|group| left > 0 && !group.frozen && group.last_call != self.calls);
         match missing {
             Some(group) => Err(Error::MissingTensor { name: group.name.clone() }.into()),
@@ -230,7 +311,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     ///
     /// # Errors
     /// [`Error::Number`] if `factor` is NaN, infinite or negative; [`Error::InTensor`] if an optimizer rejects the
-    /// product. Nothing has changed then.
+    /// product. Nothing has changed then (if a rule of your own takes back a rate that it had).
     pub fn scale_learning_rates(&mut self, factor: F) -> Result<(), Error> {
         self.check_factor(factor)?;
         // An optimizer from outside may reject it all the same: then those before it get their old rates back.
@@ -249,7 +330,12 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         Ok(())
     }
 
-    /// Sets one tensor's own learning rate; the common factor applies to it.
+    /// The common factor of all learning rates; 1 until [`scale_learning_rates`](ParamGroups::scale_learning_rates) is called.
+    pub fn factor(&self) -> F {
+        self.factor
+    }
+
+    /// Sets one tensor's own learning rate. Its optimizer gets this rate times the common factor.
     ///
     /// # Errors
     /// [`Error::UnknownTensor`], or [`Error::InTensor`] if its optimizer rejects the learning rate. Nothing has changed
@@ -336,10 +422,13 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         Ok(())
     }
 
-    /// Looks first where the last call had the group.
-    fn find(&self, name: &str, place: usize) -> Option<usize> {
-        let last = self.last_order.get(place).filter(|&&last| self.groups[last].name == name);
-        last.or_else(|| self.by_name.get(name)).copied()
+    /// Looks first at the group that had this place in the last call, then at the one that came after `previous`.
+    fn find(&self, name: &str, place: usize, previous: Option<usize>) -> Option<usize> {
+        let is_it = |&guess: &usize| self.groups.get(guess).is_some_and(|group| group.name == name);
+        let by_place = self.last_order.get(place).copied().filter(is_it);
+        by_place
+            .or_else(|| previous.map(|previous| self.groups[previous].next).filter(is_it))
+            .or_else(|| self.by_name.get(name).copied())
     }
 
     fn group(&mut self, name: &str) -> Result<&mut Group<O, F>, Error> {
@@ -358,6 +447,9 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         Ok(())
     }
 }
+
+/// What a walk calls with each tensor's name, parameters and gradients.
+type Visit<'a, P> = dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error> + 'a;
 
 fn check_saved_len(name: &'static str, saved: Option<usize>, expected: Option<usize>) -> Result<(), Error> {
     let words = |len: Option<usize>| len.map_or("any".to_string(), |len| len.to_string());

@@ -10,8 +10,8 @@ use crate::{error::Error, gradient::finite::finite};
 /// A rejected step changes nothing and is not counted, so a schedule of [`steps`](Optimizer::steps) follows the steps
 /// applied.
 ///
-/// Cost: a pass over the gradients before the step, since it must know before it writes; two in a step of
-/// [`ParamGroups`](crate::ParamGroups), which checks all tensors before the first one moves.
+/// Cost: a pass over the gradients before the step, since it must know before it writes.
+/// [`step_clipped`](crate::step_clipped) rejects such gradients by itself, with the pass that it makes for the norm.
 /// It has no state and adds nothing to what is saved: a guarded optimizer and a bare one load each other's files.
 ///
 /// # Example
@@ -31,7 +31,16 @@ pub struct Guard<O>(pub O);
 impl<P: Float + Send + Sync, F, O: Optimizer<P, F>> Optimizer<P, F> for Guard<O> {
     fn step(&mut self, params: &mut [P], grads: &[P]) -> Result<(), Error> {
         self.check(params, grads)?;
-        self.0.step(params, grads)
+        self.0.step_checked(params, grads, 1.0)
+    }
+
+    /// Does not look at the gradients again.
+    fn step_checked(&mut self, params: &mut [P], grads: &[P], scale: f64) -> Result<(), Error> {
+        self.0.step_checked(params, grads, scale)
+    }
+
+    fn can_scale(&self) -> bool {
+        self.0.can_scale()
     }
 
     fn learning_rate(&self) -> F {

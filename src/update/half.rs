@@ -5,7 +5,14 @@ use half::{bf16, f16, slice::HalfFloatSliceExt};
 use num_traits::Float;
 
 use super::optimizer::Optimizer;
-use crate::{check, error::Error, gradient::finite::finite, simd::wide};
+use crate::{
+    check,
+    error::Error,
+    float::{from_f64, to_f64},
+    gradient::finite::finite,
+    passes::pass,
+    threads::PART,
+};
 
 /// Half-precision parameters that learn: any optimizer over f32, on an f32 copy of bf16 or f16 parameters. Feature `half`.
 ///
@@ -16,11 +23,12 @@ use crate::{check, error::Error, gradient::finite::finite, simd::wide};
 /// `H` is `half::bf16` or `half::f16`. The settings are the inner optimizer's, in f32.
 ///
 /// The copy holds the parameters; the half-precision ones are written and never read. To change them from outside, make
-/// a new `MasterCopy`. Where the copy is beyond the range of `H`, the parameter is infinite, and the copy goes on.
+/// a new `MasterCopy`. Where a value of the copy is too large for `H`, the parameter becomes infinite; the copy keeps its
+/// value, and training goes on.
 ///
 /// A [`Guard`](crate::Guard) may stand outside or inside: an error changes nothing, also in a step of
-/// [`ParamGroups`](crate::ParamGroups). (A rule of your own inside that rejects *values* must stand outside, where its
-/// `check` sees the gradients.)
+/// [`ParamGroups`](crate::ParamGroups). The inner optimizer's `check` is not called: a rule of your own that rejects
+/// anything but lengths must wrap the `MasterCopy`, not stand inside it.
 ///
 /// State: the optimizer's, and 8 bytes a parameter. Cost of a step: the optimizer's on f32, a pass that widens and one
 /// that narrows; no allocation.
@@ -59,33 +67,59 @@ impl<H, O: PartialEq> PartialEq for MasterCopy<H, O> {
 pub trait Half: Float + Send + Sync {
     fn widen(halves: &[Self], to: &mut [f32]);
     fn narrow(from: &[f32], halves: &mut [Self]);
+
+    fn widen_scaled(halves: &[Self], scale: f64, to: &mut [f32]) {
+        let scaled = |&half: &Self| to_f64(from_f64::<Self>(scale * to_f64(half))) as f32;
+        pass(
+            to.len(),
+            to.chunks_mut(PART).zip(halves.chunks(PART)),
+            #[inline(always)]
+            |(to, halves)| to.iter_mut().zip(halves).for_each(|(to, half)| *to = scaled(half)),
+        );
+    }
 }
 
 impl Half for f16 {
     fn widen(halves: &[f16], to: &mut [f32]) {
-        halves.convert_to_f32_slice(to);
+        pass(to.len(), to.chunks_mut(PART).zip(halves.chunks(PART)), |(to, halves)| halves.convert_to_f32_slice(to));
     }
 
     fn narrow(from: &[f32], halves: &mut [f16]) {
-        halves.convert_from_f32_slice(from);
+        pass(from.len(), halves.chunks_mut(PART).zip(from.chunks(PART)), |(halves, from)| {
+            halves.convert_from_f32_slice(from)
+        });
     }
 }
 
 /// Loops of our own: the functions of `half` for slices of bf16 take several times as long.
 impl Half for bf16 {
     fn widen(halves: &[bf16], to: &mut [f32]) {
-        wide(
+        let widen = |half: &bf16| f32::from_bits(u32::from(half.to_bits()) << 16);
+        pass(
+            to.len(),
+            to.chunks_mut(PART).zip(halves.chunks(PART)),
             #[inline(always)]
-            || to.iter_mut().zip(halves).for_each(|(to, half)| *to = half.to_f32()),
+            |(to, halves)| to.iter_mut().zip(halves).for_each(|(to, half)| *to = widen(half)),
         );
     }
 
     fn narrow(from: &[f32], halves: &mut [bf16]) {
-        wide(
+        pass(
+            from.len(),
+            halves.chunks_mut(PART).zip(from.chunks(PART)),
             #[inline(always)]
-            || halves.iter_mut().zip(from).for_each(|(half, &from)| *half = bf16::from_f32(from)),
+            |(halves, from)| halves.iter_mut().zip(from).for_each(|(half, &from)| *half = to_bf16(from)),
         );
     }
+}
+
+/// Rounded to nearest, ties to even, as `bf16::from_f32`, but without a branch.
+#[inline(always)]
+fn to_bf16(value: f32) -> bf16 {
+    let bits = value.to_bits();
+    let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16;
+    let quiet = bits >> 16 | 0x40;
+    bf16::from_bits(if value.is_nan() { quiet } else { rounded } as u16)
 }
 
 impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
@@ -117,6 +151,11 @@ impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
 }
 
 impl<H, O: Optimizer<f32>> MasterCopy<H, O> {
+    fn check_lengths(&self, params: &[H], grads: &[H]) -> Result<(), Error> {
+        check::length("grads", grads.len(), "params", params.len())?;
+        check::length("params", params.len(), "master copy", self.master.len())
+    }
+
     pub(crate) fn from_master(optimizer: O, master: Vec<f32>) -> Result<Self, Error> {
         let grads = check::zeros("master copy", master.len())?;
         optimizer.check(&master, &grads)?;
@@ -127,10 +166,25 @@ impl<H, O: Optimizer<f32>> MasterCopy<H, O> {
 impl<H: Half, O: Optimizer<f32>> Optimizer<H, f32> for MasterCopy<H, O> {
     fn step(&mut self, params: &mut [H], grads: &[H]) -> Result<(), Error> {
         self.check(params, grads)?;
-        H::widen(grads, &mut self.grads);
-        self.optimizer.step(&mut self.master, &self.grads)?;
+        self.step_checked(params, grads, 1.0)
+    }
+
+    fn step_checked(&mut self, params: &mut [H], grads: &[H], scale: f64) -> Result<(), Error> {
+        self.check_lengths(params, grads)?;
+        // Rounded to H, as if they had been clipped there.
+        if scale == 1.0 {
+            H::widen(grads, &mut self.grads)
+        } else {
+            H::widen_scaled(grads, scale, &mut self.grads)
+        }
+        self.optimizer.step_checked(&mut self.master, &self.grads, 1.0)?;
         H::narrow(&self.master, params);
         Ok(())
+    }
+
+    /// Always: the gradients are scaled where they are widened.
+    fn can_scale(&self) -> bool {
+        true
     }
 
     fn learning_rate(&self) -> f32 {
@@ -150,8 +204,7 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H, f32> for MasterCopy<H, O> {
     }
 
     fn check(&self, params: &[H], grads: &[H]) -> Result<(), Error> {
-        check::length("grads", grads.len(), "params", params.len())?;
-        check::length("params", params.len(), "master copy", self.master.len())?;
+        self.check_lengths(params, grads)?;
         if let Some(len) = self.optimizer.state_len() {
             // Made for the same length, but `optimizer_mut` may have put another one in its place.
             check::length("master copy", self.master.len(), "optimizer's state", len)?;
@@ -166,5 +219,21 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H, f32> for MasterCopy<H, O> {
 
     fn state_len(&self) -> Option<usize> {
         Some(self.master.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every bf16, what is half-way to the next, and what is beside that; and NaN.
+    #[test]
+    fn rounding_is_that_of_half() {
+        for high in 0..=u16::MAX {
+            for low in [0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF] {
+                let value = f32::from_bits(u32::from(high) << 16 | low);
+                assert_eq!(to_bf16(value).to_bits(), bf16::from_f32(value).to_bits(), "{value:?}");
+            }
+        }
     }
 }

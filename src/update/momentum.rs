@@ -1,7 +1,10 @@
 use alloc::{string::ToString, vec::Vec};
 use num_traits::Float;
 
-use super::{optimizer::Optimizer, weight_decay::WeightDecay};
+use super::{
+    optimizer::{Optimizer, learning_rate_and_steps},
+    weight_decay::WeightDecay,
+};
 use crate::{check, error::Error};
 
 /// The form of momentum: where η multiplies, and where the gradient is taken. The velocity is `m` in the classical forms
@@ -188,40 +191,33 @@ impl<F: Float + Send + Sync> Momentum<F> {
 
 impl<F: Float + Send + Sync> Optimizer<F> for Momentum<F> {
     fn step(&mut self, params: &mut [F], grads: &[F]) -> Result<(), Error> {
+        self.step_checked(params, grads, 1.0)
+    }
+
+    fn step_checked(&mut self, params: &mut [F], grads: &[F], scale: f64) -> Result<(), Error> {
         self.check(params, grads)?;
         let (learning_rate, momentum) = (self.learning_rate, self.momentum);
         match self.form {
-            Form::Classical => self.update(params, grads, move |p, [m], g| {
+            Form::Classical => self.update(params, grads, scale, move |p, [m], g| {
                 let m = momentum * m - learning_rate * g;
                 (p + m, [m])
             }),
-            Form::Nesterov => self.update(params, grads, move |p, [m], g| {
+            Form::Nesterov => self.update(params, grads, scale, move |p, [m], g| {
                 let m = momentum * m - learning_rate * g;
                 (p + (momentum * m - learning_rate * g), [m])
             }),
-            Form::PyTorch => self.update(params, grads, move |p, [v], g| {
+            Form::PyTorch => self.update(params, grads, scale, move |p, [v], g| {
                 let v = momentum * v + g;
                 (p - learning_rate * v, [v])
             }),
-            Form::PyTorchNesterov => self.update(params, grads, move |p, [v], g| {
+            Form::PyTorchNesterov => self.update(params, grads, scale, move |p, [v], g| {
                 let v = momentum * v + g;
                 (p - learning_rate * (g + momentum * v), [v])
             }),
         }
     }
 
-    fn learning_rate(&self) -> F {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: F) -> Result<(), Error> {
-        self.learning_rate = check::learning_rate(learning_rate)?;
-        Ok(())
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps
-    }
+    learning_rate_and_steps!();
 
     fn reset(&mut self) {
         self.velocity.fill(F::zero());
@@ -243,9 +239,10 @@ impl<F: Float + Send + Sync> Momentum<F> {
         &mut self,
         params: &mut [F],
         grads: &[F],
+        scale: f64,
         rule: impl Fn(F, [F; 1], F) -> (F, [F; 1]) + Copy + Send + Sync,
     ) -> Result<(), Error> {
-        self.weight_decay.elementwise(self.learning_rate, params, [&mut self.velocity], grads, rule)?;
+        self.weight_decay.elementwise(self.learning_rate, params, [&mut self.velocity], grads, scale, rule)?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }

@@ -1,12 +1,18 @@
-use alloc::boxed::Box;
+use alloc::{boxed::Box, string::ToString};
 
-use crate::{check, error::Error};
+use num_traits::Float;
+
+use crate::{
+    check,
+    error::Error,
+    gradient::{clip::clip_scale, finite::finite, norm::norm},
+};
 
 /// An update rule with its learning rate and its state. `step` moves the parameters once, against the gradient.
 ///
 /// The parameters and gradients stay yours: a call borrows them. `P` is their type, any [`num_traits::Float`] (f32, f64,
-/// `half::f16`, `half::bf16`). `F` is the type of the settings, such as the learning rate. The two are the same but for
-/// half-precision parameters, whose settings are f32 (`MasterCopy`).
+/// `half::f16`, `half::bf16`). `F` is the type of the settings, such as the learning rate. They are the same type,
+/// except in `MasterCopy`: half-precision parameters with f32 settings.
 ///
 /// The trait is `dyn`-compatible, and open: implement it for a rule of your own, with
 /// [`elementwise`](crate::elementwise) for the loop.
@@ -81,10 +87,28 @@ pub trait Optimizer<P, F = P> {
         check::length("grads", grads.len(), "params", params.len())
     }
 
+    /// Steps with each gradient multiplied by `scale`: `g` becomes `scale · g`, computed in f64 and rounded once. The caller
+    /// has called [`check`](Optimizer::check) with the same slices (and unscaled gradients), so values need not be checked
+    /// again; lengths must be. [`ParamGroups`](crate::ParamGroups) and [`step_clipped`](crate::step_clipped) step by it.
+    ///
+    /// The provided method steps where `scale` is 1, and returns an error otherwise. A rule that overrides it for any
+    /// scale says so in [`can_scale`](Optimizer::can_scale).
+    ///
+    /// # Errors
+    /// Those of `step`, and [`Error::CannotScale`].
+    fn step_checked(&mut self, params: &mut [P], grads: &[P], scale: f64) -> Result<(), Error> {
+        if scale == 1.0 { self.step(params, grads) } else { Err(Error::CannotScale) }
+    }
+
+    /// Whether [`step_checked`](Optimizer::step_checked) takes any scale. `false` in the provided method.
+    fn can_scale(&self) -> bool {
+        false
+    }
+
     /// Whether `step` rejects gradients that are NaN or infinite. `false` in the provided method.
     ///
-    /// [`Guard`](crate::Guard) returns `true`. A wrapper of yours passes on what the inner optimizer returns:
-    /// `MasterCopy` asks, since its `check` cannot show gradients in f32 to the inner optimizer.
+    /// [`Guard`](crate::Guard) returns `true`. A wrapper of yours passes on what the inner optimizer returns. `MasterCopy`
+    /// relies on it: its `check` has no f32 gradients to pass to the inner optimizer's.
     fn rejects_non_finite(&self) -> bool {
         false
     }
@@ -94,6 +118,65 @@ pub trait Optimizer<P, F = P> {
         None
     }
 }
+
+/// Clips the gradients of one tensor by their norm and steps, without changing the gradients: to the bit
+/// [`clip_global_norm`](crate::clip_global_norm) and then [`step`](Optimizer::step). Returns the norm before.
+/// [`ParamGroups::step_clipped`](crate::ParamGroups::step_clipped) does so for several tensors.
+///
+/// # Errors
+/// Those of [`clip_global_norm`](crate::clip_global_norm) and of `step`; [`Error::CannotScale`] for a rule of your own that
+/// does not override [`step_checked`](Optimizer::step_checked). Nothing has changed then.
+///
+/// # Cost
+/// One pass over the gradients for their norm, and the step. No allocation.
+///
+/// # Example
+/// ```
+/// use gradstep::{Sgd, step_clipped};
+/// let (mut params, grads) = ([1.0_f32, 1.0], [3.0, 4.0]);
+/// let norm = step_clipped(&mut Sgd::new(0.5)?, &mut params, &grads, 2.5)?; // by half of the gradients
+/// assert_eq!((norm, params), (5.0, [0.25, 0.0]));
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+pub fn step_clipped<P: Float + Send + Sync, F>(
+    optimizer: &mut (impl Optimizer<P, F> + ?Sized),
+    params: &mut [P],
+    grads: &[P],
+    max_norm: f64,
+) -> Result<f64, Error> {
+    check::above_zero("max_norm", max_norm)?;
+    let norm = norm(|| [grads].into_iter(), || finite(|| "grads".to_string(), grads))?;
+    let scale = clip_scale(norm, max_norm)?;
+    if !optimizer.can_scale() {
+        return Err(Error::CannotScale);
+    }
+    optimizer.check(params, grads)?;
+    optimizer.step_checked(params, grads, scale)?;
+    Ok(norm)
+}
+
+/// The methods that are the same in each rule of this crate.
+macro_rules! learning_rate_and_steps {
+    () => {
+        fn can_scale(&self) -> bool {
+            true
+        }
+
+        fn learning_rate(&self) -> F {
+            self.learning_rate
+        }
+
+        fn set_learning_rate(&mut self, learning_rate: F) -> Result<(), Error> {
+            self.learning_rate = check::learning_rate(learning_rate)?;
+            Ok(())
+        }
+
+        fn steps(&self) -> u64 {
+            self.steps
+        }
+    };
+}
+pub(crate) use learning_rate_and_steps;
 
 /// As std does for its traits.
 macro_rules! pointer {
@@ -121,6 +204,14 @@ macro_rules! pointer {
 
             fn check(&self, params: &[P], grads: &[P]) -> Result<(), Error> {
                 (**self).check(params, grads)
+            }
+
+            fn step_checked(&mut self, params: &mut [P], grads: &[P], scale: f64) -> Result<(), Error> {
+                (**self).step_checked(params, grads, scale)
+            }
+
+            fn can_scale(&self) -> bool {
+                (**self).can_scale()
             }
 
             fn rejects_non_finite(&self) -> bool {

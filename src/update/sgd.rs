@@ -1,6 +1,9 @@
 use num_traits::Float;
 
-use super::{optimizer::Optimizer, weight_decay::WeightDecay};
+use super::{
+    optimizer::{Optimizer, learning_rate_and_steps},
+    weight_decay::WeightDecay,
+};
 use crate::{check, error::Error};
 
 /// Gradient descent, stochastic or not: `θ <- θ - η g`.
@@ -54,24 +57,18 @@ impl<F: Float + Send + Sync> Sgd<F> {
 
 impl<F: Float + Send + Sync> Optimizer<F> for Sgd<F> {
     fn step(&mut self, params: &mut [F], grads: &[F]) -> Result<(), Error> {
+        self.step_checked(params, grads, 1.0)
+    }
+
+    fn step_checked(&mut self, params: &mut [F], grads: &[F], scale: f64) -> Result<(), Error> {
         let learning_rate = self.learning_rate;
-        self.weight_decay.elementwise(learning_rate, params, [], grads, move |p, [], g| (p - learning_rate * g, []))?;
+        self.weight_decay
+            .elementwise(learning_rate, params, [], grads, scale, move |p, [], g| (p - learning_rate * g, []))?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }
 
-    fn learning_rate(&self) -> F {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: F) -> Result<(), Error> {
-        self.learning_rate = check::learning_rate(learning_rate)?;
-        Ok(())
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps
-    }
+    learning_rate_and_steps!();
 
     fn reset(&mut self) {
         self.steps = 0;

@@ -1,6 +1,6 @@
 use num_traits::Float;
 
-use super::elementwise::elementwise;
+use super::elementwise::elementwise_scaled;
 use crate::{check, error::Error};
 
 /// Pulls the parameters towards zero at each step, in one of two forms. `w` is the strength of the decay.
@@ -39,21 +39,24 @@ impl<F: Float + Send + Sync> WeightDecay<F> {
         Ok(self)
     }
 
-    /// [`elementwise`] with the decay before `rule`, in the same pass.
+    /// [`elementwise_scaled`] with the decay before `rule`, in the same pass.
     pub(crate) fn elementwise<const N: usize>(
         self,
         learning_rate: F,
         params: &mut [F],
         state: [&mut [F]; N],
         grads: &[F],
+        scale: f64,
         rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
     ) -> Result<(), Error> {
         match self {
-            WeightDecay::None => elementwise(params, state, grads, rule),
-            WeightDecay::Coupled(w) => elementwise(params, state, grads, move |p, s, g| rule(p, s, g + w * p)),
+            WeightDecay::None => elementwise_scaled(params, state, grads, scale, rule),
+            WeightDecay::Coupled(w) => {
+                elementwise_scaled(params, state, grads, scale, move |p, s, g| rule(p, s, g + w * p))
+            }
             WeightDecay::Decoupled(w) => {
                 let decay = learning_rate * w;
-                elementwise(params, state, grads, move |p, s, g| rule(p - decay * p, s, g))
+                elementwise_scaled(params, state, grads, scale, move |p, s, g| rule(p - decay * p, s, g))
             }
         }
     }

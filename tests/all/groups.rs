@@ -2,7 +2,9 @@
 
 use std::ops::Bound::Included;
 
-use gradstep::{Error, Form, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, elementwise, schedule};
+use gradstep::{
+    Error, Form, Guard, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, clip_global_norm, elementwise, schedule,
+};
 use proptest::prelude::*;
 
 use crate::common::config;
@@ -323,6 +325,56 @@ proptest! {
     }
 }
 
+// Clipped -------------------------------------------------------------------------------------------------------------
+
+/// To the bit `clip_global_norm` of all gradients and then `step`.
+#[test]
+fn a_clipped_step_is_clipping_and_then_a_step() {
+    let ((mut once, mut twice), (mut a, mut b)) = ((model(), model()), (tensors(), tensors()));
+    for (order, max_norm) in [([0, 1, 2], 1e9), ([2, 0, 1], 1.5), ([1, 2, 0], 0.1)] {
+        let mut clipped: Vec<Vec<f64>> = order.iter().map(|&i| b[i].1.clone()).collect();
+        let norm = clip_global_norm(&mut clipped, max_norm).unwrap();
+        let mut slots: Vec<_> = a.iter_mut().map(|(params, grads)| Some((params, grads))).collect();
+        let mut given = Vec::new();
+        for i in order {
+            let (params, grads) = slots[i].take().unwrap();
+            given.push((IN_ORDER[i].0, params.as_mut_slice(), grads.as_slice()));
+        }
+        assert_eq!(once.step_clipped(max_norm, &mut given), Ok(norm));
+        let unclipped = b.clone();
+        for (i, clipped) in order.into_iter().zip(clipped) {
+            b[i].1 = clipped;
+        }
+        step(&mut twice, &mut b, &order.map(|i| IN_ORDER[i])).unwrap();
+        for (tensor, (_, grads)) in b.iter_mut().zip(unclipped) {
+            tensor.1 = grads;
+        }
+        assert_eq!((&a, &once), (&b, &twice));
+    }
+    assert_eq!(once.steps(), 3);
+}
+
+#[test]
+fn a_clipped_step_is_all_or_nothing() {
+    let mut model = model();
+    let before = model.clone();
+    let bad: [(&str, [f64; 3], f64, &str); 3] = [
+        ("c", [1.0, f64::NAN, 1.0], 1.0, "tensor `c`: grads[1] is NaN, expected a finite number"),
+        ("d", [1.0; 3], 1.0, "tensor `d` is unknown"),
+        ("c", [1.0; 3], -1.0, "max_norm is -1.0, expected a finite number above 0"),
+    ];
+    for (name, grads, max_norm, message) in bad {
+        let (mut a, mut b, mut c) = ([1.0], [1.0; 2], [1.0; 3]);
+        let mut given = [("a", &mut a[..], &[1.0][..]), ("b", &mut b, &[1.0; 2]), (name, &mut c, &grads)];
+        assert_eq!(model.step_clipped(max_norm, &mut given).unwrap_err().to_string(), message);
+        assert_eq!((&model, a, b, c), (&before, [1.0], [1.0; 2], [1.0; 3]), "{message}");
+    }
+    let mut model = wary();
+    let (mut a, mut b) = ([1.0], [1.0]);
+    let error = model.step_clipped(1.0, &mut [("a", &mut a, &[9.0]), ("b", &mut b, &[9.0])]).unwrap_err();
+    assert_eq!(error, Error::InTensor { name: "a".into(), error: Box::new(Error::CannotScale) });
+}
+
 // One tensor at a time -----------------------------------------------------------------------------------------------
 
 /// As a framework lends them: one tensor of a map at a time, whose gradients may fail to come.
@@ -390,6 +442,32 @@ fn a_second_walk_that_differs_is_an_error() {
     assert_eq!(model.steps(), 0);
 }
 
+/// A walk that drops what `visit` returns is no way around it.
+#[test]
+fn a_dropped_rejection_is_returned_all_the_same() {
+    let mut model = ParamGroups::new();
+    model.insert("w", Guard(Sgd::new(1.0).unwrap())).unwrap();
+    let mut params = [1.0];
+    let stepped = model.step_each(|visit| {
+        let _ = visit("w", &mut params, &[f64::NAN]);
+        let _ = visit("other", &mut params, &[1.0]);
+        Ok::<(), Error>(())
+    });
+    assert_eq!(stepped.unwrap_err().to_string(), "tensor `w`: grads[0] is NaN, expected a finite number");
+    assert_eq!((params, model.steps()), ([1.0], 0));
+}
+
+/// Also where the optimizer is a reference.
+#[test]
+fn a_rejected_insertion_changes_no_optimizer() {
+    let (mut a, mut b) = (Sgd::new(1.0_f32).unwrap(), Sgd::new(1.0_f32).unwrap());
+    let mut model: ParamGroups<f32, &mut Sgd<f32>> = ParamGroups::new();
+    model.insert("w", &mut a).unwrap();
+    model.scale_learning_rates(0.5).unwrap();
+    assert_eq!(model.insert("w", &mut b), Err(Error::DuplicateTensor { name: "w".into() }));
+    assert_eq!((a.learning_rate(), b.learning_rate()), (0.5, 1.0));
+}
+
 // Learning rates ------------------------------------------------------------------------------------------------------
 
 fn rates<O: Optimizer<f64>>(model: &ParamGroups<f64, O>) -> [f64; 3] {
@@ -404,6 +482,7 @@ fn a_common_schedule_keeps_the_ratios() {
     for k in [0, 2, 4, 0] {
         // Over a step at rate 0 too: the factor replaces the one before.
         model.scale_learning_rates(schedule(k)).unwrap();
+        assert_eq!(model.factor(), schedule(k));
         assert_eq!(rates(&model), [0.5, 0.25, 0.125].map(|rate| rate * schedule(k)));
         step(&mut model, &mut got, &IN_ORDER).unwrap();
     }

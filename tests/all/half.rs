@@ -4,7 +4,7 @@
 use gradstep::{Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd};
 use half::{bf16, f16};
 
-use crate::common::{Scalar, half_optimizers, steps_to, tiny};
+use crate::common::{Scalar, half_optimizers, says, steps_to, tiny};
 
 #[test]
 fn updates_are_not_lost_to_rounding() {
@@ -145,6 +145,18 @@ fn nestings_are_all_or_nothing() {
             assert_eq!((stepped.is_err(), a == start, model.steps() == 0), (*rejects, *rejects, *rejects), "{name}");
         }
     }
+}
+
+#[test]
+fn lengths_are_checked_in_a_checked_step_too() {
+    let mut f16s = MasterCopy::new(Sgd::new(1.0).unwrap(), &[f16::ONE; 3]).unwrap();
+    let mut bf16s = MasterCopy::new(Sgd::new(1.0).unwrap(), &[bf16::ONE; 3]).unwrap();
+    let message = "params has length 2, expected 3, the length of master copy";
+    for scale in [1.0, 0.5] {
+        says(f16s.step_checked(&mut [f16::ONE; 2], &[f16::ONE; 2], scale), message);
+        says(bf16s.step_checked(&mut [bf16::ONE; 2], &[bf16::ONE; 2], scale), message);
+    }
+    assert_eq!((f16s.steps(), bf16s.steps(), bf16s.master()), (0, 0, &[1.0; 3][..]));
 }
 
 /// The parameters are no gradients: an infinite one is not the guard's business.

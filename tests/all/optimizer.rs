@@ -2,7 +2,7 @@
 
 use gradstep::{
     Accumulator, Batcher, Epoch, Error, Form, Guard, Momentum, Optimizer, ParamGroups, Permutation, Position, Sgd,
-    Shard, Stream, WeightDecay, schedule,
+    Shard, Stream, WeightDecay, clip_global_norm, schedule, step_clipped,
 };
 use half::{bf16, f16};
 use num_traits::{Float, cast};
@@ -407,4 +407,59 @@ fn no_parameters_are_a_step_too() {
     let mut one = [1.0_f64];
     model.step(&mut [("none", &mut [], &[]), ("", &mut one, &[1.0])]).unwrap();
     assert_eq!((one, model.steps()), ([0.5], 1));
+}
+
+// Clipped steps -------------------------------------------------------------------------------------------------------
+
+/// To the bit `clip_global_norm` and then `step`, whether it clips or not, and the gradients stay.
+fn steps_clipped<P: Scalar, F>(mut once: Box<dyn Optimizer<P, F>>, mut twice: Box<dyn Optimizer<P, F>>, name: &str) {
+    let (start, grads) = (numbers::<P>(130, 3), numbers::<P>(130, 7));
+    let (mut a, mut b) = (start.clone(), start);
+    for max_norm in [1e30, 1.0, 0.37] {
+        let mut clipped = grads.clone();
+        let norm = clip_global_norm(&mut [&mut clipped], max_norm).unwrap();
+        twice.step(&mut a, &clipped).unwrap();
+        assert_eq!(step_clipped(&mut *once, &mut b, &grads, max_norm), Ok(norm), "{name}");
+        assert_eq!((bits(&a), once.steps()), (bits(&b), twice.steps()), "{name}, {max_norm}");
+    }
+    assert!(bits(&grads) == bits(&numbers::<P>(130, 7)));
+}
+
+#[test]
+fn clipping_and_stepping_are_one() {
+    for ((name, once), (_, twice)) in optimizers(130).into_iter().zip(optimizers(130)) {
+        steps_clipped(once, twice, &name);
+    }
+    steps_clipped::<f32, f32>(Box::new(Sgd::new(0.1).unwrap()), Box::new(Sgd::new(0.1).unwrap()), "f32");
+    let half = || Box::new(Momentum::new(f16::from_f32(0.1), f16::from_f32(0.5), 130).unwrap());
+    steps_clipped::<f16, f16>(half(), half(), "f16");
+    #[cfg(feature = "half")]
+    {
+        let start = numbers::<bf16>(130, 3);
+        let halves = || crate::common::half_optimizers(&start);
+        for ((name, _, once), (_, _, twice)) in halves().into_iter().zip(halves()) {
+            steps_clipped(once, twice, &name);
+        }
+    }
+}
+
+#[test]
+fn a_clipped_step_is_all_or_nothing() {
+    let mut momentum = Guard(Momentum::new(0.5, 0.5, 2).unwrap());
+    let before = momentum.clone();
+    let mut params = [1.0; 2];
+    let mut refused = |grads: &[f64], max_norm, message: &str| {
+        says(step_clipped(&mut momentum, &mut params, grads, max_norm), message);
+        assert_eq!((&momentum, params), (&before, [1.0; 2]));
+    };
+    refused(&[1.0, f64::NAN], 1.0, "grads[1] is NaN, expected a finite number");
+    refused(&[1.0], 1.0, "grads has length 1, expected 2, the length of params");
+    refused(&[1.0; 2], 0.0, "max_norm is 0.0, expected a finite number above 0");
+    refused(
+        &[1e300; 2],
+        1e-10,
+        "max_norm / norm is 7.0710678118656e-311, expected a finite number of at least 2.2250738585072014e-308",
+    );
+    let error = step_clipped(&mut SignDescent(0.5), &mut [1.0_f32], &[1.0], 0.5).unwrap_err();
+    assert_eq!(error, Error::CannotScale);
 }

@@ -591,8 +591,15 @@ fn tampered_batchers_are_refused() {
 
 #[test]
 fn tampered_sums_are_refused() {
-    refused::<Accumulator>(ACCUMULATOR, &[(r#""3""#, r#""-3""#, "expected a number, found `-3`")]);
-    let cases = [(r#""8.0""#, r#""inf""#, "traces is inf, expected a finite number")];
+    let cases = [
+        (r#""3""#, r#""-3""#, "expected a number, found `-3`"),
+        (r#""3""#, r#""0""#, "samples is 0, expected at least 1"), // and sums that are not 0
+    ];
+    refused::<Accumulator>(ACCUMULATOR, &cases);
+    let cases = [
+        (r#""8.0""#, r#""inf""#, "traces is inf, expected a finite number"),
+        (r#""1""#, r#""0""#, "estimates is 0, expected at least 1"),
+    ];
     refused::<NoiseScale>(NOISE_SCALE, &cases);
 }
 

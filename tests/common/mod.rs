@@ -37,10 +37,14 @@ pub(crate) fn optimizers(len: usize) -> Vec<(String, Box<dyn Optimizer<f64>>)> {
     all
 }
 
-/// Half-precision optimizers in every nesting: whether a gradient that is not finite is rejected, and the optimizer.
+/// A name, whether a gradient that is not finite is rejected, and the optimizer.
 #[cfg(feature = "half")]
-pub(crate) fn half_optimizers(params: &[bf16]) -> Vec<(String, bool, Box<dyn Optimizer<bf16, f32>>)> {
-    let mut all: Vec<(String, bool, Box<dyn Optimizer<bf16, f32>>)> = Vec::new();
+type Nesting = (String, bool, Box<dyn Optimizer<bf16, f32>>);
+
+/// Half-precision optimizers in every nesting.
+#[cfg(feature = "half")]
+pub(crate) fn half_optimizers(params: &[bf16]) -> Vec<Nesting> {
+    let mut all: Vec<Nesting> = Vec::new();
     for form in FORMS {
         let inner = || {
             let momentum = Momentum::new(LEARNING_RATE as f32, MOMENTUM as f32, params.len()).unwrap().with_form(form);

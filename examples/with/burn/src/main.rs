@@ -1,0 +1,184 @@
+//! A burn network that gradstep trains: burn's autodiff, gradstep's momentum, batches and schedule.
+//!
+//! ```sh
+//! cargo run --release                           # in this folder: 1,797 embedded digits of 8 × 8 pixels
+//! cargo run --release -- --checkpoint FILE      # kill it and start it again: it ends with the same bits
+//! cargo run --release -- --compare              # beside burn's Sgd with momentum
+//! ```
+
+#[path = "../../../common/checkpoint.rs"]
+mod checkpoint;
+mod compare;
+#[path = "../../../common/data.rs"]
+mod data;
+mod glue;
+#[path = "../../../common/network.rs"]
+#[allow(dead_code, reason = "the initial weights alone are taken")]
+mod network;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use burn::module::{Module, Param};
+use burn::nn::{Linear, loss::CrossEntropyLossConfig};
+use burn::optim::{GradientsParams, ModuleOptimizer};
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, Device, Int, Tensor, TensorData, activation::relu};
+use clap::Parser;
+use data::Samples;
+use glue::Stepper;
+use gradstep::{Batcher, Form, Momentum, Position, gather, schedule};
+use network::Network;
+use serde::{Deserialize, Serialize};
+
+/// Trains a small multilayer perceptron in burn, from its last checkpoint on if there is one.
+#[derive(Parser)]
+struct Options {
+    /// The learning rate of the first step, from which it falls along a cosine to 0
+    #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
+    learning_rate: f32,
+    /// How many samples a step averages over
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+    /// How often to go through the training samples
+    #[arg(long, default_value_t = 5)]
+    epochs: u64,
+    /// Seeds the initial weights and the order of the samples
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// A folder with the four files of MNIST, raw or .gz, to train on instead of the embedded digits
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where to save after every epoch, and to resume from
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// Ends after so many steps, as if it had been killed
+    #[arg(long)]
+    stop_at: Option<u64>,
+    /// Fails below this held-out accuracy, in percent
+    #[arg(long, default_value_t = 95.0)]
+    bar: f64,
+    /// Prints a row of a table instead: the trajectory of burn's own Sgd? In what time?
+    #[arg(long)]
+    compare: bool,
+}
+
+/// All that decides how the run goes on; the data and the code aside.
+#[derive(Serialize, Deserialize)]
+struct State {
+    position: Position,   // with batch size and seed
+    module: Vec<u8>,      // parameters, and the random ids by which burn finds their state
+    optimizer: Vec<u8>,   // that state
+    step: u64,            // burn's optimizers do not tell how often they stepped
+    settings: (f32, u64), // of the schedule
+}
+
+#[derive(Module, Debug)]
+struct Mlp {
+    first: Linear,
+    second: Linear,
+}
+
+impl Mlp {
+    fn new(inputs: usize, hidden: usize, seed: u64, device: &Device) -> Mlp {
+        let mut params = Network { inputs, hidden, classes: 10 }.initial(seed).into_iter();
+        let mut layer = |inputs, outputs| {
+            let mut next = |len| params.by_ref().take(len).collect::<Vec<f32>>();
+            let bias = Some(Param::from_data(TensorData::new(next(outputs), [outputs]), device));
+            let weight = Param::from_data(TensorData::new(next(inputs * outputs), [inputs, outputs]), device);
+            Linear { weight, bias }
+        };
+        Mlp { first: layer(inputs, hidden), second: layer(hidden, 10) }
+    }
+
+    fn forward(&self, pixels: Tensor<2>) -> Tensor<2> {
+        self.second.forward(relu(self.first.forward(pixels)))
+    }
+
+    fn loss(&self, samples: &Samples, batch: &[usize], device: &Device) -> Result<Tensor<1>> {
+        let (pixels, labels) = tensors(samples, batch, device)?;
+        Ok(CrossEntropyLossConfig::new().init(device).forward(self.forward(pixels), labels))
+    }
+
+    fn accuracy(&self, samples: &Samples) -> Result<f64> {
+        let (pixels, labels) = tensors(samples, &Vec::from_iter(0..samples.len()), &Device::flex())?;
+        let hits = self.valid().forward(pixels).argmax(1).flatten::<1>(0, 1).equal(labels);
+        Ok(100.0 * hits.int().sum().into_scalar::<i64>() as f64 / samples.len() as f64)
+    }
+}
+
+/// The pixels and the labels of a batch.
+fn tensors(samples: &Samples, batch: &[usize], device: &Device) -> Result<(Tensor<2>, Tensor<1, Int>)> {
+    let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+    gather(&samples.pixels, samples.inputs, batch, &mut pixels)?;
+    gather(&samples.labels, 1, batch, &mut labels)?;
+    let labels = labels.into_iter().map(i64::from).collect::<Vec<i64>>();
+    Ok((
+        Tensor::from_data(TensorData::new(pixels, [batch.len(), samples.inputs]), device),
+        Tensor::from_data(TensorData::new(labels, [batch.len()]), device),
+    ))
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    if options.compare {
+        return compare::row();
+    }
+    let (accuracy, _) = train(&options)?;
+    println!("held-out accuracy: {accuracy:.1} %");
+    ensure!(options.stop_at.is_some() || accuracy >= options.bar, "expected at least {} %", options.bar);
+    Ok(())
+}
+
+/// PyTorch's form, which is burn's.
+fn momentum(len: usize) -> Result<Momentum<f32>, gradstep::Error> {
+    Ok(Momentum::new(0.0, 0.9, len)?.with_form(Form::PyTorch))
+}
+
+fn train(options: &Options) -> Result<(f64, Mlp)> {
+    let data = options.data.as_deref().map_or_else(data::digits, data::mnist)?;
+    let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
+    let steps = options.epochs.saturating_mul(batcher.batches_per_epoch() as u64);
+    let schedule = schedule::cosine(options.learning_rate, 0.0, steps)?;
+    let settings = (options.learning_rate, steps);
+
+    let device = Device::flex().autodiff();
+    let mut mlp = Mlp::new(data.train.inputs, 128, options.seed, &device);
+    let mut optimizer = ModuleOptimizer::from(Stepper(momentum));
+    let (mut stream, mut step) = (batcher.stream(), 0);
+
+    let saved = options.checkpoint.as_deref().map(checkpoint::load::<State>).transpose()?.flatten();
+    if let Some(saved) = saved {
+        ensure!(saved.settings == settings, "saved settings are {:?}, expected {settings:?}", saved.settings);
+        (stream, step) = (batcher.resume(saved.position)?, saved.step);
+        mlp = mlp.try_load_record(ModuleRecord::from_bytes(Bytes::from_bytes_vec(saved.module))?)?;
+        optimizer = optimizer.from_bytes(Bytes::from_bytes_vec(saved.optimizer))?;
+        println!("resumed at step {step}");
+    }
+
+    let last = options.stop_at.unwrap_or(steps).min(steps);
+    let (mut loss, mut count) = (0.0, 0.0);
+    while step < last {
+        let batch = stream.next_batch().context("the stream has ended")?;
+        let batch_loss = mlp.loss(&data.train, batch, &device)?;
+        let number = batch_loss.clone().into_scalar::<f64>();
+        ensure!(number.is_finite(), "the loss is {number} at step {step}: the steps are too long");
+        let grads = GradientsParams::from_grads(batch_loss.backward(), &mlp);
+        mlp = optimizer.step(f64::from(schedule(step)), mlp, grads);
+        step += 1;
+        (loss, count) = (loss + number, count + 1.0);
+
+        if stream.is_epoch_end() || step == last {
+            println!("step {step}: loss {:.6}, held-out {:.1} %", loss / count, mlp.accuracy(&data.held_out)?);
+            (loss, count) = (0.0, 0.0);
+            if let Some(path) = &options.checkpoint {
+                let (module, optimizer) = (mlp.clone().into_record().into_bytes()?, optimizer.into_bytes()?);
+                let (module, optimizer, position) = (module.to_vec(), optimizer.to_vec(), stream.position());
+                checkpoint::save(path, &State { position, module, optimizer, step, settings })?;
+            }
+        }
+    }
+    Ok((mlp.accuracy(&data.held_out)?, mlp))
+}
