@@ -107,7 +107,7 @@ fn check<F: Scalar>(input: &Input) {
         assert_eq!(now.bits(), if holds { within.bits() } else { then.bits() });
     }
 
-    // Slices of the first one's length are taken, others refused.
+    // Slices of the first one's length are taken, others rejected.
     let len = copy.first().map_or(0, Vec::len);
     let (mut accumulator, mut sums, mut count) = (Accumulator::new(len).unwrap(), vec![0.0; len], 0_u64);
     for (slice, &samples) in copy.iter().zip(&input.samples) {

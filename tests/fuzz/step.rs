@@ -86,7 +86,7 @@ fn check<F: Scalar>(input: &Input) {
     }
 }
 
-/// A step on each gradient; before it one that is refused, which must change nothing.
+/// A step on each gradient; before it one that is rejected, which must change nothing.
 fn two_steps<F: Scalar, O: Optimizer<F> + Clone + Debug>(
     mut optimizer: O,
     input: &Input,
