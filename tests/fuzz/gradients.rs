@@ -107,7 +107,7 @@ fn check<F: Scalar>(input: &Input) {
         assert_eq!(now.bits(), if holds { within.bits() } else { then.bits() });
     }
 
-    // Slices of the first one's length are taken, others refused.
+    // Slices of the first one's length are taken, others rejected.
     let len = copy.first().map_or(0, Vec::len);
     let (mut accumulator, mut sums, mut count) = (Accumulator::new(len).unwrap(), vec![0.0; len], 0_u64);
     for (slice, &samples) in copy.iter().zip(&input.samples) {
@@ -140,7 +140,8 @@ fn check<F: Scalar>(input: &Input) {
 fn noise_scale(pairs: &[[(Whole, Number); 2]]) {
     let (mut noise, mut estimates) = (NoiseScale::new(), 0_u64);
     let (mut squared_norms, mut traces) = (0.0, 0.0);
-    for pair in pairs {
+    // Each three times, so that sums overflow where estimates do not.
+    for pair in pairs.iter().flat_map(|pair| [pair; 3]) {
         let [(small, small_square), (big, big_square)] =
             pair.map(|(size, square)| (size.get() as usize, square.get::<f64>()));
         let (b, more, difference) = (small as f64, big.saturating_sub(small) as f64, small_square - big_square);

@@ -7,7 +7,9 @@ mod common;
 mod oracle;
 
 use common::{Number, Scalar, bits, tiled};
-use gradstep::{Error, Form, Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay};
+use gradstep::{
+    Error, Form, Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, clip_global_norm, global_norm,
+};
 use half::{bf16, f16};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
@@ -37,7 +39,7 @@ enum Call {
     Step {
         tensors: Vec<(u8, u8, u8)>,
         values: Vec<Number>,
-        each: bool,
+        how: How,
     },
     /// All that belongs; the values are those of the gradients too, or these are ones.
     StepAll {
@@ -45,7 +47,7 @@ enum Call {
         ones: bool,
         rotated: u8,
         without_frozen: bool,
-        each: bool,
+        how: How,
     },
     Scale(Number),
     Set(u8, Number),
@@ -56,6 +58,14 @@ enum Call {
     Restore,
     /// Another model; what was saved stays.
     New,
+}
+
+#[derive(Arbitrary, Debug)]
+enum How {
+    Step,
+    Each,
+    /// To this norm.
+    Clipped(Number),
 }
 
 fuzz_target!(|input: Input| match input.params % 3 {
@@ -198,7 +208,7 @@ impl Reference {
         self.tensors.iter_mut().find(|tensor| tensor.name == name).ok_or(Rejected("unknown", name.into()))
     }
 
-    fn step<P: Params>(&mut self, given: &mut Given<P>) -> Result<(), Rejected> {
+    fn check<P: Params>(&mut self, given: &Given<P>) -> Result<(), Rejected> {
         for (i, (name, params, grads)) in given.iter().enumerate() {
             let takes = self.find(name)?.takes(params, grads);
             if given[..i].iter().any(|before| before.0 == *name) {
@@ -211,6 +221,22 @@ impl Reference {
         let is_given = |name: &str| given.iter().any(|tensor| tensor.0 == name);
         if let Some(missing) = self.tensors.iter().find(|tensor| !tensor.frozen && !is_given(&tensor.name)) {
             return Err(Rejected("missing", missing.name.clone()));
+        }
+        Ok(())
+    }
+
+    /// With `max_norm`, the gradients of `given` are clipped before.
+    fn step<P: Params>(&mut self, given: &mut Given<P>, max_norm: Option<f64>) -> Result<(), Rejected> {
+        if max_norm.is_some_and(|max_norm| !max_norm.is_finite() || max_norm <= 0.0) {
+            return Err(Rejected("number", "max_norm".into()));
+        }
+        self.check(given)?;
+        if let Some(max_norm) = max_norm {
+            if let Some(bad) = given.iter().find(|tensor| !tensor.2.iter().all(|g| g.is_finite())) {
+                return Err(Rejected("in", bad.0.clone()));
+            }
+            let mut grads: Vec<_> = given.iter_mut().map(|tensor| &mut tensor.2[..]).collect();
+            clip_global_norm(&mut grads, max_norm)?;
         }
         for (name, params, grads) in given {
             let factor = self.factor;
@@ -270,23 +296,23 @@ fn check<P: Params>(input: &Input) {
             Call::Insert { name: number, .. } => {
                 let Some((optimizer, tensor)) = make::<P>(call, name(*number)) else { continue };
                 let done = model.insert(name(*number), optimizer);
-                let expected = if !is_rate(tensor.rate * reference.factor) {
-                    Err(Rejected("in", tensor.name))
-                } else if reference.find(&tensor.name).is_ok() {
+                let expected = if reference.find(&tensor.name).is_ok() {
                     Err(Rejected("duplicate", tensor.name))
+                } else if !is_rate(tensor.rate * reference.factor) {
+                    Err(Rejected("in", tensor.name))
                 } else {
                     reference.tensors.push(tensor);
                     Ok(())
                 };
                 (done, expected)
             }
-            Call::Step { tensors, values, each } => {
+            Call::Step { tensors, values, how } => {
                 let give = |&(number, params, grads): &(u8, u8, u8)| {
                     (name(number).into(), tiled(values, params.into()), tiled(values, grads.into()))
                 };
-                step(&mut model, &mut reference, tensors.iter().map(give).collect(), *each)
+                step(&mut model, &mut reference, tensors.iter().map(give).collect(), how)
             }
-            Call::StepAll { values, ones, rotated, without_frozen, each } => {
+            Call::StepAll { values, ones, rotated, without_frozen, how } => {
                 let give = |tensor: &Tensor| {
                     let grads = if *ones { &[][..] } else { values };
                     (tensor.name.clone(), tiled(values, tensor.len), tiled(grads, tensor.len))
@@ -295,7 +321,7 @@ fn check<P: Params>(input: &Input) {
                 let mut given: Given<P> = left.map(give).collect();
                 let by = usize::from(*rotated) % given.len().max(1);
                 given.rotate_left(by);
-                step(&mut model, &mut reference, given, *each)
+                step(&mut model, &mut reference, given, how)
             }
             Call::Scale(factor) => {
                 let factor = factor.get();
@@ -384,15 +410,17 @@ fn step<P: Params>(
     model: &mut Model<P>,
     reference: &mut Reference,
     mut given: Given<P>,
-    each: bool,
+    how: &How,
 ) -> (Result<(), Error>, Result<(), Rejected>) {
-    let mut expected = given.clone();
-    let rejected = reference.step(&mut expected);
-    let done = if each {
-        model.step_each(|visit| given.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads)))
-    } else {
-        let tensors = given.iter_mut().map(|(name, params, grads)| (name.as_str(), &mut params[..], &grads[..]));
-        model.step(&mut tensors.collect::<Vec<_>>())
+    let (mut expected, norm) = (given.clone(), global_norm(&given.iter().map(|tensor| &tensor.2).collect::<Vec<_>>()));
+    let max_norm = if let How::Clipped(max_norm) = how { Some(max_norm.get()) } else { None };
+    let rejected = reference.step(&mut expected, max_norm);
+    let tensors = given.iter_mut().map(|(name, params, grads)| (name.as_str(), &mut params[..], &grads[..]));
+    let mut tensors: Vec<_> = tensors.collect();
+    let done = match max_norm {
+        Some(max_norm) => model.step_clipped(max_norm, &mut tensors).map(|found| assert_eq!(Ok(found), norm)),
+        None if matches!(how, How::Step) => model.step(&mut tensors),
+        None => model.step_each(|visit| tensors.iter_mut().try_for_each(|(name, p, g)| visit(name, p, g))),
     };
     for (given, expected) in given.iter().zip(&expected) {
         assert_eq!(bits(&given.1), bits(&expected.1));

@@ -1,4 +1,4 @@
-//! Constructors and setters take exactly the numbers that their documentation names; a refusal names the number and
+//! Constructors and setters take exactly the numbers that their documentation names; a rejection names the number and
 //! changes nothing.
 #![no_main]
 

@@ -238,6 +238,7 @@ impl Document {
             Document::Raw(bytes) => return bytes.clone(),
             Document::Edited(edits) => edits,
         };
+        let word = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
         for (at, edit) in edits.iter().take(20) {
             let at = usize::from(*at) % (bytes.len() + 1);
             let end = |from: usize, len: u8| (from + usize::from(len)).min(bytes.len());
@@ -250,10 +251,11 @@ impl Document {
                     (at..at, bytes[from..end(from, *len)].to_vec())
                 }
                 Edit::Phrase(phrase) => {
-                    let word = |byte: &u8| byte.is_ascii_alphanumeric() || b".-".contains(byte);
-                    let start = bytes[..at].iter().rposition(|byte| !word(byte)).map_or(0, |i| i + 1);
-                    let end = bytes[at..].iter().position(|byte| !word(byte)).map_or(bytes.len(), |i| at + i);
-                    (start..end, PHRASES[usize::from(*phrase) % PHRASES.len()].into())
+                    let starts = |i: usize| word(bytes[i]) && (i == 0 || !word(bytes[i - 1]));
+                    let starts: Vec<usize> = (0..bytes.len()).filter(|&i| starts(i)).collect();
+                    let start = if starts.is_empty() { at } else { starts[at % starts.len()] };
+                    let len = bytes[start..].iter().take_while(|&&byte| word(byte)).count();
+                    (start..start + len, PHRASES[usize::from(*phrase) % PHRASES.len()].into())
                 }
             };
             bytes.splice(range, new);

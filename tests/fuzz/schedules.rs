@@ -52,7 +52,8 @@ fn check<F: Scalar>(input: &Input) {
         (ramp && power > 0, from, to, taken(schedule::polynomial(from, to, power, steps))),
         (ramp, from, to, taken(schedule::cosine(from, to, steps))),
     ];
-    let shapes: [&dyn Fn(f64) -> f64; 4] = [&|_| 1.0, &|t| 1.0 - t, &|t| (1.0 - t).powf(power.into()), &|t| cosine(t)];
+    let shapes: [&dyn Fn(f64) -> f64; 4] =
+        [&|_| 1.0, &|t| 1.0 - t, &|t| (f64::from(power) * (-t).ln_1p()).exp(), &|t| cosine(t)];
     for ((holds, first, last, schedule), shape) in all.into_iter().zip(shapes) {
         assert_eq!(schedule.is_some(), holds);
         let Some(schedule) = schedule else { continue };

@@ -45,7 +45,7 @@ fn check<F: Scalar>(input: &Input) {
         [usize::from(input.rule % 5)];
     // Long ones, which take milliseconds, only for a few of the inputs.
     let len = if seldom(input) {
-        BOUNDARIES[usize::from(input.around) % 6] + usize::from(input.len % 128) - 64
+        (BOUNDARIES[usize::from(input.around) % 6] + usize::from(input.len % 128)).saturating_sub(64)
     } else {
         usize::from(input.len % 600)
     };
@@ -86,7 +86,7 @@ fn check<F: Scalar>(input: &Input) {
     }
 }
 
-/// A step on each gradient; before it one that is refused, which must change nothing.
+/// A step on each gradient; before it one that is rejected, which must change nothing.
 fn two_steps<F: Scalar, O: Optimizer<F> + Clone + Debug>(
     mut optimizer: O,
     input: &Input,

@@ -67,7 +67,7 @@ extern "C" fn main() -> i32 {
     let (text, code) = match as_expected() {
         Ok(true) => (c"without std: the expected bits", 0),
         Ok(false) => (c"without std: other bits than expected", 1),
-        Err(_) => (c"without std: refused", 2),
+        Err(_) => (c"without std: rejected", 2),
     };
     // SAFETY: the text ends with a zero.
     unsafe { puts(text.as_ptr()) };
