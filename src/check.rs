@@ -1,6 +1,6 @@
 //! The checks that several modules share.
 
-use alloc::vec::Vec;
+use alloc::{string::ToString, vec::Vec};
 use core::ops::{
     Bound::{self, Excluded, Included},
     RangeBounds,
@@ -67,6 +67,12 @@ pub(crate) fn at_least_one(name: &'static str, value: u64) -> Result<(), Error> 
 #[inline]
 pub(crate) fn length(name: &'static str, len: usize, of: &'static str, expected: usize) -> Result<(), Error> {
     if len == expected { Ok(()) } else { Err(Error::Length { name, len, expected, of }) }
+}
+
+/// That what was saved is what is expected, as text.
+pub(crate) fn same(name: &'static str, saved: impl ToString, expected: impl ToString) -> Result<(), Error> {
+    let (saved, expected) = (saved.to_string(), expected.to_string());
+    if saved == expected { Ok(()) } else { Err(Error::Saved { name, saved, expected }) }
 }
 
 /// `len` zeros, or an error where `vec!` would panic or abort.

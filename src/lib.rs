@@ -103,8 +103,8 @@
 //! [`Momentum::restore`], [`ParamGroups::restore`] and [`Batcher::resume`] take over what was loaded if it belongs to the
 //! same model and data, and say what differs if not. They bring back the saved settings too, such as the learning rate.
 //!
-//! Everything saved, except a bare [`Form`], begins with its type and the version of its format, `gradstep::Momentum<f32> v1`; anything else is
-//! rejected by name. Numbers are strings in text formats, so that no reader can round them, and little-endian bytes in
+//! Everything saved, except a bare [`Form`], begins with its type and the version of its format,
+//! `gradstep::Momentum<f32> v1`; anything else is rejected by name. Numbers are strings in text formats, so that no reader can round them, and little-endian bytes in
 //! binary formats. Both are exact; only the sign and payload of a NaN are lost in text. A string that is not written exactly as
 //! saving would write it ("1e-50" for an f32) is rejected.
 //!

@@ -21,6 +21,17 @@ pub(crate) fn pass<T: Send>(len: usize, parts: impl Iterator<Item = T> + Send, w
     if len <= ALONE { parts.for_each(work) } else { share(len.div_ceil(PART), parts, work) }
 }
 
+/// [`pass`] over two slices of the same length, side by side.
+#[inline(always)]
+pub(crate) fn pairs<T: Send, U: Sync>(to: &mut [T], from: &[U], work: impl Fn(&mut [T], &[U]) + Sync) {
+    pass(
+        to.len(),
+        to.chunks_mut(PART).zip(from.chunks(PART)),
+        #[inline(always)]
+        |(to, from)| work(to, from),
+    );
+}
+
 /// Whether `holds` for all of `parts`.
 #[inline(always)]
 pub(crate) fn all<T: Send>(

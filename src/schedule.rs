@@ -130,7 +130,8 @@ pub fn step_decay<F: Float + Send + Sync>(
     Ok(move |k| from_f64(learning_rate * exact_power((factor, 0.0), k / every).0))
 }
 
-/// η(k) = learning_rate · factor^k, which is `learning_rate` at step 0: [`step_decay`] at every step. `torch.optim.lr_scheduler.ExponentialLR`.
+/// η(k) = learning_rate · factor^k, which is `learning_rate` at step 0: [`step_decay`] at every step.
+/// `torch.optim.lr_scheduler.ExponentialLR`.
 ///
 /// # Errors
 /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or the factor is not within 0 to 1.

@@ -1,4 +1,4 @@
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 
 use super::batcher::{Batcher, Epoch};
 use crate::{
@@ -68,15 +68,12 @@ impl Batcher {
     /// # Errors
     /// [`Error::Saved`] if the position belongs to a batcher with other settings: it would be another order.
     pub fn resume(&self, position: Position) -> Result<Stream, Error> {
-        let same = |name, saved: String, expected: String| {
-            if saved == expected { Ok(()) } else { Err(Error::Saved { name, saved, expected }) }
-        };
         let seed = |seed: Option<u64>| seed.map_or("none".to_string(), |seed| seed.to_string());
         let saved = position.batcher;
-        same("len", saved.len().to_string(), self.len().to_string())?;
-        same("batch_size", saved.batch_size().to_string(), self.batch_size().to_string())?;
-        same("seed", seed(saved.seed()), seed(self.seed()))?;
-        same("drop_last", saved.is_drop_last().to_string(), self.is_drop_last().to_string())?;
+        check::same("len", saved.len(), self.len())?;
+        check::same("batch_size", saved.batch_size(), self.batch_size())?;
+        check::same("seed", seed(saved.seed()), seed(self.seed()))?;
+        check::same("drop_last", saved.is_drop_last(), self.is_drop_last())?;
         Ok(Stream { epoch: self.epoch(position.epoch), batch: position.batch })
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     check,
     error::{Error, Relation},
     float::{from_f64, to_f64},
-    passes::{all, pass},
+    passes::{all, pairs},
     threads::PART,
 };
 
@@ -56,11 +56,11 @@ impl Accumulator {
         check::count("samples", samples, Relation::AtMost, bound, "u64::MAX - samples so far")?;
         self.samples += samples;
         let weight = samples as f64;
-        pass(
-            mean.len(),
-            self.sum.chunks_mut(PART).zip(mean.chunks(PART)),
+        pairs(
+            &mut self.sum,
+            mean,
             #[inline(always)]
-            |(sum, mean)| sum.iter_mut().zip(mean).for_each(|(sum, &g)| *sum += weight * to_f64(g)),
+            |sum, mean| sum.iter_mut().zip(mean).for_each(|(sum, &g)| *sum += weight * to_f64(g)),
         );
         Ok(())
     }
@@ -91,11 +91,11 @@ impl Accumulator {
         if !fits {
             return self.first_overflow(|sum| mean(sum).is_finite(), to_f64(F::max_value()));
         }
-        pass(
-            grads.len(),
-            grads.chunks_mut(PART).zip(self.sum.chunks(PART)),
+        pairs(
+            grads,
+            &self.sum,
             #[inline(always)]
-            |(grads, sum)| grads.iter_mut().zip(sum).for_each(|(g, sum)| *g = mean(sum)),
+            |grads, sum| grads.iter_mut().zip(sum).for_each(|(g, sum)| *g = mean(sum)),
         );
         Ok(())
     }

@@ -7,11 +7,7 @@
 
 mod number;
 
-use alloc::{
-    format,
-    string::{String, ToString},
-    vec::Vec,
-};
+use alloc::{format, string::String, vec::Vec};
 use core::marker::PhantomData;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -19,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use self::number::{Exact, Exacts, Scalar};
 use crate::{
     batch::{batcher::Batcher, stream::Position},
-    check,
+    check::{self, same},
     error::{Error, Relation},
     gradient::{accumulator::Accumulator, noise::NoiseScale},
     order,
@@ -61,11 +57,6 @@ impl<'de, T: Named> Deserialize<'de> for Type<T> {
         same("type", saved, Self::text()).map_err(D::Error::custom)?;
         Ok(Self::HERE)
     }
-}
-
-fn same(name: &'static str, saved: impl ToString, expected: impl ToString) -> Result<(), Error> {
-    let (saved, expected) = (saved.to_string(), expected.to_string());
-    if saved == expected { Ok(()) } else { Err(Error::Saved { name, saved, expected }) }
 }
 
 /// `save` makes the struct that is written, from a borrowed value: no state is copied. `load` checks it and makes the
@@ -258,7 +249,9 @@ saved! {
         let mut model = ParamGroups::new();
         for SavedGroup { name, learning_rate, frozen, optimizer } in saved.groups {
             // Not by `insert`, which would set the optimizer's own learning rate.
-            model.push(name, optimizer, check::learning_rate(learning_rate.0)?, frozen)?;
+            let learning_rate = check::learning_rate(learning_rate.0)?;
+            model.check_new(&name)?;
+            model.push(name, optimizer, learning_rate, frozen);
         }
         model.check_factor(saved.factor.0)?;
         model.factor = saved.factor.0;

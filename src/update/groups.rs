@@ -115,25 +115,25 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// learning rate times the common factor. Nothing has changed then.
     pub fn insert(&mut self, name: impl Into<String>, mut optimizer: O) -> Result<(), Error> {
         let (name, learning_rate) = (name.into(), optimizer.learning_rate());
-        if self.by_name.contains_key(&name) {
-            return Err(Error::DuplicateTensor { name }); // before the optimizer, which may be a reference, is changed
-        }
+        self.check_new(&name)?; // before the optimizer, which may be a reference, is changed
         check::learning_rate(learning_rate)
             .and_then(|_| optimizer.set_learning_rate(learning_rate * self.factor))
             .map_err(|error| in_tensor(&name, error))?;
-        self.push(name, optimizer, learning_rate, false)
+        self.push(name, optimizer, learning_rate, false);
+        Ok(())
     }
 
-    pub(crate) fn push(&mut self, name: String, optimizer: O, learning_rate: F, frozen: bool) -> Result<(), Error> {
-        if self.by_name.contains_key(&name) {
-            return Err(Error::DuplicateTensor { name });
-        }
+    pub(crate) fn check_new(&self, name: &str) -> Result<(), Error> {
+        if self.by_name.contains_key(name) { Err(Error::DuplicateTensor { name: name.to_string() }) } else { Ok(()) }
+    }
+
+    /// Adds a tensor whose name is new.
+    pub(crate) fn push(&mut self, name: String, optimizer: O, learning_rate: F, frozen: bool) {
         self.by_name.insert(name.clone(), self.groups.len());
         self.last_order.push(self.groups.len());
         let next = self.groups.len() + 1;
         self.groups.push(Group { name, optimizer, learning_rate, frozen, last_call: 0, next });
         self.frozen += usize::from(frozen);
-        Ok(())
     }
 
     /// One step of every tensor's optimizer on `(name, params, grads)`, in any order; all of them or none.
@@ -145,10 +145,11 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// tensor whose optimizer rejects its slices. Nothing has changed then.
     ///
     /// # Cost
-    /// The optimizers' [`check`](Optimizer::check) and `step`, and finding each tensor: one comparison of names, or two, if it comes
-    /// after the same tensor as in the last call (at first: in the order of insertion), about log₂ n if not. No allocation.
+    /// The optimizers' [`check`](Optimizer::check) and `step`, and finding each tensor: one comparison of names, or two, if
+    /// it comes after the same tensor as in the last call (at first: in the order of insertion), about log₂ n if not. No
+    /// allocation.
     pub fn step(&mut self, tensors: &mut [(&str, &mut [P], &[P])]) -> Result<(), Error> {
-        self.step_each(|visit| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads)))
+        self.step_each(walk(tensors))
     }
 
     /// Clips the gradients by the norm of all tensors together and steps, without changing the gradients: to the bit
@@ -181,7 +182,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         P: Float + Send + Sync,
     {
         check::above_zero("max_norm", max_norm)?;
-        self.visit_list(tensors, |optimizer, params, grads| {
+        self.visit_all(&mut walk(tensors), |optimizer, params, grads| {
             if !optimizer.can_scale() {
                 return Err(Error::CannotScale);
             }
@@ -196,19 +197,9 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
             },
         )?;
         let scale = clip_scale(norm, max_norm)?;
-        self.visit_list(tensors, |optimizer, params, grads| optimizer.step_checked(params, grads, scale))?;
+        self.visit_all(&mut walk(tensors), |optimizer, params, grads| optimizer.step_checked(params, grads, scale))?;
         self.steps = self.steps.saturating_add(1);
         Ok(norm)
-    }
-
-    fn visit_list(
-        &mut self,
-        tensors: &mut [(&str, &mut [P], &[P])],
-        visit: impl Fn(&mut O, &mut [P], &[P]) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let mut walk =
-            |visit: &mut Visit<P>| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads));
-        self.visit_all(&mut walk, visit)
     }
 
     /// [`step`](ParamGroups::step) where a framework lends only one tensor at a time.
@@ -450,6 +441,11 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
 
 /// What a walk calls with each tensor's name, parameters and gradients.
 type Visit<'a, P> = dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error> + 'a;
+
+/// Over a list.
+fn walk<P>(tensors: &mut [(&str, &mut [P], &[P])]) -> impl FnMut(&mut Visit<P>) -> Result<(), Error> {
+    |visit| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads))
+}
 
 fn check_saved_len(name: &'static str, saved: Option<usize>, expected: Option<usize>) -> Result<(), Error> {
     let words = |len: Option<usize>| len.map_or("any".to_string(), |len| len.to_string());

@@ -10,8 +10,7 @@ use crate::{
     error::Error,
     float::{from_f64, to_f64},
     gradient::finite::finite,
-    passes::pass,
-    threads::PART,
+    passes::pairs,
 };
 
 /// Half-precision parameters that learn: any optimizer over f32, on an f32 copy of bf16 or f16 parameters. Feature `half`.
@@ -70,24 +69,22 @@ pub trait Half: Float + Send + Sync {
 
     fn widen_scaled(halves: &[Self], scale: f64, to: &mut [f32]) {
         let scaled = |&half: &Self| to_f64(from_f64::<Self>(scale * to_f64(half))) as f32;
-        pass(
-            to.len(),
-            to.chunks_mut(PART).zip(halves.chunks(PART)),
+        pairs(
+            to,
+            halves,
             #[inline(always)]
-            |(to, halves)| to.iter_mut().zip(halves).for_each(|(to, half)| *to = scaled(half)),
+            |to, halves| to.iter_mut().zip(halves).for_each(|(to, half)| *to = scaled(half)),
         );
     }
 }
 
 impl Half for f16 {
     fn widen(halves: &[f16], to: &mut [f32]) {
-        pass(to.len(), to.chunks_mut(PART).zip(halves.chunks(PART)), |(to, halves)| halves.convert_to_f32_slice(to));
+        pairs(to, halves, |to, halves| halves.convert_to_f32_slice(to));
     }
 
     fn narrow(from: &[f32], halves: &mut [f16]) {
-        pass(from.len(), halves.chunks_mut(PART).zip(from.chunks(PART)), |(halves, from)| {
-            halves.convert_from_f32_slice(from)
-        });
+        pairs(halves, from, |halves, from| halves.convert_from_f32_slice(from));
     }
 }
 
@@ -95,20 +92,20 @@ impl Half for f16 {
 impl Half for bf16 {
     fn widen(halves: &[bf16], to: &mut [f32]) {
         let widen = |half: &bf16| f32::from_bits(u32::from(half.to_bits()) << 16);
-        pass(
-            to.len(),
-            to.chunks_mut(PART).zip(halves.chunks(PART)),
+        pairs(
+            to,
+            halves,
             #[inline(always)]
-            |(to, halves)| to.iter_mut().zip(halves).for_each(|(to, half)| *to = widen(half)),
+            |to, halves| to.iter_mut().zip(halves).for_each(|(to, half)| *to = widen(half)),
         );
     }
 
     fn narrow(from: &[f32], halves: &mut [bf16]) {
-        pass(
-            from.len(),
-            halves.chunks_mut(PART).zip(from.chunks(PART)),
+        pairs(
+            halves,
+            from,
             #[inline(always)]
-            |(halves, from)| halves.iter_mut().zip(from).for_each(|(half, &from)| *half = to_bf16(from)),
+            |halves, from| halves.iter_mut().zip(from).for_each(|(half, &from)| *half = to_bf16(from)),
         );
     }
 }

@@ -1,4 +1,4 @@
-use alloc::{string::ToString, vec::Vec};
+use alloc::vec::Vec;
 use num_traits::Float;
 
 use super::{
@@ -164,11 +164,7 @@ impl<F: Float + Send + Sync> Momentum<F> {
     /// # Errors
     /// [`Error::Saved`] if it has another length. Nothing has changed then.
     pub fn restore(&mut self, saved: Self) -> Result<(), Error> {
-        let (len, expected) = (saved.velocity.len(), self.velocity.len());
-        if len != expected {
-            let (saved, expected) = (len.to_string(), expected.to_string());
-            return Err(Error::Saved { name: "length of the velocity", saved, expected });
-        }
+        check::same("length of the velocity", saved.velocity.len(), self.velocity.len())?;
         *self = saved;
         Ok(())
     }
