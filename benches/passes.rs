@@ -78,22 +78,50 @@ fn main() {
     }
 }
 
+/// `step_clipped` with one limit, and `clip_global_norm` and `step` with a limit that falls by a factor in each round.
+fn two_calls<'a>(
+    grads: &'a [f32],
+    optimizer: impl Optimizer<f32> + Clone + 'a,
+    max_norm: f64,
+    (mut limit, factor): (f64, f64),
+) -> (Contender<'a>, Contender<'a>) {
+    let (mut a, mut b, mut clipped) = (grads.to_vec(), grads.to_vec(), grads.to_vec());
+    let (mut ours, mut theirs) = (optimizer.clone(), optimizer);
+    (
+        Box::new(move || assert!(step_clipped(&mut ours, &mut a, grads, max_norm).is_ok())),
+        Box::new(move || {
+            limit *= factor;
+            clip_global_norm(&mut [&mut clipped], limit).expect("finite");
+            theirs.step(&mut b, &clipped).expect("same length");
+        }),
+    )
+}
+
 fn pairs(grads: &[f32]) -> Vec<Pair<'_>> {
     let n = grads.len();
     let copy = || grads.to_vec();
     let mut pairs: Vec<Pair> = Vec::new();
     let mut add = |name, ours, bare| pairs.push((name, ours, bare));
-
-    add("global_norm", Box::new(move || assert!(global_norm(&[grads]).is_ok())), {
+    let bare_norm = || -> Contender {
         Box::new(move || {
-            assert!(
-                wide(
-                    #[inline(always)]
-                    || squares(grads)
-                ) >= 0.0
+            let sum = wide(
+                #[inline(always)]
+                || squares(grads),
+            );
+            assert!(sum >= 0.0);
+        })
+    };
+    let bare_momentum = || -> Contender {
+        let (mut params, mut velocity) = (copy(), vec![0.0; n]);
+        Box::new(move || {
+            wide(
+                #[inline(always)]
+                || momentum(&mut params, &mut velocity, grads),
             )
         })
-    });
+    };
+
+    add("global_norm", Box::new(move || assert!(global_norm(&[grads]).is_ok())), bare_norm());
     add("check_finite", Box::new(move || assert!(check_finite(&[grads]).is_ok())), {
         Box::new(move || {
             assert!(wide(
@@ -167,15 +195,8 @@ fn pairs(grads: &[f32]) -> Vec<Pair<'_>> {
         })
     });
     let rule = Momentum::new(RATE, LAMBDA, n).expect("valid");
-    let (mut a, mut b, mut velocity, mut ours) = (copy(), copy(), vec![0.0; n], rule.clone());
-    add("Momentum::step", Box::new(move || ours.step(&mut a, grads).expect("same length")), {
-        Box::new(move || {
-            wide(
-                #[inline(always)]
-                || momentum(&mut b, &mut velocity, grads),
-            )
-        })
-    });
+    let (mut a, mut ours) = (copy(), rule.clone());
+    add("Momentum::step", Box::new(move || ours.step(&mut a, grads).expect("same length")), bare_momentum());
 
     let max = global_norm(&[grads]).expect("finite") / 2.0;
     let (mut a, mut b, mut velocity, mut ours) = (copy(), copy(), vec![0.0; n], rule.clone());
@@ -195,84 +216,34 @@ fn pairs(grads: &[f32]) -> Vec<Pair<'_>> {
             )
         }),
     );
-    // The two calls in place of the bare loop. Each time the gradients are clipped a little more.
-    let (mut a, mut b, mut ours, mut theirs) = (copy(), copy(), rule.clone(), rule.clone());
-    let (mut clipped, mut less) = (copy(), 2.0 * max);
-    add(
-        "two calls / step_clipped, Momentum",
-        Box::new(move || assert!(step_clipped(&mut ours, &mut a, grads, max).is_ok())),
-        Box::new(move || {
-            less *= 0.9999;
-            clip_global_norm(&mut [&mut clipped], less).expect("finite");
-            theirs.step(&mut b, &clipped).expect("same length");
-        }),
-    );
-    let (mut a, mut b, mut ours) = (copy(), copy(), Sgd::new(RATE).expect("valid"));
-    let (mut clipped, mut less, mut theirs) = (copy(), 2.0 * max, ours.clone());
-    add(
-        "two calls / step_clipped, Sgd",
-        Box::new(move || assert!(step_clipped(&mut ours, &mut a, grads, max).is_ok())),
-        Box::new(move || {
-            less *= 0.9999;
-            clip_global_norm(&mut [&mut clipped], less).expect("finite");
-            theirs.step(&mut b, &clipped).expect("same length");
-        }),
-    );
-    let (mut a, mut b, mut ours, mut theirs) = (copy(), copy(), rule.clone(), rule.clone());
-    let mut same = copy();
-    add(
-        "the same where it does not clip",
-        Box::new(move || assert!(step_clipped(&mut ours, &mut a, grads, 9.0 * max).is_ok())),
-        Box::new(move || {
-            clip_global_norm(&mut [&mut same], 9.0 * max).expect("finite");
-            theirs.step(&mut b, &same).expect("same length");
-        }),
-    );
+    // The two calls in place of the bare loop. Each time the gradients are clipped a little more, if at all.
+    let (ours, theirs) = two_calls(grads, rule.clone(), max, (2.0 * max, 0.9999));
+    add("two calls / step_clipped, Momentum", ours, theirs);
+    let (ours, theirs) = two_calls(grads, Sgd::new(RATE).expect("valid"), max, (2.0 * max, 0.9999));
+    add("two calls / step_clipped, Sgd", ours, theirs);
+    let (ours, theirs) = two_calls(grads, rule.clone(), 9.0 * max, (9.0 * max, 1.0));
+    add("the same where it does not clip", ours, theirs);
 
     let half: Vec<bf16> = grads.iter().map(|&g| bf16::from_f32(g)).collect();
-    let (mut b, mut velocity, mut params) = (copy(), vec![0.0; n], half.clone());
+    let mut params = half.clone();
     let mut ours = MasterCopy::new(rule.clone(), &params).expect("same length");
-    add("MasterCopy bf16 / f32 momentum", Box::new(move || ours.step(&mut params, &half).expect("same length")), {
-        Box::new(move || {
-            wide(
-                #[inline(always)]
-                || momentum(&mut b, &mut velocity, grads),
-            )
-        })
-    });
+    add(
+        "MasterCopy bf16 / f32 momentum",
+        Box::new(move || ours.step(&mut params, &half).expect("same length")),
+        bare_momentum(),
+    );
     let half: Vec<f16> = grads.iter().map(|&g| f16::from_f32(g)).collect();
-    let (mut b, mut velocity, mut params) = (copy(), vec![0.0; n], half.clone());
+    let mut params = half.clone();
     let mut ours = MasterCopy::new(rule, &params).expect("same length");
     let again = half.clone();
-    add("MasterCopy f16 / f32 momentum", Box::new(move || ours.step(&mut params, &half).expect("same length")), {
-        Box::new(move || {
-            wide(
-                #[inline(always)]
-                || momentum(&mut b, &mut velocity, grads),
-            )
-        })
-    });
+    add(
+        "MasterCopy f16 / f32 momentum",
+        Box::new(move || ours.step(&mut params, &half).expect("same length")),
+        bare_momentum(),
+    );
     let bf16s: Vec<bf16> = grads.iter().map(|&g| bf16::from_f32(g)).collect();
-    add("global_norm bf16 / f32", Box::new(move || assert!(global_norm(&[&bf16s]).is_ok())), {
-        Box::new(move || {
-            assert!(
-                wide(
-                    #[inline(always)]
-                    || squares(grads)
-                ) >= 0.0
-            )
-        })
-    });
-    add("global_norm f16 / f32", Box::new(move || assert!(global_norm(&[&again]).is_ok())), {
-        Box::new(move || {
-            assert!(
-                wide(
-                    #[inline(always)]
-                    || squares(grads)
-                ) >= 0.0
-            )
-        })
-    });
+    add("global_norm bf16 / f32", Box::new(move || assert!(global_norm(&[&bf16s]).is_ok())), bare_norm());
+    add("global_norm f16 / f32", Box::new(move || assert!(global_norm(&[&again]).is_ok())), bare_norm());
 
     let batch: Vec<usize> = (0..n / 64).map(|i| i * 7919 % (n / 64)).collect();
     let (mut out, mut bare, rows) = (Vec::new(), vec![0.0; n], batch.clone());
