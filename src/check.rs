@@ -14,6 +14,8 @@ use crate::{
 };
 
 pub(crate) const FINITE: (Bound<f64>, Bound<f64>) = (Excluded(f64::NEG_INFINITY), Excluded(f64::INFINITY));
+/// What adds up to 1 but for rounding.
+pub(crate) const ABOUT_ONE: (Bound<f64>, Bound<f64>) = (Included(1.0 - 1e-9), Included(1.0 + 1e-9));
 const AT_LEAST_ZERO: (Bound<f64>, Bound<f64>) = (Included(0.0), Excluded(f64::INFINITY));
 const ABOVE_ZERO: (Bound<f64>, Bound<f64>) = (Excluded(0.0), Excluded(f64::INFINITY));
 const NORMAL: (Bound<f64>, Bound<f64>) = (Included(f64::MIN_POSITIVE), Excluded(f64::INFINITY));

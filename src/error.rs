@@ -54,13 +54,24 @@ pub enum Error {
         min: u64,
     },
 
-    /// More samples than the table of a [`Batcher`](crate::Batcher) can have.
+    /// More samples than the table of a [`Shuffle`](crate::Shuffle) can have.
     #[error("len is {len}, expected at most {max}: use a Permutation for more samples")]
     TooManySamples {
         /// How many samples were given.
         len: u64,
-        /// [`Batcher::MAX_LEN`](crate::Batcher::MAX_LEN).
+        /// [`Shuffle::MAX_LEN`](crate::Shuffle::MAX_LEN).
         max: u64,
+    },
+
+    /// A class that is too small to be in every part of a stratified [`Split`](crate::Split).
+    #[error("class {class} has {samples} samples, expected at least {parts}, the number of parts")]
+    SmallClass {
+        /// Its label.
+        class: String,
+        /// How many samples have it.
+        samples: usize,
+        /// How many parts there are.
+        parts: usize,
     },
 
     /// Two slices that must have the same length and do not.

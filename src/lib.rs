@@ -168,7 +168,10 @@ pub use gradient::{
     noise::NoiseScale,
     norm::global_norm,
 };
-pub use order::permutation::Permutation;
+pub use order::{
+    Order, hash::stable_hash, permutation::Permutation, sequential::Sequential, shuffle::Shuffle, split::Split,
+    subset::Subset,
+};
 #[cfg(feature = "half")]
 pub use update::half::MasterCopy;
 pub use update::{

@@ -1,19 +1,19 @@
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use core::slice;
 
 use crate::{
     check,
     error::{Error, Relation},
-    order::shuffle,
+    order::{Order, sequential::Sequential, shuffle::Shuffle},
 };
 
-/// Shuffled minibatches of the indices `0..len`, as plain data: no generator inside.
+/// Minibatches of samples in a seeded order, as plain data: no generator inside.
 ///
-/// Every epoch holds every index once, in an order that depends on seed, len and epoch only ([`order`](crate::order)
-/// describes how): not on the batch size, on earlier epochs, on features or on the machine. So any epoch can be had at any
-/// time. Given uniform random words, every order is equally likely.
+/// [`new`](Batcher::new) shuffles: every epoch holds every sample once, in an order that depends on seed, len and epoch only
+/// ([`order`](crate::order) describes how): not on the batch size, on earlier epochs, on features or on the machine. So any
+/// epoch can be had at any time. [`over`](Batcher::over) makes batches of any other [`Order`].
 ///
-/// [`stream`](Batcher::stream) runs over all epochs and can be resumed at any batch. [`shard`](Batcher::shard) splits
+/// [`stream`](Batcher::stream) runs over all epochs and can be resumed at any sample. [`shard`](Batcher::shard) splits
 /// each batch among workers. [`gather`](crate::gather) copies the rows of a batch side by side.
 ///
 /// # Example
@@ -31,40 +31,51 @@ use crate::{
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Batcher {
+pub struct Batcher<O = Shuffle> {
+    pub(super) order: O,
+    /// The order's.
     len: usize,
     batch_size: usize,
-    /// `None`: not shuffled.
-    seed: Option<u64>,
     drop_last: bool,
 }
 
 impl Batcher {
-    /// The largest `len`: 2^32, and on a 32-bit machine what a table can hold. For more samples there is
-    /// [`Permutation`](crate::Permutation), which needs no table.
-    pub const MAX_LEN: usize = if usize::BITS > 32 { (u32::MAX as usize).saturating_add(1) } else { usize::MAX / 8 };
-
     /// Batches of `batch_size` indices below `len`, shuffled anew each epoch. The last batch is shorter where `batch_size`
     /// does not divide `len`.
     ///
     /// # Errors
     /// [`Error::Count`] if `len` or `batch_size` is 0, or `batch_size` is above `len` (most often the two are swapped; for
     /// one batch of all samples pass `len` twice); [`Error::TooManySamples`] if `len` is above
-    /// [`MAX_LEN`](Batcher::MAX_LEN).
+    /// [`Shuffle::MAX_LEN`].
     pub fn new(len: usize, batch_size: usize, seed: u64) -> Result<Self, Error> {
-        Batcher { seed: Some(seed), ..Self::sequential(len, batch_size)? }.full_batch()
+        Self::over(Shuffle::new(len, seed)?, batch_size)?.full_batch()
     }
+}
 
+impl Batcher<Sequential> {
     /// The same without a shuffle, for evaluation: every epoch is 0, 1, 2, …. `batch_size` may be above `len`: then the
     /// only batch holds all.
     ///
     /// # Errors
-    /// Those of [`new`](Batcher::new), except for a `batch_size` above `len`.
+    /// [`Error::Count`] if `len` or `batch_size` is 0.
     pub fn sequential(len: usize, batch_size: usize) -> Result<Self, Error> {
-        check::at_least_one("len", len as u64)?;
+        Self::over(Sequential::new(len)?, batch_size)
+    }
+}
+
+impl<O: Order> Batcher<O> {
+    /// Batches of any order: [`Permutation`](crate::Permutation), [`Subset`](crate::Subset) or one of your own.
+    /// `batch_size` may be above the order's length: then the only batch holds all.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if `batch_size` or the order's length is 0, or it is above `usize::MAX`, so that this machine cannot
+    /// count its samples.
+    pub fn over(order: O, batch_size: usize) -> Result<Self, Error> {
+        let len = order.len();
+        check::at_least_one("len", len)?;
+        check::count("len", len, Relation::AtMost, usize::MAX as u64, "usize::MAX")?;
         check::at_least_one("batch_size", batch_size as u64)?;
-        Self::check_len(len as u64)?;
-        Ok(Batcher { len, batch_size, seed: None, drop_last: false })
+        Ok(Batcher { order, len: len as usize, batch_size, drop_last: false })
     }
 
     /// The same without the last batch of an epoch where it would be shorter than the others.
@@ -77,18 +88,18 @@ impl Batcher {
         Batcher { drop_last: true, ..self }.full_batch()
     }
 
-    pub(crate) fn check_len(len: u64) -> Result<(), Error> {
-        let max = Self::MAX_LEN as u64;
-        if len <= max { Ok(()) } else { Err(Error::TooManySamples { len, max }) }
-    }
-
     /// Whether there is at least one batch of `batch_size`.
     fn full_batch(self) -> Result<Self, Error> {
         check::count("batch_size", self.batch_size as u64, Relation::AtMost, self.len as u64, "len")?;
         Ok(self)
     }
 
-    /// How many samples there are.
+    /// The order.
+    pub fn order(&self) -> &O {
+        &self.order
+    }
+
+    /// How many samples the order has in an epoch.
     #[expect(clippy::len_without_is_empty, reason = "len is never 0")]
     pub fn len(&self) -> usize {
         self.len
@@ -97,11 +108,6 @@ impl Batcher {
     /// How many samples a batch has.
     pub fn batch_size(&self) -> usize {
         self.batch_size
-    }
-
-    /// The seed; `None` for a sequential batcher.
-    pub fn seed(&self) -> Option<u64> {
-        self.seed
     }
 
     /// Whether a shorter last batch is left out.
@@ -114,17 +120,26 @@ impl Batcher {
         self.samples_per_epoch().div_ceil(self.batch_size)
     }
 
-    /// How many samples an epoch has: `len`, without the remainder where it is dropped.
+    /// How many samples the batches of an epoch have: `len`, without the remainder where it is dropped.
     pub fn samples_per_epoch(&self) -> usize {
-        if self.drop_last { self.len - self.len % self.batch_size } else { self.len }
+        self.end(0)
+    }
+
+    /// Where the batches end that begin at place `start`.
+    pub(super) fn end(&self, start: usize) -> usize {
+        if self.drop_last { self.len - (self.len - start) % self.batch_size } else { self.len }
     }
 
     /// The batches of epoch `epoch`, counted from 0.
     ///
     /// Allocates one `usize` a sample, as `Vec` does (if there is no memory for it, the process ends);
-    /// [`Epoch::refill`] reuses the memory for another epoch.
-    pub fn epoch(&self, epoch: u64) -> Epoch {
-        let mut table = Epoch { batcher: *self, number: epoch, indices: (0..self.len).collect() };
+    /// [`Epoch::refill`] reuses the memory for another epoch. Copies the order, which may be a reference. For an order that
+    /// is longer than memory use [`stream`](Batcher::stream).
+    pub fn epoch(&self, epoch: u64) -> Epoch<O>
+    where
+        O: Clone,
+    {
+        let mut table = Epoch { batcher: self.clone(), number: epoch, indices: vec![0; self.len] };
         table.refill(epoch);
         table
     }
@@ -141,25 +156,23 @@ impl Batcher {
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Epoch {
-    batcher: Batcher,
+pub struct Epoch<O = Shuffle> {
+    batcher: Batcher<O>,
     number: u64,
     indices: Vec<usize>,
 }
 
-impl Epoch {
+impl<O: Order> Epoch<O> {
     /// Becomes epoch `epoch` of the same batcher, in place: a few nanoseconds an index, no allocation (except in rayon's
-    /// queue).
+    /// queue, or in an order of your own).
     pub fn refill(&mut self, epoch: u64) {
         self.number = epoch;
-        if let Some(seed) = self.batcher.seed {
-            shuffle::fill(&mut self.indices, seed, epoch);
-        }
+        self.batcher.order.fill(epoch, 0, &mut self.indices);
     }
 
     /// The batcher that it belongs to.
-    pub fn batcher(&self) -> Batcher {
-        self.batcher
+    pub fn batcher(&self) -> &Batcher<O> {
+        &self.batcher
     }
 
     /// Which epoch it is, counted from 0.
@@ -185,7 +198,7 @@ impl Epoch {
     }
 }
 
-impl<'a> IntoIterator for &'a Epoch {
+impl<'a, O: Order> IntoIterator for &'a Epoch<O> {
     type Item = &'a [usize];
     type IntoIter = slice::Chunks<'a, usize>;
 

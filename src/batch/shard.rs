@@ -4,6 +4,7 @@ use super::batcher::Batcher;
 use crate::{
     check,
     error::{Error, Relation},
+    order::Order,
 };
 
 /// One rank's part of every global batch.
@@ -65,7 +66,7 @@ impl Shard {
     }
 }
 
-impl Batcher {
+impl<O: Order> Batcher<O> {
     /// The part that rank `rank` of `world_size` takes of each batch.
     ///
     /// # Errors

@@ -1,15 +1,18 @@
-use alloc::string::ToString;
+use alloc::{borrow::Cow, vec::Vec};
 
-use super::batcher::{Batcher, Epoch};
+use super::batcher::Batcher;
 use crate::{
     check,
     error::{Error, Relation},
+    order::{Order, shuffle::Shuffle},
 };
 
 /// Batches over epoch after epoch, from any position on.
 ///
-/// Not an [`Iterator`], since a batch is borrowed from the stream: no allocation (except in rayon's queue) and no copy. It
-/// ends after the last batch of epoch 2^64 − 1.
+/// Not an [`Iterator`], since a batch is borrowed from the stream: no allocation (except in rayon's queue, or in an order of
+/// your own). It ends after the last batch of epoch 2^64 − 1.
+///
+/// Memory: one `usize` a sample of an epoch; of a batch, where the order is of random access.
 ///
 /// # Example
 /// ```
@@ -21,100 +24,169 @@ use crate::{
 ///     if stream.is_epoch_end() { /* evaluate */ }
 /// }
 /// let position = stream.position(); // a few integers: save them with the parameters
-/// assert_eq!((position.epoch(), position.batch()), (33, 1)); // 33 epochs of 3 batches, and 1 more
+/// assert_eq!((position.epoch(), position.samples()), (33, 4)); // 33 epochs of 3 batches, and 1 more
 ///
-/// let mut resumed = batcher.resume(position)?;
+/// let mut resumed = batcher.resume(&position)?;
 /// assert_eq!(resumed.next_batch(), stream.next_batch());
+///
+/// // Later on a larger machine: the same epoch goes on, in batches of another size.
+/// let mut larger = Batcher::new(10, 6, 42)?.resume_with_new_batch_size(&position)?;
+/// assert_eq!(larger.next_batch(), Some(&batcher.epoch(33).indices()[4..]));
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Stream {
-    epoch: Epoch,
-    /// How many batches of the epoch are done.
-    batch: usize,
-}
-
-/// Where a [`Stream`] is: its batcher's settings, the epoch, and how many batches of it are done.
-///
-/// After the last batch of epoch e it is (e + 1, 0).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Position {
-    batcher: Batcher,
+pub struct Stream<O = Shuffle> {
+    batcher: Batcher<O>,
     epoch: u64,
-    batch: usize,
+    /// How many samples of the epoch are done, and after how many it ends.
+    done: usize,
+    end: usize,
+    /// Of the whole epoch; where the order is of random access, of one batch.
+    samples: Vec<usize>,
 }
 
-impl Batcher {
-    /// The batches of all epochs, from epoch 0 on. Allocates one `usize` a sample, once.
-    pub fn stream(&self) -> Stream {
-        Stream { epoch: self.epoch(0), batch: 0 }
-    }
+/// Where a [`Stream`] is: the settings of its batcher, the epoch, and how many samples of it are done.
+///
+/// It counts samples, so that a run goes on in mid-epoch with any batch size. After the last batch of epoch e it is
+/// (e + 1, 0).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Position {
+    pub(crate) epoch: u64,
+    pub(crate) samples: u64,
+    pub(crate) batch_size: u64,
+    pub(crate) drop_last: bool,
+    /// The order's.
+    pub(crate) settings: Vec<(Cow<'static, str>, u64)>,
+}
 
-    /// The position after `batch` batches of epoch `epoch`; after all of them it is the start of the next epoch.
+impl<O: Order> Batcher<O> {
+    /// The position after `samples` samples of epoch `epoch`. Where no batch is left, it is the start of the next epoch.
     ///
     /// # Errors
-    /// [`Error::Count`] if an epoch has fewer batches.
-    pub fn position(&self, epoch: u64, batch: usize) -> Result<Position, Error> {
-        let last = self.batches_per_epoch();
-        check::count("batch", batch as u64, Relation::AtMost, last as u64, "batches_per_epoch")?;
+    /// [`Error::Count`] if an epoch has fewer samples.
+    pub fn position(&self, epoch: u64, samples: u64) -> Result<Position, Error> {
+        let (epoch, done) = self.normal(epoch, samples)?;
+        Ok(self.position_at(epoch, done))
+    }
+
+    /// `samples` are done in `epoch`: the same, or the start of the next epoch where no batch is left.
+    fn normal(&self, epoch: u64, samples: u64) -> Result<(u64, usize), Error> {
+        check::count("samples", samples, Relation::AtMost, self.len() as u64, "len")?;
+        let done = samples as usize;
         Ok(match epoch.checked_add(1) {
-            Some(next) if batch == last => Position { batcher: *self, epoch: next, batch: 0 },
-            _ => Position { batcher: *self, epoch, batch },
+            Some(next) if done == self.end(done) => (next, 0),
+            _ => (epoch, done),
         })
+    }
+
+    fn position_at(&self, epoch: u64, done: usize) -> Position {
+        Position {
+            epoch,
+            samples: done as u64,
+            batch_size: self.batch_size() as u64,
+            drop_last: self.is_drop_last(),
+            settings: self.order.settings().into_iter().map(|(name, value)| (name.into(), value)).collect(),
+        }
+    }
+}
+
+impl<O: Order + Clone> Batcher<O> {
+    /// The batches of all epochs, from epoch 0 on. Allocates one `usize` a sample, once; for an order of random access, one
+    /// a sample of a batch. Copies the order, which may be a reference.
+    pub fn stream(&self) -> Stream<O> {
+        self.stream_from((0, 0))
     }
 
     /// The batches from `position` on, exactly as the stream at that position would go on.
     ///
     /// # Errors
     /// [`Error::Saved`] if the position belongs to a batcher with other settings: it would be another order.
-    pub fn resume(&self, position: Position) -> Result<Stream, Error> {
-        let seed = |seed: Option<u64>| seed.map_or("none".to_string(), |seed| seed.to_string());
-        let saved = position.batcher;
-        check::same("len", saved.len(), self.len())?;
-        check::same("batch_size", saved.batch_size(), self.batch_size())?;
-        check::same("seed", seed(saved.seed()), seed(self.seed()))?;
-        check::same("drop_last", saved.is_drop_last(), self.is_drop_last())?;
-        Ok(Stream { epoch: self.epoch(position.epoch), batch: position.batch })
+    /// [`Error::Count`] if it is past the end of its epoch.
+    pub fn resume(&self, position: &Position) -> Result<Stream<O>, Error> {
+        check::same("batch_size", position.batch_size, self.batch_size())?;
+        self.resume_with_new_batch_size(position)
+    }
+
+    /// The same, with this batcher's batch size whatever the position's was: no sample is lost or seen twice. Batches of
+    /// the new size begin with the first sample that is not done, so that the last one of the epoch may be shorter, or
+    /// left out with [`drop_last`](Batcher::drop_last).
+    ///
+    /// # Errors
+    /// Those of [`resume`](Batcher::resume), but for the batch size.
+    pub fn resume_with_new_batch_size(&self, position: &Position) -> Result<Stream<O>, Error> {
+        let expected = self.order.settings();
+        let saved_names = Vec::from_iter(position.settings.iter().map(|(name, _)| &**name));
+        let expected_names = Vec::from_iter(expected.iter().map(|&(name, _)| name));
+        check::same("order", saved_names.join(", "), expected_names.join(", "))?;
+        for (&(name, expected), &(_, saved)) in expected.iter().zip(&position.settings) {
+            check::same(name, saved, expected)?;
+        }
+        check::same("drop_last", position.drop_last, self.is_drop_last())?;
+        Ok(self.stream_from(self.normal(position.epoch, position.samples)?))
+    }
+
+    fn stream_from(&self, (epoch, done): (u64, usize)) -> Stream<O> {
+        let mut stream = Stream { batcher: self.clone(), epoch, done, end: 0, samples: Vec::new() };
+        stream.enter(epoch, done);
+        stream
     }
 }
 
-impl Stream {
+impl<O: Order> Stream<O> {
     /// The next batch; `None` after the last one of epoch 2^64 − 1.
     pub fn next_batch(&mut self) -> Option<&[usize]> {
         if self.is_epoch_end() {
-            self.epoch.refill(self.epoch.number().checked_add(1)?);
-            self.batch = 0;
+            self.enter(self.epoch.checked_add(1)?, 0);
         }
-        self.batch += 1;
-        self.epoch.batch(self.batch - 1)
+        let start = self.done;
+        let len = self.batcher.batch_size().min(self.end - start);
+        self.done += len;
+        if self.batcher.order.is_random_access() {
+            self.samples.resize(len, 0);
+            self.batcher.order.fill(self.epoch, start, &mut self.samples);
+            Some(&self.samples)
+        } else {
+            self.samples.get(start..self.done)
+        }
+    }
+
+    fn enter(&mut self, epoch: u64, done: usize) {
+        (self.epoch, self.done, self.end) = (epoch, done, self.batcher.end(done));
+        if !self.batcher.order.is_random_access() {
+            self.samples.resize(self.batcher.len(), 0);
+            self.batcher.order.fill(epoch, 0, &mut self.samples);
+        }
     }
 
     /// Whether the batch that was just returned is the last of its epoch: the time to evaluate. `false` in a
     /// stream that was just resumed, so evaluate before you save.
     pub fn is_epoch_end(&self) -> bool {
-        self.batch == self.epoch.batcher().batches_per_epoch()
+        self.done == self.end
     }
 
-    /// The position after the batch that was just returned.
+    /// The position after the batch that was just returned. Allocates a list of the order's settings.
     pub fn position(&self) -> Position {
-        let (batcher, epoch, batch) = (self.epoch.batcher(), self.epoch.number(), self.batch);
-        batcher.position(epoch, batch).unwrap_or(Position { batcher, epoch, batch })
+        let (epoch, done) = match self.epoch.checked_add(1) {
+            Some(next) if self.is_epoch_end() => (next, 0),
+            _ => (self.epoch, self.done),
+        };
+        self.batcher.position_at(epoch, done)
     }
 }
 
 impl Position {
-    /// The batcher's settings.
-    pub fn batcher(&self) -> Batcher {
-        self.batcher
-    }
-
     /// The epoch, counted from 0.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// How many of its batches are done.
-    pub fn batch(&self) -> usize {
-        self.batch
+    /// How many of its samples are done.
+    pub fn samples(&self) -> u64 {
+        self.samples
+    }
+
+    /// The batch size of its stream.
+    pub fn batch_size(&self) -> u64 {
+        self.batch_size
     }
 }

@@ -1,8 +1,9 @@
+use alloc::{vec, vec::Vec};
 use core::array;
 
 use rand::Rng;
 
-use super::words::words;
+use super::{Order, VERSION, words::words};
 use crate::{
     check,
     error::{Error, Relation},
@@ -13,36 +14,37 @@ use crate::{
 const LANES: usize = 32;
 const ROUNDS: usize = 8;
 
-/// A shuffled order of `0..len` without a table, for sets that are too large for one. It computes the sample at any
-/// position directly, and the position of any sample.
+/// A shuffled order without a table, for sets that are too large for one. It computes the sample at any place directly, and
+/// the place of any sample.
 ///
-/// A pure function of (`len`, `seed`, `epoch`) in constant memory. It is **pseudorandom, not exactly uniform**: no test here
+/// A pure function of (`len`, `seed`, `epoch`) in constant memory. [`Batcher::over`](crate::Batcher::over) makes batches of
+/// it; [`at_epoch`](Permutation::at_epoch), [`get`](Permutation::get) and [`place`](Permutation::place) go in by hand. It is **pseudorandom, not exactly uniform**: no test here
 /// tells it from a random order, but seed and epoch have 128 bits, so at most 2^128 of the len! orders can occur. The order
 /// of [`Batcher`](crate::Batcher) is exactly uniform: use that wherever its table (8 bytes a sample) fits. A set smaller
 /// than [`MIN_LEN`](Permutation::MIN_LEN) is rejected. [`order`](crate::order) describes the algorithm.
 ///
-/// Cost: eight rounds of a few operations an index, the same at every len; [`fill`](Permutation::fill) takes many side by
-/// side (feature `simd`). No allocation.
+/// Cost: eight rounds of a few operations a place, the same at every len, many side by side in a batch (feature `simd`);
+/// and the keys of an epoch, some 0.2 microseconds, for every batch. No allocation.
 ///
 /// # Example
 /// ```
-/// use gradstep::Permutation;
+/// use gradstep::{Batcher, Permutation};
 ///
-/// let order = Permutation::new(1_000_000_000_000, 42, 0)?; // a trillion samples, seed 42, epoch 0
-/// let mut buffer = [0; 128];
-/// let mut k = 0;
-/// while let Some(batch) = order.batch(k, &mut buffer) {
-///     for &i in batch { /* load sample i */ }
-///     k += 1;
-///     # if k == 3 { break }
+/// let order = Permutation::new(1_000_000_000_000, 42)?; // a trillion samples, seed 42
+/// let mut stream = Batcher::over(order, 128)?.stream(); // a batch in memory, not a table
+/// for _step in 0..3 {
+///     for &i in stream.next_batch().expect("the first epoch") { /* load sample i */ }
 /// }
-/// let position = order.position(123_456_789).expect("below len");
-/// assert_eq!(order.get(position), Some(123_456_789)); // so batch `position / 128` sees sample 123,456,789
+/// let third = order.at_epoch(3);
+/// let place = third.place(123_456_789).expect("below len");
+/// assert_eq!(third.get(place), Some(123_456_789)); // so batch `place / 128` sees sample 123,456,789
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Permutation {
     len: u64,
+    seed: u64,
+    epoch: u64,
     /// An index is `left * right_len + right`, with `left < left_len` and `right < right_len`.
     left_len: u32,
     right_len: u32,
@@ -80,38 +82,33 @@ impl Permutation {
     /// The largest `len`.
     pub const MAX_LEN: u64 = 1 << 62;
 
-    /// The order of `0..len` for this seed and epoch.
+    /// The order of `len` samples under this seed; for [`get`](Self::get) and [`place`](Self::place), its epoch 0.
     ///
     /// # Errors
     /// [`Error::TooFewSamples`] if `len` is below [`MIN_LEN`](Self::MIN_LEN): use a [`Batcher`](crate::Batcher) then;
     /// [`Error::Count`] if it is above [`MAX_LEN`](Self::MAX_LEN).
-    pub fn new(len: u64, seed: u64, epoch: u64) -> Result<Self, Error> {
+    pub fn new(len: u64, seed: u64) -> Result<Self, Error> {
         if len < Self::MIN_LEN {
             return Err(Error::TooFewSamples { len, min: Self::MIN_LEN });
         }
         check::count("len", len, Relation::AtMost, Self::MAX_LEN, "")?;
         // Even: rotations of an odd number of things are even permutations, and only half of all orders could come up.
         let root = ((len - 1).isqrt() + 1).next_multiple_of(2);
-        let mut words = words(b"permut 1", seed, len, epoch, 0);
-        Ok(Permutation {
-            len,
-            left_len: root as u32,
-            right_len: len.div_ceil(root) as u32,
-            keys: array::from_fn(|_| Key(words.next_u32(), words.next_u32() | 1)),
-        })
+        let (left_len, right_len) = (root as u32, len.div_ceil(root) as u32);
+        Ok(Permutation { len, seed, epoch: 0, left_len, right_len, keys: [Key(0, 0); ROUNDS] }.at_epoch(0))
     }
 
-    /// How many samples there are.
-    #[expect(clippy::len_without_is_empty, reason = "len is never 0")]
-    pub fn len(&self) -> u64 {
-        self.len
+    /// The same order in epoch `epoch`.
+    pub fn at_epoch(&self, epoch: u64) -> Self {
+        let mut words = words(b"permut 1", self.seed, self.len, epoch, 0);
+        Permutation { epoch, keys: array::from_fn(|_| Key(words.next_u32(), words.next_u32() | 1)), ..*self }
     }
 
-    /// The sample at `position`; `None` from `len` on.
-    pub fn get(&self, position: u64) -> Option<u64> {
+    /// The sample at `place`; `None` from `len` on.
+    pub fn get(&self, place: u64) -> Option<u64> {
         let right_len = u64::from(self.right_len);
         // Walk on until an index below len comes up: it is one cycle's next such, so this stays a bijection.
-        let mut index = (position < self.len).then_some(position)?;
+        let mut index = (place < self.len).then_some(place)?;
         loop {
             let (mut left, mut right) = ([(index / right_len) as u32], [(index % right_len) as u32]);
             self.rounds(&mut left, &mut right);
@@ -122,8 +119,8 @@ impl Permutation {
         }
     }
 
-    /// Where `sample` stands, so that `get(position(sample)) = sample`; `None` from `len` on.
-    pub fn position(&self, sample: u64) -> Option<u64> {
+    /// Where `sample` stands, so that `get(place(sample)) = sample`; `None` from `len` on.
+    pub fn place(&self, sample: u64) -> Option<u64> {
         let right_len = u64::from(self.right_len);
         let mut index = (sample < self.len).then_some(sample)?;
         loop {
@@ -137,31 +134,6 @@ impl Permutation {
                 return Some(index);
             }
         }
-    }
-
-    /// Writes the samples at `start..start + out.len()` into `out`.
-    ///
-    /// # Errors
-    /// [`Error::Count`] if that range goes past `len`; `out` has not changed then.
-    pub fn fill(&self, start: u64, out: &mut [u64]) -> Result<(), Error> {
-        let room = self.len.saturating_sub(start);
-        check::count("length of out", out.len() as u64, Relation::AtMost, room, "len - start")?;
-        wide(
-            #[inline(always)]
-            || self.fill_lanes(start, out),
-        );
-        Ok(())
-    }
-
-    /// Batch `batch` of batches of `buffer.len()`, written into `buffer`: the last one may be shorter.
-    ///
-    /// `None` past the last, or if the buffer is empty.
-    pub fn batch<'a>(&self, batch: u64, buffer: &'a mut [u64]) -> Option<&'a [u64]> {
-        let start = batch.checked_mul(buffer.len() as u64)?;
-        let len = self.len.checked_sub(start)?.min(buffer.len() as u64) as usize;
-        let out = &mut buffer[..len];
-        self.fill(start, out).ok().filter(|()| len > 0)?;
-        Some(out)
     }
 
     fn key_pairs(&self) -> impl DoubleEndedIterator<Item = [Key; 2]> {
@@ -181,11 +153,11 @@ impl Permutation {
     }
 
     #[inline(always)]
-    fn fill_lanes(&self, start: u64, out: &mut [u64]) {
+    fn fill_lanes(&self, start: u64, out: &mut [usize]) {
         let right_len = u64::from(self.right_len);
         // The halves of the first index of a chunk: one division a call, carried on by hand.
         let (mut first_left, mut first_right) = ((start / right_len) as u32, (start % right_len) as u32);
-        let mut position = start;
+        let mut place = start;
         for chunk in out.chunks_mut(LANES) {
             let mut left = [first_left; LANES];
             let mut right = [first_right; LANES];
@@ -200,21 +172,49 @@ impl Permutation {
             for lane in 0..LANES {
                 samples[lane] = u64::from(left[lane]) * right_len + u64::from(right[lane]);
             }
-            chunk.copy_from_slice(&samples[..chunk.len()]);
             // Out of len * right_len at most: about one index in sqrt(len) has to walk on.
             if samples.iter().any(|&sample| sample >= self.len) {
-                for (lane, sample) in chunk.iter_mut().enumerate() {
+                for (lane, sample) in samples.iter_mut().enumerate() {
                     if *sample >= self.len {
-                        *sample = self.get(position + lane as u64).unwrap_or(*sample);
+                        *sample = self.get(place + lane as u64).unwrap_or(*sample);
                     }
                 }
             }
-            position += LANES as u64;
+            for (to, &sample) in chunk.iter_mut().zip(&samples) {
+                *to = sample as usize;
+            }
+            place += LANES as u64;
             first_right += LANES as u32;
             if first_right >= self.right_len {
                 first_right -= self.right_len;
                 first_left += 1;
             }
         }
+    }
+}
+
+impl Order for Permutation {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        vec![("permutation", VERSION), ("len", self.len), ("seed", self.seed)]
+    }
+
+    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
+        let order = if epoch == self.epoch { *self } else { self.at_epoch(epoch) };
+        let room = self.len.saturating_sub(start as u64);
+        let (out, past) = out.split_at_mut(out.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+        wide(
+            #[inline(always)]
+            || order.fill_lanes(start as u64, out),
+        );
+        // None, unless the caller asks for places past the end.
+        past.fill(usize::MAX);
+    }
+
+    fn is_random_access(&self) -> bool {
+        true
     }
 }

@@ -1,8 +1,58 @@
+use alloc::{vec, vec::Vec};
+
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::words::words;
-use crate::threads::join;
+use super::{Order, VERSION, words::words};
+use crate::{check, error::Error, threads::join};
+
+/// Every sample once an epoch, in an order that depends on seed, len and epoch only: the order of
+/// [`Batcher::new`](crate::Batcher::new).
+///
+/// Given uniform random words, every order is equally likely. [`order`](crate::order) describes how it is made. Cost: the
+/// table of the epoch, one `usize` a sample, and a few nanoseconds a sample.
+///
+/// # Example
+/// ```
+/// use gradstep::{Batcher, Shuffle};
+/// assert_eq!(Batcher::over(Shuffle::new(10, 42)?, 4)?, Batcher::new(10, 4, 42)?);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shuffle {
+    len: usize,
+    seed: u64,
+}
+
+impl Shuffle {
+    /// The largest `len`: 2^32, and on a 32-bit machine what a table can hold. For more samples there is
+    /// [`Permutation`](crate::Permutation), which needs no table.
+    pub const MAX_LEN: usize = if usize::BITS > 32 { (u32::MAX as usize).saturating_add(1) } else { usize::MAX / 8 };
+
+    /// The order of `len` samples.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if `len` is 0; [`Error::TooManySamples`] if it is above [`MAX_LEN`](Self::MAX_LEN).
+    pub fn new(len: usize, seed: u64) -> Result<Self, Error> {
+        check::at_least_one("len", len as u64)?;
+        let max = Self::MAX_LEN as u64;
+        if len as u64 <= max { Ok(Shuffle { len, seed }) } else { Err(Error::TooManySamples { len: len as u64, max }) }
+    }
+}
+
+impl Order for Shuffle {
+    fn len(&self) -> u64 {
+        self.len as u64
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        vec![("shuffle", VERSION), ("len", self.len()), ("seed", self.seed)]
+    }
+
+    fn fill(&self, epoch: u64, _start: usize, out: &mut [usize]) {
+        fill(out, b"order v1", self.seed, epoch);
+    }
+}
 
 /// Up to this length one Fisher–Yates shuffle, most of whose exchanges hit the caches; above it, buckets.
 const ONE_SHUFFLE: usize = 1 << 20;
@@ -15,9 +65,9 @@ const MAX_BITS: u32 = 10;
 type Buckets = [usize; 1 << MAX_BITS];
 
 /// Writes the order of version 1 for (`seed`, `indices.len()`, `epoch`) into `indices`.
-pub(crate) fn fill(indices: &mut [usize], seed: u64, epoch: u64) {
+pub(crate) fn fill(indices: &mut [usize], tag: &[u8; 8], seed: u64, epoch: u64) {
     let len = indices.len();
-    let words = |stream| words(b"order v1", seed, len as u64, epoch, stream);
+    let words = |stream| words(tag, seed, len as u64, epoch, stream);
     if len <= ONE_SHUFFLE {
         for (i, index) in indices.iter_mut().enumerate() {
             *index = i;

@@ -14,11 +14,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use self::number::{Exact, Exacts, Scalar};
 use crate::{
-    batch::{batcher::Batcher, stream::Position},
+    batch::stream::Position,
     check::{self, same},
-    error::{Error, Relation},
+    error::Error,
     gradient::{accumulator::Accumulator, noise::NoiseScale},
-    order,
     update::{
         groups::ParamGroups,
         momentum::{Form, Momentum},
@@ -351,58 +350,14 @@ saved! {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SavedBatcher {
-    _type: Type<Batcher>,
-    order: String,
-    len: Exact<u64>,
-    batch_size: Exact<u64>,
-    /// 0 if the order is sequential.
-    seed: Exact<u64>,
-    drop_last: bool,
-}
-
-fn shuffled() -> String {
-    format!("shuffled v{}", order::VERSION)
-}
-
-saved! {
-    [] Batcher, "Batcher",
-    bounds [] [],
-    save batcher: SavedBatcher {
-        _type: Type::HERE,
-        order: batcher.seed().map_or("sequential".into(), |_| shuffled()),
-        len: Exact(batcher.len() as u64),
-        batch_size: Exact(batcher.batch_size() as u64),
-        seed: Exact(batcher.seed().unwrap_or(0)),
-        drop_last: batcher.is_drop_last(),
-    },
-    load saved: SavedBatcher => {
-        Batcher::check_len(saved.len.0)?;
-        let (len, batch_size) = (saved.len.0 as usize, fits("batch_size", saved.batch_size.0)?);
-        let batcher = if saved.order == "sequential" {
-            same("seed of a sequential order", saved.seed.0, 0)?;
-            Batcher::sequential(len, batch_size)?
-        } else {
-            same("order", saved.order, shuffled())?;
-            Batcher::new(len, batch_size, saved.seed.0)?
-        };
-        if saved.drop_last { batcher.drop_last() } else { Ok(batcher) }
-    }
-}
-
-/// A 32-bit machine may load what a 64-bit one saved.
-fn fits(name: &'static str, value: u64) -> Result<usize, Error> {
-    check::count(name, value, Relation::AtMost, usize::MAX as u64, "")?;
-    Ok(value as usize)
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct SavedPosition {
     _type: Type<Position>,
     epoch: Exact<u64>,
-    batch: Exact<u64>,
-    batcher: Batcher,
+    samples: Exact<u64>,
+    batch_size: Exact<u64>,
+    drop_last: bool,
+    /// The order's, by name.
+    settings: Vec<(String, Exact<u64>)>,
 }
 
 saved! {
@@ -410,17 +365,20 @@ saved! {
     bounds [] [],
     save position: SavedPosition {
         _type: Type::HERE,
-        epoch: Exact(position.epoch()),
-        batch: Exact(position.batch() as u64),
-        batcher: position.batcher(),
+        epoch: Exact(position.epoch),
+        samples: Exact(position.samples),
+        batch_size: Exact(position.batch_size),
+        drop_last: position.drop_last,
+        settings: position.settings.iter().map(|(name, value)| (name.clone().into_owned(), Exact(*value))).collect(),
     },
     load saved: SavedPosition => {
-        let position = saved.batcher.position(saved.epoch.0, fits("batch", saved.batch.0)?)?;
-        if position.epoch() != saved.epoch.0 {
-            // The end of an epoch is saved as the start of the next.
-            let batches = saved.batcher.batches_per_epoch() as u64;
-            check::count("batch", saved.batch.0, Relation::Below, batches, "batches_per_epoch")?;
-        }
-        Ok(position)
+        check::at_least_one("batch_size", saved.batch_size.0)?;
+        Ok(Position {
+            epoch: saved.epoch.0,
+            samples: saved.samples.0,
+            batch_size: saved.batch_size.0,
+            drop_last: saved.drop_last,
+            settings: saved.settings.into_iter().map(|(name, value)| (name.into(), value.0)).collect(),
+        })
     }
 }

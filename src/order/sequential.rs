@@ -1,0 +1,50 @@
+use alloc::{vec, vec::Vec};
+
+use super::{Order, VERSION};
+use crate::{check, error::Error};
+
+/// The order 0, 1, 2, … in every epoch, for evaluation.
+///
+/// Cost: no memory, and one store a place.
+///
+/// # Example
+/// ```
+/// use gradstep::{Batcher, Sequential};
+/// assert_eq!(Batcher::over(Sequential::new(5)?, 2)?, Batcher::sequential(5, 2)?);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Sequential {
+    len: usize,
+}
+
+impl Sequential {
+    /// The order of `len` samples.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if `len` is 0.
+    pub fn new(len: usize) -> Result<Self, Error> {
+        check::at_least_one("len", len as u64)?;
+        Ok(Sequential { len })
+    }
+}
+
+impl Order for Sequential {
+    fn len(&self) -> u64 {
+        self.len as u64
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        vec![("sequential", VERSION), ("len", self.len())]
+    }
+
+    fn fill(&self, _epoch: u64, start: usize, out: &mut [usize]) {
+        for (i, sample) in out.iter_mut().enumerate() {
+            *sample = start.wrapping_add(i);
+        }
+    }
+
+    fn is_random_access(&self) -> bool {
+        true
+    }
+}

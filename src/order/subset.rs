@@ -1,0 +1,82 @@
+use alloc::vec::Vec;
+
+use super::{Order, hash::fnv, sequential::Sequential, shuffle::Shuffle};
+use crate::{check, error::Error};
+
+/// Some of the samples of a set, in an order of their own: a part of a [`Split`](crate::Split), or any list.
+///
+/// Its batches hold indices of the *whole* set, so nothing has to be mapped back. [`new`](Subset::new) keeps the list's
+/// order in every epoch; [`shuffled`](Subset::shuffled) shuffles it anew each epoch.
+///
+/// Cost: the list, 8 bytes a sample, and one lookup a place beside the inner order's cost. To make one, 8 multiplications a
+/// sample for the hash that a [`Position`](crate::Position) keeps, so that another list is not taken for this one.
+///
+/// # Example
+/// ```
+/// use gradstep::{Batcher, Subset};
+/// let clean = Subset::new(vec![3, 14, 15, 92, 65])?; // of a larger set
+/// let batcher = Batcher::over(clean.shuffled(42)?, 2)?;
+/// for batch in &batcher.epoch(0) {
+///     assert!(batch.iter().all(|i| [3, 14, 15, 92, 65].contains(i)));
+/// }
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Subset<O = Sequential> {
+    samples: Vec<usize>,
+    hash: u64,
+    /// Of the places of `samples`.
+    order: O,
+}
+
+impl Subset {
+    /// `samples` in this order, in every epoch. A sample may stand there several times.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if `samples` is empty.
+    pub fn new(samples: Vec<usize>) -> Result<Self, Error> {
+        check::at_least_one("number of samples", samples.len() as u64)?;
+        let hash = fnv(samples.iter().flat_map(|&sample| (sample as u64).to_le_bytes()));
+        Ok(Subset { order: Sequential::new(samples.len())?, samples, hash })
+    }
+
+    /// The same samples, shuffled anew each epoch.
+    ///
+    /// # Errors
+    /// Those of [`Shuffle::new`].
+    pub fn shuffled(self, seed: u64) -> Result<Subset<Shuffle>, Error> {
+        let order = Shuffle::new(self.samples.len(), seed)?;
+        Ok(Subset { samples: self.samples, hash: self.hash, order })
+    }
+}
+
+impl<O> Subset<O> {
+    /// The samples as they were given, or in ascending order in a part of a [`Split`](crate::Split).
+    pub fn samples(&self) -> &[usize] {
+        &self.samples
+    }
+}
+
+impl<O: Order> Order for Subset<O> {
+    fn len(&self) -> u64 {
+        self.order.len()
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        let mut settings = self.order.settings();
+        settings.push(("hash of the samples", self.hash));
+        settings
+    }
+
+    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
+        self.order.fill(epoch, start, out);
+        for sample in out {
+            // No place is past the list, unless the caller asks for one.
+            *sample = self.samples.get(*sample).copied().unwrap_or(usize::MAX);
+        }
+    }
+
+    fn is_random_access(&self) -> bool {
+        self.order.is_random_access()
+    }
+}
