@@ -5,7 +5,7 @@
 //! chance, and one in 10^5 those that count rare events (`fixed_points`), whose tail is somewhat heavier. There are
 //! some 250 scores below: 1 in 1,000 for the file, once and for all, since every seed is fixed.
 
-use gradstep::{Batcher, Permutation};
+use gradstep::{Batcher, Order as _, Permutation};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -128,8 +128,8 @@ fn exact(len: usize) -> impl Fn(u64, u64) -> Order {
 fn permuted(len: usize) -> impl Fn(u64, u64) -> Order {
     move |seed, epoch| {
         let mut out = vec![0; len];
-        Permutation::new(len as u64, seed, epoch).unwrap().fill(0, &mut out).unwrap();
-        out.into_iter().map(|index| index as usize).collect()
+        Permutation::new(len as u64, seed).unwrap().fill(epoch, 0, &mut out);
+        out
     }
 }
 
@@ -243,11 +243,11 @@ fn permutation_is_fair_at_huge_lens() {
     const SAMPLES: u64 = 1 << 16;
     for len in [1_000_000_000_000_u64, 1 << 48, 1 << 62] {
         let row = len.isqrt(); // where the left half of the position goes up by one
-        let at = |seed, epoch| move |i| Permutation::new(len, seed, epoch).unwrap().get(i).unwrap();
-        let stretch = |seed, epoch| {
+        let at = |seed, epoch| move |i| Permutation::new(len, seed).unwrap().at_epoch(epoch).get(i).unwrap();
+        let stretch = |seed, epoch| -> Vec<u64> {
             let mut out = vec![0; SAMPLES as usize + 1];
-            Permutation::new(len, seed, epoch).unwrap().fill(len / 3, &mut out).unwrap();
-            out
+            Permutation::new(len, seed).unwrap().fill(epoch, len as usize / 3, &mut out);
+            out.into_iter().map(|sample| sample as u64).collect()
         };
         let minus = |a: u64, b: u64| (a + (len - b)) % len;
         let between = |a: Vec<u64>, b: Vec<u64>| a.into_iter().zip(b).map(|(a, b)| minus(a, b)).collect();
