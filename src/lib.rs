@@ -52,9 +52,12 @@
 //!
 //! # Batches
 //! [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] over all epochs, which resumes at a
-//! [`Position`]. A [`Shard`] is one worker's part of each batch. [`gather`] copies the rows of a batch one after the other.
-//! [`Permutation`] shuffles sets that are too large for a table. The page [`order`] describes how seed and epoch become an
-//! order.
+//! [`Position`], also with another batch size. A [`Shard`] is one worker's part of each batch. [`gather`] copies the rows of
+//! a batch one after the other.
+//!
+//! An [`Order`] says which sample stands at each place of an epoch: [`Shuffle`], [`Sequential`], [`Permutation`] for sets
+//! that are too large for a table, or one of your own. [`Split`] makes training, validation and test sets, and folds; each
+//! part is a [`Subset`], an order again. The page [`order`] describes how seed and epoch become an order.
 //!
 //! # What is the same to the bit, and what is up to you
 //! The result of every call depends on its arguments only: not on features, on the machine, on debug or release, or on how

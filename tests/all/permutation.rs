@@ -133,8 +133,8 @@ fn value_stability_permutation() {
 #[test]
 fn errors_say_what_was_expected() {
     let refusal = |len| Permutation::new(len, 0).unwrap_err().to_string();
-    assert_eq!(refusal(0), "len is 0, expected at least 65536: use a Batcher for fewer samples");
-    assert_eq!(refusal(65_535), "len is 65535, expected at least 65536: use a Batcher for fewer samples");
+    assert_eq!(refusal(0), "len is 0, expected at least 65536: use a Shuffle for fewer samples");
+    assert_eq!(refusal(65_535), "len is 65535, expected at least 65536: use a Shuffle for fewer samples");
     assert_eq!(refusal((1 << 62) + 1), "len is 4611686018427387905, expected at most 4611686018427387904");
     assert!(Permutation::new(Permutation::MIN_LEN, 0).is_ok() && Permutation::new(Permutation::MAX_LEN, 0).is_ok());
 }
