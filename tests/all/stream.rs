@@ -144,7 +144,8 @@ fn another_batch_size_by_hand() {
     let dropping = batcher(7).drop_last().unwrap();
     let position = batcher(4).drop_last().unwrap().position(1, 4).unwrap();
     let mut other = dropping.resume_with_new_batch_size(&position).unwrap();
-    assert_eq!((other.position().epoch(), other.position().samples()), (2, 0));
+    assert_eq!((other.position().epoch(), other.position().samples(), other.is_epoch_end()), (2, 0, false));
+    assert_eq!(dropping.position(1, 7), dropping.position(2, 0));
     assert_eq!(other.next_batch(), Some(&[2, 3, 4, 5, 6, 7, 8][..]));
 }
 
