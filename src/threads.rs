@@ -27,6 +27,15 @@ fn has_pool() -> bool {
     cfg!(target_family = "wasm") || rayon::current_thread_index().is_some() || *GLOBAL.get_or_init(starts)
 }
 
+/// Whether all runs on this thread.
+pub(crate) fn alone() -> bool {
+    #[cfg(feature = "rayon")]
+    if has_pool() {
+        return rayon::current_num_threads() == 1;
+    }
+    true
+}
+
 /// Runs both, side by side with feature `rayon`, one after the other without or where no thread starts.
 pub(crate) fn join<A: Send, B: Send>(left: impl FnOnce() -> A + Send, right: impl FnOnce() -> B + Send) -> (A, B) {
     #[cfg(feature = "rayon")]
