@@ -173,6 +173,7 @@ pub use order::permutation::Permutation;
 pub use update::half::MasterCopy;
 pub use update::{
     elementwise::{elementwise, elementwise_scaled},
+    grads::Grads,
     groups::ParamGroups,
     guard::Guard,
     momentum::{Form, Momentum},
