@@ -179,6 +179,7 @@ pub use order::{
 pub use update::half::MasterCopy;
 pub use update::{
     elementwise::{elementwise, elementwise_scaled},
+    grads::Grads,
     groups::ParamGroups,
     guard::Guard,
     momentum::{Form, Momentum},

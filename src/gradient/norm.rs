@@ -4,9 +4,10 @@ use super::finite::check_finite;
 use crate::{
     check,
     error::Error,
-    float::to_f64,
+    float::widen,
+    passes::{TOGETHER, together},
     simd::wide,
-    threads::{ALONE, join},
+    threads::{ALONE, join, share},
 };
 
 /// The Euclidean norm √(Σ g²) of all slices as one long vector.
@@ -31,7 +32,7 @@ use crate::{
 /// assert!((norm / 5e200 - 1.0).abs() < 1e-15);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
-pub fn global_norm<F: Float + Send + Sync>(grads: &[impl AsRef<[F]>]) -> Result<f64, Error> {
+pub fn global_norm<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>]) -> Result<f64, Error> {
     norm(|| grads.iter().map(AsRef::as_ref), || check_finite(grads))
 }
 
@@ -41,17 +42,32 @@ pub(crate) fn norm<'a, F, I>(
     check_finite: impl FnOnce() -> Result<(), Error>,
 ) -> Result<f64, Error>
 where
-    F: Float + Send + Sync + 'a,
+    F: Float + Send + Sync + 'static,
     I: Iterator<Item = &'a [F]>,
 {
-    let squares = |scale: f64| slices().map(|slice| sum_of_squares(slice, scale)).sum::<f64>();
+    let squares = |scale: f64| {
+        let mut sum = 0.0;
+        together(slices(), |slices| {
+            let mut sums = [0.0; TOGETHER];
+            let len: usize = slices.iter().map(|slice| slice.len()).sum();
+            let pairs = sums.iter_mut().zip(slices);
+            let work = |(sum, slice): (&mut f64, &&[F])| *sum = sum_of_squares(slice, scale);
+            if len <= ALONE {
+                pairs.for_each(work)
+            } else {
+                share(slices.len(), pairs, work)
+            }
+            sums[..slices.len()].iter().for_each(|slice| sum += slice);
+        });
+        sum
+    };
     let sum = squares(1.0);
     // In this range no square was lost that counts.
     if sum > 1e-270 && sum.is_finite() {
         return Ok(sum.sqrt());
     }
     check_finite()?;
-    let largest = slices().flatten().fold(0.0, |largest: f64, &g| largest.max(to_f64(g).abs()));
+    let largest = slices().flatten().fold(0.0, |largest: f64, &g| largest.max(widen(g).abs()));
     if largest == 0.0 {
         return Ok(0.0);
     }
@@ -67,7 +83,7 @@ const LANES: usize = 16;
 /// Long enough that the tree above it costs nothing, and short enough that rounding errors grow with log n only.
 const BLOCK: usize = 4096;
 
-fn sum_of_squares<F: Float + Send + Sync>(slice: &[F], scale: f64) -> f64 {
+fn sum_of_squares<F: Float + Send + Sync + 'static>(slice: &[F], scale: f64) -> f64 {
     if slice.len() <= BLOCK {
         return wide(
             #[inline(always)]
@@ -81,11 +97,11 @@ fn sum_of_squares<F: Float + Send + Sync>(slice: &[F], scale: f64) -> f64 {
 }
 
 #[inline(always)]
-fn block_of_squares<F: Float>(block: &[F], scale: f64) -> f64 {
+fn block_of_squares<F: Float + 'static>(block: &[F], scale: f64) -> f64 {
     let mut sums = [0.0; LANES];
     let mut add = |row: &[F]| {
         for (sum, &g) in sums.iter_mut().zip(row) {
-            let g = scale * to_f64(g);
+            let g = scale * widen(g);
             *sum += g * g;
         }
     };

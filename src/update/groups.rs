@@ -9,7 +9,7 @@ use core::marker::PhantomData;
 
 use num_traits::Float;
 
-use super::optimizer::Optimizer;
+use super::{grads::Grads, optimizer::Optimizer};
 use crate::{
     check,
     error::Error,
@@ -179,7 +179,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// ```
     pub fn step_clipped(&mut self, max_norm: f64, tensors: &mut [(&str, &mut [P], &[P])]) -> Result<f64, Error>
     where
-        P: Float + Send + Sync,
+        P: Float + Send + Sync + 'static,
     {
         check::above_zero("max_norm", max_norm)?;
         self.visit_all(&mut walk(tensors), |optimizer, params, grads| {
@@ -197,7 +197,9 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
             },
         )?;
         let scale = clip_scale(norm, max_norm)?;
-        self.visit_all(&mut walk(tensors), |optimizer, params, grads| optimizer.step_checked(params, grads, scale))?;
+        self.visit_all(&mut walk(tensors), |optimizer, params, grads| {
+            optimizer.step_checked(params, Grads::scaled(grads, scale))
+        })?;
         self.steps = self.steps.saturating_add(1);
         Ok(norm)
     }
@@ -237,7 +239,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// ```
     pub fn step_each<E: From<Error>>(&mut self, mut walk: impl FnMut(&mut Visit<P>) -> Result<(), E>) -> Result<(), E> {
         self.visit_all(&mut walk, |optimizer, params, grads| optimizer.check(params, grads))?;
-        self.visit_all(&mut walk, |optimizer, params, grads| optimizer.step_checked(params, grads, 1.0))?;
+        self.visit_all(&mut walk, |optimizer, params, grads| optimizer.step_checked(params, grads.into()))?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Half-precision parameters with an f32 copy move where they alone would stand still.
 #![cfg(feature = "half")]
 
-use gradstep::{Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd};
+use gradstep::{Grads, Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd};
 use half::{bf16, f16};
 
 use crate::common::{Scalar, half_optimizers, says, steps_to, tiny};
@@ -153,8 +153,8 @@ fn lengths_are_checked_in_a_checked_step_too() {
     let mut bf16s = MasterCopy::new(Sgd::new(1.0).unwrap(), &[bf16::ONE; 3]).unwrap();
     let message = "params has length 2, expected 3, the length of master copy";
     for scale in [1.0, 0.5] {
-        says(f16s.step_checked(&mut [f16::ONE; 2], &[f16::ONE; 2], scale), message);
-        says(bf16s.step_checked(&mut [bf16::ONE; 2], &[bf16::ONE; 2], scale), message);
+        says(f16s.step_checked(&mut [f16::ONE; 2], Grads::scaled(&[f16::ONE; 2], scale)), message);
+        says(bf16s.step_checked(&mut [bf16::ONE; 2], Grads::scaled(&[bf16::ONE; 2], scale)), message);
     }
     assert_eq!((f16s.steps(), bf16s.steps(), bf16s.master()), (0, 0, &[1.0; 3][..]));
 }
