@@ -56,6 +56,11 @@
 //! [`Permutation`] shuffles sets that are too large for a table. The page [`order`] describes how seed and epoch become an
 //! order.
 //!
+//! # Draws
+//! [`Draws`] are everything else that a seed decides: initial weights, noise, dropout, augmentation. Each purpose, and each
+//! step, or sample and epoch, has a stream of its own, so nothing needs to be replayed. [`stable_hash`] makes a number of a
+//! name.
+//!
 //! # What is the same to the bit, and what is up to you
 //! The result of every call depends on its arguments only: not on features, on the machine, on debug or release, or on how
 //! many threads this crate uses inside (feature `rayon`). No fused multiply-add, no reassociation, no draw as wide as
@@ -168,7 +173,11 @@ pub use gradient::{
     noise::NoiseScale,
     norm::global_norm,
 };
-pub use order::permutation::Permutation;
+pub use order::{
+    draws::{Draws, Real},
+    hash::stable_hash,
+    permutation::Permutation,
+};
 #[cfg(feature = "half")]
 pub use update::half::MasterCopy;
 pub use update::{
