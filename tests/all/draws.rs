@@ -197,7 +197,11 @@ fn normals_are_quantiles() {
         assert_eq!(x < 0.0, before >> 63 == 1, "the sign is the highest bit");
         let outside = (before << 1 | 1).wrapping_neg() as f64 / 2.0_f64.powi(64);
         let error = (both_tails(x.abs()) - outside).abs();
-        assert!(error <= 1e-14 * outside.max(0.01), "{before:#x} gives {x}, off by {error:e}");
+        // The series cancels; relative to a small probability, the fraction is as good as x.
+        assert!(
+            error <= if x.abs() < 3.0 { 2e-15 } else { 2e-14 * outside },
+            "{before:#x} gives {x}, off by {error:e}"
+        );
     }
     // The one beyond 6.6 standard deviations that tests/data/order.py knows.
     let mut draws = Draws::new(42, "tails", [0, 0]);
