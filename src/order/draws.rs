@@ -23,8 +23,8 @@ use crate::{check, error::Error, simd::wide};
 /// | [`normal`](Self::normal) | mean 0, variance 1, up to 9.16: the quantile of one of 2^64 probabilities (Wichura 1988) | 2 |
 /// | [`coin`](Self::coin) | true if a uniform f64 is below p | 2 |
 ///
-/// Cost: ChaCha8, a quarter of a nanosecond a byte or so, and little more: `benches/README.md` has the figures. To make a
-/// stream and draw its first 64 words costs as much as a draw of 64 words anyway. No allocation; 320 bytes.
+/// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream makes 256 bytes of it, so a stream
+/// for a single draw costs some 60 times the draw. Feature `simd` fills with wide vectors. No allocation; some 330 bytes.
 ///
 /// # Example
 /// The usual initialisations, for a layer of `inputs` (fan-in) and `outputs` (fan-out):
