@@ -169,6 +169,11 @@ fn a_coin_of_0_or_1_is_sure() {
     assert_eq!(coins(0.0), [false; 1000]);
     assert_eq!(coins(-0.0), [false; 1000]);
     assert_eq!(coins(1.0), [true; 1000]);
+    // Below p, not at most.
+    let p = stream().uniform::<f64>();
+    let above = f64::from_bits(p.to_bits() + 1);
+    assert_eq!((stream().coin(p), stream().coin(above)), (Ok(false), Ok(true)));
+    assert_eq!([coins(p)[0], coins(above)[0]], [false, true]);
     let uniform = single(1000, Draws::uniform::<f64>);
     assert_eq!(coins(0.25), uniform.into_iter().map(|x| x < 0.25).collect::<Vec<_>>());
 }

@@ -283,8 +283,21 @@ def draws_rows():
 # Found by going through the stream.
 FAR = (1207513883, 34157073052)
 
-# Words for the ends of the ranges: the least magnitude, the ends of the centre and of the middle, the largest.
-QUANTILES = [0, 1, 2**62, 7839866231326559231, 7839866231326559232, 2**63 - 1 - 2**12, 2**63 - 128100000, 2**63 - 128050000, 2**63 - 1]
+# Words for the ends of the ranges: the least magnitude, the ends of the centre and of the middle, the largest; and two
+# that show the last term of the logarithm.
+QUANTILES = [
+    8815720120268562943,
+    9223371259465837331,
+    0,
+    1,
+    2**62,
+    7839866231326559231,
+    7839866231326559232,
+    2**63 - 1 - 2**12,
+    2**63 - 128100000,
+    2**63 - 128050000,
+    2**63 - 1,
+]
 
 
 def write_draws():
