@@ -59,6 +59,11 @@
 //! that are too large for a table, or one of your own. [`Split`] makes training, validation and test sets, and folds; each
 //! part is a [`Subset`], an order again. The page [`order`] describes how seed and epoch become an order.
 //!
+//! # Draws
+//! [`Draws`] are everything else that a seed decides: initial weights, noise, dropout, augmentation. Each purpose, and each
+//! step, or sample and epoch, has a stream of its own, so nothing needs to be replayed. [`stable_hash`] makes a number of a
+//! name.
+//!
 //! # What is the same to the bit, and what is up to you
 //! The result of every call depends on its arguments only: not on features, on the machine, on debug or release, or on how
 //! many threads this crate uses inside (feature `rayon`). No fused multiply-add, no reassociation, no draw as wide as
@@ -172,7 +177,13 @@ pub use gradient::{
     norm::global_norm,
 };
 pub use order::{
-    Order, hash::stable_hash, permutation::Permutation, sequential::Sequential, shuffle::Shuffle, split::Split,
+    Order,
+    draws::{Draws, Real},
+    hash::stable_hash,
+    permutation::Permutation,
+    sequential::Sequential,
+    shuffle::Shuffle,
+    split::Split,
     subset::Subset,
 };
 #[cfg(feature = "half")]

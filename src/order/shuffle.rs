@@ -252,7 +252,7 @@ fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usi
 /// The last rest tells whether the word is one of the 2^64 mod (product of the bounds) that would make some draws
 /// likelier than others; then the next word is taken.
 #[inline(always)]
-fn draw<const K: usize>(bound: u64, words: &mut ChaCha8Rng) -> [u64; K] {
+pub(super) fn draw<const K: usize>(bound: u64, words: &mut ChaCha8Rng) -> [u64; K] {
     let product = (0..K as u64).fold(1_u64, |product, k| product * (bound - k));
     loop {
         let mut rest = words.next_u64();

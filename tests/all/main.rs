@@ -6,6 +6,7 @@ mod common;
 mod accumulator;
 mod batcher;
 mod clip;
+mod draws;
 mod elementwise;
 mod finite;
 mod gather;

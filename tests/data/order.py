@@ -1,12 +1,14 @@
-"""The order, version 1, written from the words of src/order/order.md alone, and the golden vectors it gives.
+"""The order, version 1, and the draws, written from the words of src/order/order.md alone, and the golden vectors they give.
 
-`python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv and
-order_permutation.csv next to itself. Slow and plain on purpose: standard library only, some two minutes.
+`python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv,
+order_permutation.csv and draws.csv next to itself; with the argument `draws` only the last. Slow and plain on purpose:
+standard library only, some two minutes.
 """
 
 import math
 import platform
 import struct
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -23,10 +25,9 @@ def quarter_round(s, a, b, c, d):
         s[z] = (mixed << bits | mixed >> (32 - bits)) & M32
 
 
-def chacha8(key, nonce):
+def chacha8(key, nonce, counter=0):
     """The 32-bit output words, without end."""
     constants = struct.unpack("<4I", b"expand 32-byte k")
-    counter = 0
     while True:
         start = [*constants, *struct.unpack("<8I", key), counter & M32, counter >> 32, nonce & M32, nonce >> 32]
         s = start[:]
@@ -134,6 +135,88 @@ def permutation(length, seed, epoch):
     return get
 
 
+# Draws ---------------------------------------------------------------------------------------------------------------
+
+# The coefficients are read from the page, as a reader would type them.
+PAGE = Path(__file__).parents[2] / "src/order/order.md"
+
+
+def coefficients(name):
+    column = None
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] == "" and name in cells[1:]:
+            column, values = cells.index(name), []
+        elif column and cells[0] in "₀₁₂₃₄₅₆₇":
+            numerator, _, denominator = cells[column].partition("/")
+            values.append(float(numerator) / float(denominator or 1))
+            if len(values) == 8:
+                return values
+
+
+A, B, C, D, E, F, L = map(coefficients, "abcdefl")
+LN_2, ROOT_HALF = struct.unpack(">2d", bytes.fromhex("3FE62E42FEFA39EF 3FE6A09E667F3BCD"))
+
+
+def stable_hash(data):
+    h = 14695981039346656037
+    for b in data:
+        h = (h ^ b) * 1099511628211 & M64
+    return h
+
+
+def polynomial(u, x):
+    x2 = x * x
+    x4 = x2 * x2
+    return ((u[0] + u[1] * x) + (u[2] + u[3] * x) * x2) + ((u[4] + u[5] * x) + (u[6] + u[7] * x) * x2) * x4
+
+
+def normal(w):
+    o = (2 * w + 1) % 2**64
+    if o <= 15679732462653118464:
+        q = float(o) * 2.0**-65
+        r = 0.180625 - q * q
+        x = q * polynomial(A, r) / polynomial(B, r)
+    else:
+        m, exponent = math.frexp(float(2**64 - o) * 2.0**-65)
+        if m < ROOT_HALF:
+            m, exponent = 2 * m, exponent - 1
+        k = -exponent
+        s = (1 - m) / (1 + m)
+        s2 = s * s
+        s4 = s2 * s2
+        t = polynomial(L, s2) + (1 / 17 + 1 / 19 * s2) * (s4 * s4) * (s4 * s4)
+        z = math.sqrt(k * LN_2 + 2 * s * t)
+        x = polynomial(C, z - 1.6) / polynomial(D, z - 1.6) if z <= 5 else polynomial(E, z - 5) / polynomial(F, z - 5)
+    return -x if w >= 2**63 else x
+
+
+def draws(seed, purpose, counters, position=0):
+    """The 32-bit output words from `position` on."""
+    key = key_of(b"draws  1", seed, stable_hash(purpose.encode()), counters[0])
+    return islice(chacha8(key, counters[1], position // 16), position % 16, None)
+
+
+def word(out):
+    return next(out) | next(out) << 32
+
+
+# How each draw is made of the 32-bit output words, and its bits as an integer.
+DRAWS = {
+    "word": lambda out, _: word(out),
+    "below": lambda out, n: draw(n, 1, iter(lambda: word(out), None))[0],
+    "uniform32": lambda out, _: bits("f", (next(out) >> 8) * 2.0**-24),
+    "uniform64": lambda out, _: bits("d", (word(out) >> 11) * 2.0**-53),
+    "normal32": lambda out, _: bits("f", normal(word(out))),
+    "normal64": lambda out, _: bits("d", normal(word(out))),
+    "coin": lambda out, p: int((word(out) >> 11) * 2.0**-53 < p),
+}
+
+
+def bits(kind, x):
+    return int.from_bytes(struct.pack(">" + kind, x), "big")
+
+
 # Golden vectors ------------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +256,64 @@ def permutation_rows():
             yield length, seed, epoch, digest(map(get, range(5000))), map(get, positions)
 
 
+def draws_rows():
+    streams = [
+        (0, "", (0, 0)),
+        (42, "weights", (0, 0)),
+        (42, "weights", (1, 0)),
+        (42, "weights", (0, 1)),
+        (43, "weights", (0, 0)),
+        (1, "Rauschen: Größe θ", (7, 2**32)),
+        (2**64 - 1, "dropout", (2**64 - 1, 2**64 - 1)),
+    ]
+    arguments = {"below": [1, 2, 3, 10**6, 2**32 + 1, 2**63 + 1, 2**64 - 1], "coin": [0.0, 2.0**-53, 0.3, 0.5, 1.0]}
+    # Where blocks of 16 and buffers of 64 and 256 words begin and end, and far off.
+    positions = [0, 1, 15, 62, 63, 255, 2**32 - 1, 2**36 - 3, 2**63 + 5]
+    for seed, purpose, counters in streams:
+        for position in positions if seed == 42 else positions[:1]:
+            for kind in DRAWS:
+                for argument in arguments.get(kind, [""]):
+                    yield kind, argument, seed, purpose, counters, position, 12
+    # The first two draws beyond 6.6 standard deviations of this stream, among the draws about them.
+    for kind in ("normal32", "normal64", "word"):
+        for place in FAR:
+            yield kind, "", 42, "tails", (0, 0), 2 * place - 10, 12
+
+
+# Found by going through the stream.
+FAR = (1207513883, 34157073052)
+
+# Words for the ends of the ranges: the least magnitude, the ends of the centre and of the middle, the largest; and two
+# that show the last term of the logarithm.
+QUANTILES = [
+    8815720120268562943,
+    9223371259465837331,
+    0,
+    1,
+    2**62,
+    7839866231326559231,
+    7839866231326559232,
+    2**63 - 1 - 2**12,
+    2**63 - 128100000,
+    2**63 - 128050000,
+    2**63 - 1,
+]
+
+
+def write_draws():
+    with open(Path(__file__).with_name("draws.csv"), "w", newline="\n", encoding="utf-8") as file:
+        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
+        print("# position: the 32-bit output word at which the first of the draws begins. values: bits, in hexadecimal.", file=file)
+        print("draw,argument,seed,purpose,counter0,counter1,position,values", file=file)
+        for kind, argument, seed, purpose, counters, position, count in draws_rows():
+            out = draws(seed, purpose, counters, position)
+            values = " ".join(f"{DRAWS[kind](out, argument):x}" for _ in range(count))
+            print(kind, argument, seed, purpose, *counters, position, values, sep=",", file=file)
+    for w in QUANTILES:
+        for w in (w, w + 2**63):
+            print(f"src/order/normal.rs: (0x{w:016X}, 0x{bits('d', normal(w)):016X}),")
+
+
 def write(name, rows, comment):
     with open(Path(__file__).with_name(name), "w", newline="\n") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
@@ -184,6 +325,9 @@ def write(name, rows, comment):
 
 if __name__ == "__main__":
     check_chacha8()
+    write_draws()
+    if sys.argv[1:] == ["draws"]:
+        sys.exit()
     write(
         "order_batcher.csv",
         batcher_rows(),
