@@ -23,5 +23,6 @@ mod schedule;
 mod sgd;
 mod shard;
 mod shuffle;
+mod split;
 mod stream;
 mod weight_decay;

@@ -1,7 +1,7 @@
 """The order, version 1, and the draws, written from the words of src/order/order.md alone, and the golden vectors they give.
 
 `python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv,
-order_permutation.csv and draws.csv next to itself; with the argument `draws` only the last. Slow and plain on purpose:
+order_permutation.csv, order_split.csv and draws.csv next to itself; with the argument `draws` only the last two. Slow and plain on purpose:
 standard library only, some two minutes.
 """
 
@@ -86,8 +86,8 @@ def shuffle(x, stream):
         n -= k
 
 
-def batcher(length, seed, epoch):
-    key = key_of(b"order v1", seed, length, epoch)
+def batcher(length, seed, epoch, tag=b"order v1"):
+    key = key_of(tag, seed, length, epoch)
     x = list(range(length))
     if length <= 2**20:
         shuffle(x, words(key, 0))
@@ -229,6 +229,30 @@ def digest(indices):
     return f"{h:016x}"
 
 
+def parts(shares, classes, length, seed):
+    """The part of each sample; classes are lists of samples, in any order, by ascending label."""
+    begins = [0.0]
+    for share in shares[:-1]:
+        begins.append(begins[-1] + share)
+    place = {sample: i for i, sample in enumerate(batcher(length, seed, 0, b"split v1"))}
+    part = [None] * length
+    for c, members in enumerate(classes):
+        members = sorted(members, key=place.get)
+        n, u = len(members), (2 * ((159 * c + 128) % 256) + 1) / 512
+        ends = [0] + [min(int(begin * n + u), n) for begin in begins[1:]]
+        for i, sample in enumerate(members):
+            part[sample] = max(k for k, end in enumerate(ends) if end <= i)
+    return part
+
+
+def parts_by_key(shares, keys, seed):
+    begins = [0.0]
+    for share in shares[:-1]:
+        begins.append(begins[-1] + share)
+    unit = lambda key: (next(words(key_of(b"keys  v1", seed, key, 0), 0)) >> 11) / 2**53
+    return [max(k for k, begin in enumerate(begins) if begin <= t) for t in map(unit, keys)]
+
+
 SEEDS = (0, 1, 42, 2**64 - 1)
 EPOCHS = (0, 1, 7, 2**64 - 1)
 CROSS = [(seed, epoch) for seed in SEEDS for epoch in EPOCHS]
@@ -323,9 +347,34 @@ def write(name, rows, comment):
             print(length, seed, epoch, digest_, " ".join(map(str, values)), sep=",", file=file)
 
 
+# The label and the key of sample i.
+LABEL = lambda i: (7 * i + i // 4) % 4
+KEY = lambda i: (i // 3 * 0x9E3779B97F4A7C15) & M64
+
+
+def write_splits():
+    with open(Path(__file__).with_name("order_split.csv"), "w", newline="\n") as file:
+        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
+        print("# digest: FNV-1a of the parts of all samples. values: those of the first 40.", file=file)
+        print("# label of sample i: (7 i + i / 4) mod 4. key: (i / 3) * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
+        print("kind,len,shares,seed,digest,values", file=file)
+        for length in (30, 33, 100, 1001, 4099):
+            for shares in ([1.0], [0.5, 0.5], [0.8, 0.1, 0.1], [0.2] * 5, [0.3, 0.3, 0.4], [0.7, 0.2, 0.1]):
+                for seed in (0, 42, 2**64 - 1):
+                    classes = [[i for i in range(length) if LABEL(i) == label] for label in range(4)]
+                    for kind, part in (
+                        ("plain", parts(shares, [range(length)], length, seed)),
+                        ("stratified", parts(shares, classes, length, seed)),
+                        ("key", parts_by_key(shares, map(KEY, range(length)), seed)),
+                    ):
+                        row = " ".join(map(repr, shares)), seed, digest(part), " ".join(map(str, part[:40]))
+                        print(kind, length, *row, sep=",", file=file)
+
+
 if __name__ == "__main__":
     check_chacha8()
     write_draws()
+    write_splits()
     if sys.argv[1:] == ["draws"]:
         sys.exit()
     write(
