@@ -175,7 +175,7 @@ impl<H, O: Optimizer<f32>> MasterCopy<H, O> {
         check::length("params", params, "master copy", self.master.len())?;
         // `optimizer_mut` may have put one that needs it in the place of one that did not.
         let needed = if self.optimizer.can_scale() { self.grads.len() } else { self.master.len() };
-        check::length("copy of the gradients", self.grads.len(), "params, as this optimizer needs", needed)
+        check::length("copy of the gradients", self.grads.len(), "params", needed)
     }
 
     pub(crate) fn from_master(optimizer: O, master: Vec<f32>) -> Result<Self, Error> {
