@@ -71,3 +71,29 @@ pub(crate) fn share<T: Send>(count: usize, parts: impl Iterator<Item = T> + Send
     let _ = count;
     parts.for_each(work);
 }
+
+/// [`share`] of work that may fail, and whose parts may be shared again: all of it on threads of the pool, since a thread
+/// outside would wait for helpers that are busy with other parts. After an error no part is begun.
+pub(crate) fn try_share<T: Send, E: Send>(
+    count: usize,
+    mut parts: impl Iterator<Item = T> + Send,
+    work: impl Fn(T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    #[cfg(feature = "rayon")]
+    if !alone() {
+        use std::sync::{Mutex, PoisonError};
+        let rejected = Mutex::new(Ok(()));
+        let lock = || rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = |part| {
+            if lock().is_ok() {
+                if let Err(error) = work(part) {
+                    *lock() = Err(error);
+                }
+            }
+        };
+        join(|| share(count, parts, work), || ());
+        return rejected.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
+    let _ = count;
+    parts.try_for_each(work)
+}

@@ -15,7 +15,8 @@ use crate::{
 /// `half::f16`, `half::bf16`). `F` is the type of the settings, such as the learning rate. They are the same type,
 /// except in `MasterCopy`: half-precision parameters with f32 settings.
 ///
-/// The trait is `dyn`-compatible, and open: implement it for a rule of your own, with
+/// The trait is `dyn`-compatible, and open (`Send`, so that [`ParamGroups`](crate::ParamGroups) can step boxed ones on
+/// threads): implement it for a rule of your own, with
 /// [`elementwise`](crate::elementwise) for the loop.
 ///
 /// # Contract
@@ -53,7 +54,7 @@ use crate::{
 /// }
 /// # Ok::<(), Error>(())
 /// ```
-pub trait Optimizer<P, F = P> {
+pub trait Optimizer<P, F = P>: Send {
     /// Updates `params` by one step against `grads`, the gradient at `params`, of the same length.
     ///
     /// # Errors
