@@ -222,7 +222,7 @@ fn a_trillion_samples_in_the_memory_of_a_batch() {
         assert_eq!(stream.next_batch(), Some(&expected[..]), "epoch {epoch}, place {start}");
         assert_eq!(stream.is_epoch_end(), start == 999_999_999_900);
     }
-    assert_eq!(batcher.batches_per_epoch(), 10_000_000_000);
+    assert_eq!(batcher.batches_per_epoch() as u64, 10_000_000_000);
 }
 
 #[test]
