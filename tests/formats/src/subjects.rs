@@ -206,7 +206,9 @@ fn groups<O: Optimizer<F>, F: Float>(optimizers: Vec<O>) -> ParamGroups<F, O> {
     groups
 }
 
-fn groups_go_on<O: Optimizer<F> + Debug, F: Float + Serialize + Debug>(mut groups: ParamGroups<F, O>) -> String {
+fn groups_go_on<O: Optimizer<F> + Debug, F: Float + Serialize + Debug + Send + Sync>(
+    mut groups: ParamGroups<F, O>,
+) -> String {
     let names: Vec<String> = groups.names().map(String::from).collect();
     let lens: Vec<usize> = names.iter().map(|name| groups.get(name).unwrap().state_len().unwrap_or(2)).collect();
     groups.unfreeze("tensor 1").unwrap();
