@@ -154,7 +154,7 @@ fn measure<'a>(
 fn two_calls<'a>(
     name: &'static str,
     grads: &'a [f32],
-    optimizer: impl Optimizer<f32> + Clone + Send + 'a,
+    optimizer: impl Optimizer<f32> + Clone + 'a,
     max_norm: f64,
     (limit, factor): (f64, f64),
 ) -> Row<'a> {
