@@ -17,7 +17,8 @@ use crate::{
 /// number of rows; [`Error::Memory`] if there is no memory for the batch. `out` has not changed then.
 ///
 /// # Cost
-/// One copy of the batch's rows, and a look at its indices before. With feature `rayon` the threads share a long one. No allocation once `out` has room for a batch.
+/// One copy of the batch's rows, and a look at its indices before. With feature `rayon` the threads share a long one. No
+/// allocation once `out` has room for a batch.
 ///
 /// # Example
 /// ```

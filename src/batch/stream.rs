@@ -38,9 +38,8 @@ use crate::{
 pub struct Stream<O = Shuffle> {
     batcher: Batcher<O>,
     epoch: u64,
-    /// How many samples of the epoch are done, and after how many it ends.
+    /// How many samples of the epoch are done.
     done: usize,
-    end: usize,
     /// Of the whole epoch; where the order is of random access, of one batch.
     samples: Vec<usize>,
 }
@@ -65,21 +64,24 @@ impl<O: Order> Batcher<O> {
     /// # Errors
     /// [`Error::Count`] if an epoch has fewer samples.
     pub fn position(&self, epoch: u64, samples: u64) -> Result<Position, Error> {
-        let (epoch, done) = self.normal(epoch, samples)?;
-        Ok(self.position_at(epoch, done))
+        Ok(self.position_at(epoch, self.done(samples)?))
     }
 
-    /// `samples` are done in `epoch`: the same, or the start of the next epoch where no batch is left.
-    fn normal(&self, epoch: u64, samples: u64) -> Result<(u64, usize), Error> {
+    fn done(&self, samples: u64) -> Result<usize, Error> {
         check::count("samples", samples, Relation::AtMost, self.len() as u64, "len")?;
-        let done = samples as usize;
-        Ok(match epoch.checked_add(1) {
+        Ok(samples as usize)
+    }
+
+    /// The same place, or the start of the next epoch where no batch is left.
+    fn normal(&self, epoch: u64, done: usize) -> (u64, usize) {
+        match epoch.checked_add(1) {
             Some(next) if done == self.end(done) => (next, 0),
             _ => (epoch, done),
-        })
+        }
     }
 
     fn position_at(&self, epoch: u64, done: usize) -> Position {
+        let (epoch, done) = self.normal(epoch, done);
         Position {
             epoch,
             samples: done as u64,
@@ -94,7 +96,7 @@ impl<O: Order + Clone> Batcher<O> {
     /// The batches of all epochs, from epoch 0 on. Allocates one `usize` a sample, once; for an order of random access, one
     /// a sample of a batch. Copies the order, which may be a reference.
     pub fn stream(&self) -> Stream<O> {
-        self.stream_from((0, 0))
+        self.stream_from(0, 0)
     }
 
     /// The batches from `position` on, exactly as the stream at that position would go on.
@@ -122,11 +124,12 @@ impl<O: Order + Clone> Batcher<O> {
             check::same(name, saved, expected)?;
         }
         check::same("drop_last", position.drop_last, self.is_drop_last())?;
-        Ok(self.stream_from(self.normal(position.epoch, position.samples)?))
+        Ok(self.stream_from(position.epoch, self.done(position.samples)?))
     }
 
-    fn stream_from(&self, (epoch, done): (u64, usize)) -> Stream<O> {
-        let mut stream = Stream { batcher: self.clone(), epoch, done, end: 0, samples: Vec::new() };
+    fn stream_from(&self, epoch: u64, done: usize) -> Stream<O> {
+        let (epoch, done) = self.normal(epoch, done);
+        let mut stream = Stream { batcher: self.clone(), epoch, done, samples: Vec::new() };
         stream.enter(epoch, done);
         stream
     }
@@ -139,7 +142,7 @@ impl<O: Order> Stream<O> {
             self.enter(self.epoch.checked_add(1)?, 0);
         }
         let start = self.done;
-        let len = self.batcher.batch_size().min(self.end - start);
+        let len = self.batcher.batch_size().min(self.batcher.end(start) - start);
         self.done += len;
         if self.batcher.order.is_random_access() {
             self.samples.resize(len, 0);
@@ -151,7 +154,7 @@ impl<O: Order> Stream<O> {
     }
 
     fn enter(&mut self, epoch: u64, done: usize) {
-        (self.epoch, self.done, self.end) = (epoch, done, self.batcher.end(done));
+        (self.epoch, self.done) = (epoch, done);
         if !self.batcher.order.is_random_access() {
             self.samples.resize(self.batcher.len(), 0);
             self.batcher.order.fill(epoch, 0, &mut self.samples);
@@ -161,16 +164,12 @@ impl<O: Order> Stream<O> {
     /// Whether the batch that was just returned is the last of its epoch: the time to evaluate. `false` in a
     /// stream that was just resumed, so evaluate before you save.
     pub fn is_epoch_end(&self) -> bool {
-        self.done == self.end
+        self.done == self.batcher.end(self.done)
     }
 
     /// The position after the batch that was just returned. Allocates a list of the order's settings.
     pub fn position(&self) -> Position {
-        let (epoch, done) = match self.epoch.checked_add(1) {
-            Some(next) if self.is_epoch_end() => (next, 0),
-            _ => (self.epoch, self.done),
-        };
-        self.batcher.position_at(epoch, done)
+        self.batcher.position_at(self.epoch, self.done)
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     hash::stable_hash,
     normal::{BLOCK, normal, normals},
     shuffle::draw,
-    words::words,
+    words::{unit, words},
 };
 use crate::{check, error::Error, simd::wide};
 
@@ -201,7 +201,7 @@ impl Sealed for f32 {
 impl Sealed for f64 {
     #[inline(always)]
     fn uniform(bytes: &[u8]) -> f64 {
-        (u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default()) >> 11) as f64 / (1_u64 << 53) as f64
+        unit(u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default()))
     }
 
     #[inline(always)]

@@ -3,7 +3,12 @@ use core::fmt::Debug;
 
 use rand::Rng;
 
-use super::{shuffle, shuffle::Shuffle, subset::Subset, words::words};
+use super::{
+    shuffle,
+    shuffle::Shuffle,
+    subset::Subset,
+    words::{unit, words},
+};
 use crate::{
     check,
     error::{Error, Relation},
@@ -93,8 +98,7 @@ impl Split {
     pub fn by_key(keys: impl IntoIterator<Item = u64>, shares: &[f64], seed: u64) -> Result<Self, Error> {
         let bounds = bounds(shares)?;
         let part = |key| {
-            // In [0, 1), on a grid of 2^-53.
-            let unit = (words(b"keys  v1", seed, key, 0, 0).next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
+            let unit = unit(words(b"keys  v1", seed, key, 0, 0).next_u64());
             bounds.partition_point(|&bound| bound <= unit) as u32
         };
         Ok(Split { parts: keys.into_iter().map(part).collect(), count: shares.len() })

@@ -1,6 +1,12 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+/// Uniform in [0, 1), on a grid of 2^-53.
+#[inline(always)]
+pub(crate) fn unit(word: u64) -> f64 {
+    (word >> 11) as f64 / (1_u64 << 53) as f64
+}
+
 /// The generator of stream `stream` under the key (`tag`, `seed`, `len`, `epoch`).
 pub(crate) fn words(tag: &[u8; 8], seed: u64, len: u64, epoch: u64, stream: u64) -> ChaCha8Rng {
     let mut key = [0; 32];

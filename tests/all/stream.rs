@@ -1,6 +1,6 @@
 //! Streams and their positions.
 
-use gradstep::{Batcher, Error, Order, Permutation, Position, Shuffle, Stream, Subset};
+use gradstep::{Batcher, Draws, Error, Order, Permutation, Position, Shuffle, Stream, Subset};
 use proptest::prelude::*;
 
 use crate::common::{Rotated, batchers, config, says};
@@ -153,14 +153,8 @@ fn another_batch_size_by_hand() {
 /// once, and with `drop_last` every one but those left over.
 #[test]
 fn no_sample_is_lost_or_seen_twice_in_10_000_schedules() {
-    // SplitMix64, so that every run has the same schedules.
-    let mut state = 42_u64;
-    let mut below = |n: usize| {
-        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = (state ^ state >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ z >> 31) % n as u64) as usize
-    };
+    let mut draws = Draws::new(42, "schedules", [0, 0]);
+    let mut below = |n: usize| draws.below(n as u64).unwrap() as usize;
     for schedule in 0..10_000_u64 {
         let (len, drop_last, random_access) = (1 + below(60), below(2) == 0, below(2) == 0);
         let shuffle = Shuffle::new(len, schedule).unwrap();
