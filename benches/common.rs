@@ -1,6 +1,7 @@
-//! What all benches share: the line that names the machine, the one argument, and timing in turn.
+//! What benches share: the line that names the machine, the one argument, timing in turn, one thread, and torch and numpy.
+#![allow(dead_code, reason = "each bench takes what it needs")]
 
-use std::{env, fs, hint::black_box, process::Command, thread, time::Instant};
+use std::{env, fs, hint::black_box, path::Path, process::Command, thread, time::Instant};
 
 /// The features of gradstep that change its speed.
 pub fn features() -> &'static str {
@@ -38,7 +39,6 @@ pub fn largest(default: usize) -> usize {
 /// caches, not its neighbour's), and returns the least time of each, in seconds a call.
 ///
 /// In turn, because on a machine whose speed drifts only what ran side by side can be compared.
-#[allow(dead_code, reason = "the bench of passes takes `least`")]
 pub fn alternate(rounds: usize, calls: usize, contenders: &mut [&mut dyn FnMut()]) -> Vec<f64> {
     least(rounds, calls, contenders, |contender| seconds(&mut **contender))
 }
@@ -60,4 +60,27 @@ pub fn seconds(mut contender: impl FnMut()) -> f64 {
     let start = Instant::now();
     black_box(&mut contender)();
     start.elapsed().as_secs_f64()
+}
+
+/// On one thread, whatever the features.
+pub fn alone<R: Send>(work: impl FnOnce() -> R + Send) -> R {
+    #[cfg(feature = "rayon")]
+    {
+        use std::sync::LazyLock;
+        static ONE: LazyLock<rayon::ThreadPool> =
+            LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
+        ONE.install(work)
+    }
+    #[cfg(not(feature = "rayon"))]
+    work()
+}
+
+/// What a script in this folder prints: the versions of torch and numpy without an argument, else a figure of each. `None`
+/// if PYTHON names no interpreter.
+pub fn python(script: &str, arguments: &[&str]) -> Option<String> {
+    let interpreter = env::var_os("PYTHON")?;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(script);
+    let output = Command::new(interpreter).arg(path).args(arguments).output().expect("PYTHON runs");
+    assert!(output.status.success(), "{script}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).expect("plain text").trim().to_string())
 }

@@ -3,16 +3,12 @@
 Without arguments: their versions.
 """
 
-import sys
-import time
-
 import numpy
 import torch
+from timing import arguments, print_least
 
-if len(sys.argv) == 1:
-    sys.exit(print(f"torch {torch.__version__}, numpy {numpy.__version__}"))
-name, length = sys.argv[1], int(sys.argv[2])
-torch.set_num_threads(1)
+name, length = arguments()
+length = int(length)
 generator = numpy.random.default_rng(1)
 kinds = {"f32": (torch.float32, numpy.float32), "f64": (torch.float64, numpy.float64)}
 kind, *rest = name.split()
@@ -26,18 +22,4 @@ contenders = {
     "below": (lambda: integers.random_(1000), lambda: generator.integers(1000, size=length)),
     "coin": (lambda: coins.bernoulli_(0.3), lambda: generator.random(length) < 0.3),
 }[kind]
-
-
-def least(call):
-    """Of three in a row, so that it meets its own data in the caches, not its neighbour's."""
-    times = []
-    for _ in range(3):
-        start = time.perf_counter_ns()
-        call()
-        times.append(time.perf_counter_ns() - start)
-    return min(times) / length
-
-
-rounds = min(300, max(5, 3_000_000 // length))
-figures = [[least(call) for call in contenders] for _ in range(rounds)]
-print(*(min(column) for column in zip(*figures)))
+print_least(contenders, length, rounds=min(300, max(5, 3_000_000 // length)))

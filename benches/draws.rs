@@ -3,23 +3,14 @@
 //!
 //! `cargo bench --bench draws [-- LONGEST]`; nanoseconds a draw, least of several rounds taken in turn, one thread.
 
-use std::{hint::black_box, process::Command};
+use std::hint::black_box;
 
 use gradstep::{Draws, Real};
 use rand::{Rng, RngExt, SeedableRng, distr::Distribution};
 use rand_chacha::ChaCha8Rng;
 
 mod common;
-use common::{alternate, heading, largest};
-
-/// What draws.py prints: the versions without an argument, else nanoseconds a draw of torch and numpy.
-fn python(arguments: &[&str]) -> Option<String> {
-    let interpreter = std::env::var_os("PYTHON")?;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/draws.py");
-    let output = Command::new(interpreter).arg(script).args(arguments).output().expect("PYTHON runs");
-    assert!(output.status.success(), "draws.py: {}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).expect("plain text").trim().to_string())
-}
+use common::{alternate, heading, largest, python};
 
 /// Times `fill` beside `peer`, which gives one value at a time, and the same of torch and numpy.
 fn beside<T: Copy + Default>(
@@ -44,7 +35,7 @@ fn beside<T: Copy + Default>(
         assert!((found - mean).abs() < limit, "{name}: mean {found}, expected {mean}");
     }
     let [own, peer] = times[..] else { panic!("two contenders") };
-    let others = python(&[name, &len.to_string()]).unwrap_or("nan nan".to_string());
+    let others = python("draws.py", &[name, &len.to_string()]).unwrap_or("nan nan".to_string());
     let others: Vec<f64> = others.split_whitespace().map(|figure| figure.parse().expect("a figure")).collect();
     let [own, peer] = [own, peer].map(|time| time / len as f64 * 1e9);
     println!(
@@ -70,7 +61,7 @@ where
 }
 
 fn main() {
-    let versions = python(&[]).unwrap_or("PYTHON names no interpreter".to_string());
+    let versions = python("draws.py", &[]).unwrap_or("PYTHON names no interpreter".to_string());
     heading(&format!("cargo bench --bench draws ({versions})"));
     println!("        draw,      len, gradstep,   rand,  torch,  numpy, rand/gradstep, torch/gradstep, numpy/gradstep");
     let longest = largest(1 << 20);

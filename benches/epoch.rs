@@ -3,14 +3,12 @@
 //! `cargo bench --bench epoch [-- LONGEST]`; nanoseconds an index, least of several rounds taken in turn. One thread; with
 //! feature `rayon` gradstep on as many as there are, and on one beside it.
 
-use std::process::Command;
-
 use gradstep::Batcher;
 use rand::{SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 mod common;
-use common::{alternate, heading, largest};
+use common::{alone, alternate, heading, largest, python};
 
 fn assert_permutation(indices: &[usize]) {
     let mut seen = vec![false; indices.len()];
@@ -19,30 +17,8 @@ fn assert_permutation(indices: &[usize]) {
     }
 }
 
-/// What epoch.py prints: the versions without an argument, else nanoseconds an index of torch and numpy.
-fn python(arguments: &[String]) -> Option<String> {
-    let interpreter = std::env::var_os("PYTHON")?;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/epoch.py");
-    let output = Command::new(interpreter).arg(script).args(arguments).output().expect("PYTHON runs");
-    assert!(output.status.success(), "epoch.py: {}", String::from_utf8_lossy(&output.stderr));
-    Some(String::from_utf8(output.stdout).expect("plain text").trim().to_string())
-}
-
-/// On this thread alone, whatever the features.
-fn alone(work: impl FnOnce() + Send) {
-    #[cfg(feature = "rayon")]
-    {
-        use std::sync::LazyLock;
-        static ONE: LazyLock<rayon::ThreadPool> =
-            LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
-        ONE.install(work);
-    }
-    #[cfg(not(feature = "rayon"))]
-    work();
-}
-
 fn main() {
-    let versions = python(&[]).unwrap_or("PYTHON names no interpreter".to_string());
+    let versions = python("epoch.py", &[]).unwrap_or("PYTHON names no interpreter".to_string());
     heading(&format!("cargo bench --bench epoch ({versions})"));
     println!(
         "{:>9}, gradstep,   rand,  torch,  numpy, rand/gradstep, torch/gradstep, numpy/gradstep, one thread, one thread/gradstep",
@@ -81,7 +57,7 @@ fn main() {
         assert_permutation(&indices);
         assert!(epoch == epoch_alone, "another order on one thread");
         let mut figures: Vec<f64> = times.iter().map(|time| time / len as f64 * 1e9).collect();
-        let others = python(&[len.to_string()]).unwrap_or("nan nan".to_string());
+        let others = python("epoch.py", &[&len.to_string()]).unwrap_or("nan nan".to_string());
         figures.extend(others.split_whitespace().map(|figure| figure.parse::<f64>().expect("a figure")));
         let [own, rand, alone, torch, numpy] = figures[..] else { panic!("epoch.py prints two figures") };
         println!(

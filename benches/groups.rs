@@ -7,7 +7,6 @@ use std::time::Instant;
 
 use gradstep::{Batcher, Momentum, Optimizer, ParamGroups};
 
-#[allow(dead_code, reason = "the order changes between two steps, so the rounds are timed here")]
 mod common;
 use common::{heading, largest};
 

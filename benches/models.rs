@@ -8,14 +8,13 @@ use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use gradstep::{Form, Momentum, Optimizer, ParamGroups, WeightDecay};
 
-#[allow(dead_code, reason = "torch runs in another process, so the rounds are timed here")]
 mod common;
-use common::{heading, largest};
+use common::{alone, heading, largest, seconds};
 
 const LEARNING_RATE: f32 = 1e-3;
 const MOMENTUM: f32 = 0.9;
@@ -109,27 +108,9 @@ fn cut_mut<'a>(lens: &'a [usize], mut rest: &'a mut [f32]) -> impl Iterator<Item
     })
 }
 
-/// On one thread, whatever the features.
-fn alone<R: Send>(work: impl FnOnce() -> R + Send) -> R {
-    #[cfg(feature = "rayon")]
-    {
-        use std::sync::LazyLock;
-        static ONE: LazyLock<rayon::ThreadPool> =
-            LazyLock::new(|| rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread"));
-        ONE.install(work)
-    }
-    #[cfg(not(feature = "rayon"))]
-    work()
-}
-
 /// Seconds of the faster of so many calls.
 fn time(calls: usize, mut step: impl FnMut()) -> f64 {
-    let once = |_| {
-        let start = Instant::now();
-        step();
-        start.elapsed().as_secs_f64()
-    };
-    (0..calls).map(once).fold(f64::INFINITY, f64::min)
+    (0..calls).map(|_| seconds(&mut step)).fold(f64::INFINITY, f64::min)
 }
 
 fn main() -> Result<(), gradstep::Error> {

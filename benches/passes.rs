@@ -119,11 +119,10 @@ fn measure<'a>(
     bare: &dyn Fn(&'a [f32]) -> Contender<'a>,
 ) -> Vec<f64> {
     let ours = std::cell::RefCell::new(ours);
-    // In a pool of one thread, ours has one. Timed inside, so that waking it does not count.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
-    let mut alone = || {
+    // Timed inside, so that waking the one thread does not count.
+    let mut one_thread = || {
         let ours = &mut **ours.borrow_mut();
-        pool.install(|| seconds(ours))
+        common::alone(|| seconds(ours))
     };
     let threads = rayon::current_num_threads();
     let mut parts: Vec<Contender> = grads.chunks(grads.len().div_ceil(threads)).map(bare).collect();
@@ -139,7 +138,7 @@ fn measure<'a>(
         rounds,
         3,
         &mut [
-            &mut alone as &mut dyn FnMut() -> f64,
+            &mut one_thread as &mut dyn FnMut() -> f64,
             &mut || seconds(&mut **ours.borrow_mut()),
             &mut || seconds(&mut bare),
             &mut || seconds(&mut shared),
