@@ -1,13 +1,13 @@
 """The order, version 1, written from the words of src/order/order.md alone, and the golden vectors it gives.
 
-`python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv and
-order_permutation.csv next to itself. Slow and plain on purpose: standard library only, some two minutes.
+`python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv,
+order_permutation.csv and order_split.csv next to itself. Slow and plain on purpose: standard library only, some two minutes.
 """
 
 import math
 import platform
 import struct
-from itertools import islice
+from itertools import accumulate, groupby, islice
 from pathlib import Path
 
 M32, M64 = 2**32 - 1, 2**64 - 1
@@ -85,8 +85,8 @@ def shuffle(x, stream):
         n -= k
 
 
-def batcher(length, seed, epoch):
-    key = key_of(b"order v1", seed, length, epoch)
+def batcher(length, seed, epoch, tag=b"order v1"):
+    key = key_of(tag, seed, length, epoch)
     x = list(range(length))
     if length <= 2**20:
         shuffle(x, words(key, 0))
@@ -134,6 +134,52 @@ def permutation(length, seed, epoch):
     return get
 
 
+# Split ---------------------------------------------------------------------------------------------------------------
+
+
+def exact(shares):
+    total = 0.0
+    for share in shares:  # not `sum`, which compensates from Python 3.12 on
+        total += share
+    return [share / total for share in shares]
+
+
+def split(labels, shares, seed):
+    """The part of each sample; for one class, all labels are the same."""
+    shares = exact(shares)
+    x = sorted(batcher(len(labels), seed, 0, b"split v1"), key=lambda sample: labels[sample])
+    given, seen = [0] * len(shares), 0
+    parts = [0] * len(labels)
+    for _, run in groupby(x, key=lambda sample: labels[sample]):
+        run = list(run)
+        seen += len(run)
+        counts = [math.floor(share * len(run)) for share in shares]
+        lacks = [share * seen - (g + m) for share, g, m in zip(shares, given, counts)]
+        for j in sorted(range(len(shares)), key=lambda j: (-lacks[j], j))[: len(run) - sum(counts)]:
+            counts[j] += 1
+        dealt = [j for j, count in enumerate(counts) for _ in range(count)]
+        for sample, part in zip(run, dealt, strict=True):
+            parts[sample] = part
+        given = [g + m for g, m in zip(given, counts)]
+    return parts
+
+
+# Keys ----------------------------------------------------------------------------------------------------------------
+
+
+def stable_hash(name):
+    h = 14695981039346656037
+    for byte in name:
+        h = (h ^ byte) * 1099511628211 % 2**64
+    return h
+
+
+def by_key(keys, shares, seed):
+    ends = list(accumulate(exact(shares)))[:-1]  # one sum after another
+    units = (next(words(key_of(b"keys  v1", seed, key, 0), 0)) // 2**11 * 2.0**-53 for key in keys)
+    return [sum(end <= unit for end in ends) for unit in units]
+
+
 # Golden vectors ------------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +219,44 @@ def permutation_rows():
             yield length, seed, epoch, digest(map(get, range(5000))), map(get, positions)
 
 
+# Shares that are exact, that are not, that round down to one sample less, unequal and small ones.
+SHARES = ([1.0], [0.5, 0.5], [0.2] * 5, [0.1] * 10, [0.8, 0.1, 0.1], [0.29, 0.71], [0.7, 0.299, 0.001], [1 / 3] * 3, [0.1, 0.2, 0.7])
+
+
+def split_rows():
+    """Kind, len, seed, shares, digest, parts. Sample i has the label i * i mod 3 or mod 7, or the key i or of a name."""
+    kinds = {
+        "plain": lambda n: [0] * n,
+        "squares mod 3": lambda n: [i * i % 3 for i in range(n)],
+        "squares mod 7": lambda n: [i * i % 7 for i in range(n)],
+    }
+    for length in [10, 11, 33, 100, 1000, 4099]:
+        for kind, labels in kinds.items():
+            for k, shares in enumerate(SHARES):
+                classes = [labels(length).count(label) for label in set(labels(length))]
+                if min(classes) >= len(shares):
+                    seed = SEEDS[(k + length) % 4]
+                    yield kind, length, seed, shares, split(labels(length), shares, seed)
+    for shares in SHARES[3:5]:
+        yield "plain", 2**20 + 5, 42, shares, split([0] * (2**20 + 5), shares, 42)
+    for kind, key in (("key i", lambda i: i), ("key of sample-i", lambda i: stable_hash(b"sample-%d" % i))):
+        for seed in SEEDS:
+            for shares in SHARES:
+                yield kind, 200, seed, shares, by_key(map(key, range(200)), shares, seed)
+    big = [2**64 - 1 - i for i in range(200)]
+    yield "key 2^64 - 1 - i", 200, 2**64 - 1, SHARES[4], by_key(big, SHARES[4], 2**64 - 1)
+
+
+def write_splits():
+    with open(Path(__file__).with_name("order_split.csv"), "w", newline="\n") as file:
+        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
+        print("# digest: FNV-1a of the part of each sample. parts: of the first 33 samples.", file=file)
+        print("kind,len,seed,shares,digest,parts", file=file)
+        for kind, length, seed, shares, parts in split_rows():
+            shares, first = " ".join(map(repr, shares)), " ".join(map(str, parts[:33]))
+            print(kind, length, seed, shares, digest(parts), first, sep=",", file=file)
+
+
 def write(name, rows, comment):
     with open(Path(__file__).with_name(name), "w", newline="\n") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
@@ -194,6 +278,7 @@ if __name__ == "__main__":
         permutation_rows(),
         "digest: FNV-1a of positions 0..5000. values: at positions 0..8, len / 2, and the last 4.",
     )
+    write_splits()
     bucket = list(range(2**20 + 5))
     shuffle(bucket, words(key_of(b"order v1", 42, 7, 3), 1))
     print("src/order/shuffle.rs, a bucket of 2^20 + 5 under seed 42, len 7, epoch 3, stream 1:", digest(bucket))
