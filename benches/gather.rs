@@ -14,7 +14,7 @@ fn main() {
     for row_len in [4, 16, 64, 256, 1024] {
         let batcher = Batcher::new(data.len() / row_len, 1024, 1).expect("valid");
         // Other epochs for each, so that neither finds in the caches what the other has just read.
-        let from = |epoch| batcher.position(epoch, 0).and_then(|position| batcher.resume(position)).expect("valid");
+        let from = |epoch| batcher.position(epoch, 0).and_then(|position| batcher.resume(&position)).expect("valid");
         let (mut own_batches, mut bare_batches) = (from(0), from(1 << 32));
         let (mut own, mut bare) = (Vec::new(), vec![0.0; 1024 * row_len]);
         let times = alternate(

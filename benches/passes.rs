@@ -1,7 +1,10 @@
 //! Every pass over all parameters, beside the bare loop with the same traffic and the same vectors.
 //!
 //! `cargo bench --features simd,half --bench passes [-- LONGEST]`; time of the bare loop / ours (1: as fast as the loop,
-//! above: faster), least of several rounds taken in turn, f32. With feature `rayon` ours has all threads, the loops one.
+//! above: faster), least of several rounds taken in turn, f32. With feature `rayon` also what threads gain: ours and the
+//! bare loop on one thread / on all, and the bare loop / ours on all. The bare loop's threads are rayon's too.
+
+use std::hint::black_box;
 
 use gradstep::{
     Accumulator, MasterCopy, Momentum, Optimizer, Sgd, check_finite, clip_global_norm, clip_value, gather, global_norm,
@@ -11,7 +14,7 @@ use half::{bf16, f16};
 use pulp::Arch;
 
 mod common;
-use common::{alternate, heading, largest};
+use common::{heading, largest, least, seconds};
 
 const RATE: f32 = 1e-3;
 const LAMBDA: f32 = 0.9;
@@ -45,214 +48,304 @@ fn momentum(params: &mut [f32], velocity: &mut [f32], grads: &[f32]) {
     }
 }
 
+/// The same into bf16, with the rounding of `half`, branch-free.
+#[inline(always)]
+fn momentum_bf16(master: &mut [f32], velocity: &mut [f32], grads: &[bf16], params: &mut [bf16]) {
+    for (((p, m), &g), half) in master.iter_mut().zip(velocity).zip(grads).zip(params) {
+        *m = LAMBDA * *m - RATE * f32::from_bits(u32::from(g.to_bits()) << 16);
+        *p += *m;
+        let bits = p.to_bits();
+        let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16;
+        *half = bf16::from_bits(if p.is_nan() { bits >> 16 | 0x40 } else { rounded } as u16);
+    }
+}
+
 #[inline(always)]
 fn all_finite(grads: &[f32]) -> bool {
     grads.iter().fold(true, |all, g| all & g.is_finite())
 }
 
-type Contender<'a> = Box<dyn FnMut() + 'a>;
+type Contender<'a> = Box<dyn FnMut() + Send + 'a>;
 
-/// Ours and the bare loop.
-type Pair<'a> = (&'static str, Contender<'a>, Contender<'a>);
+/// A name, ours, and what makes the bare loop over the gradients or a part of them.
+type Row<'a> = (&'static str, Contender<'a>, Box<dyn Fn(&'a [f32]) -> Contender<'a> + 'a>);
 
 fn main() {
     heading("cargo bench --features half --bench passes");
     let longest = largest(1 << 25);
     let lens: Vec<usize> = [4096, 65_536, 1 << 20, 1 << 22, 1 << 25].into_iter().filter(|&n| n <= longest).collect();
-    let mut rows: Vec<(&str, Vec<f64>)> = Vec::new();
+    let titles = if cfg!(feature = "rayon") { &TITLES[..] } else { &TITLES[..1] };
+    let mut tables = vec![Vec::new(); titles.len()];
+    let mut names = Vec::new();
     for &n in &lens {
         let grads: Vec<f32> = (0..n).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect();
-        for (place, (name, mut ours, mut bare)) in pairs(&grads).into_iter().enumerate() {
-            let times = alternate((30_000_000 / n).clamp(5, 2000), 3, &mut [&mut *ours, &mut *bare]);
-            if rows.len() == place {
-                rows.push((name, Vec::new()));
+        for (place, (name, ours, bare)) in rows(&grads).into_iter().enumerate() {
+            let ratios = measure((30_000_000 / n).clamp(5, 2000), &grads, ours, &*bare);
+            if names.len() == place {
+                names.push(name);
+                tables.iter_mut().for_each(|table| table.push(Vec::new()));
             }
-            rows[place].1.push(times[1] / times[0]);
+            tables.iter_mut().zip(ratios).for_each(|(table, ratio)| table[place].push(ratio));
         }
     }
-    let titles: Vec<_> = lens.iter().map(|n| format!("{n:>8}")).collect();
-    println!("{:34}, {}", "bare / ours at n =", titles.join(", "));
-    for (name, ratios) in rows {
-        let ratios: Vec<_> = ratios.iter().map(|ratio| format!("{ratio:8.2}")).collect();
-        println!("{name:34}, {}", ratios.join(", "));
+    for (title, table) in titles.iter().zip(tables) {
+        println!("{title:38}, {}", lens.iter().map(|n| format!("{n:>8}")).collect::<Vec<_>>().join(", "));
+        for (name, ratios) in names.iter().zip(table) {
+            println!("{name:38}, {}", ratios.iter().map(|x| format!("{x:8.2}")).collect::<Vec<_>>().join(", "));
+        }
     }
+}
+
+const TITLES: [&str; 4] =
+    ["bare / ours, one thread, n =", "ours, one thread / all", "bare, one thread / all", "bare / ours, all threads"];
+
+#[cfg(not(feature = "rayon"))]
+fn measure<'a>(
+    rounds: usize,
+    grads: &'a [f32],
+    mut ours: Contender<'a>,
+    bare: &dyn Fn(&'a [f32]) -> Contender<'a>,
+) -> Vec<f64> {
+    let mut bare = bare(grads);
+    let times = least(rounds, 3, &mut [&mut ours, &mut bare], |contender| seconds(&mut **contender));
+    vec![times[1] / times[0]]
+}
+
+#[cfg(feature = "rayon")]
+fn measure<'a>(
+    rounds: usize,
+    grads: &'a [f32],
+    ours: Contender<'a>,
+    bare: &dyn Fn(&'a [f32]) -> Contender<'a>,
+) -> Vec<f64> {
+    let ours = std::cell::RefCell::new(ours);
+    // In a pool of one thread, ours has one. Timed inside, so that waking it does not count.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().expect("a thread");
+    let mut alone = || {
+        let ours = &mut **ours.borrow_mut();
+        pool.install(|| seconds(ours))
+    };
+    let threads = rayon::current_num_threads();
+    let mut parts: Vec<Contender> = grads.chunks(grads.len().div_ceil(threads)).map(bare).collect();
+    let mut shared = || {
+        let (first, others) = parts.split_first_mut().expect("a part");
+        rayon::in_place_scope(|scope| {
+            others.iter_mut().for_each(|other| scope.spawn(|_| other()));
+            first();
+        });
+    };
+    let mut bare = bare(grads);
+    let times = least(
+        rounds,
+        3,
+        &mut [
+            &mut alone as &mut dyn FnMut() -> f64,
+            &mut || seconds(&mut **ours.borrow_mut()),
+            &mut || seconds(&mut bare),
+            &mut || seconds(&mut shared),
+        ],
+        |contender| contender(),
+    );
+    let [ours, ours_all, bare, bare_all] = times[..] else { unreachable!() };
+    vec![bare / ours, ours / ours_all, bare / bare_all, bare_all / ours_all]
 }
 
 /// `step_clipped` with one limit, and `clip_global_norm` and `step` with a limit that falls by a factor in each round.
 fn two_calls<'a>(
+    name: &'static str,
     grads: &'a [f32],
     optimizer: impl Optimizer<f32> + Clone + 'a,
     max_norm: f64,
-    (mut limit, factor): (f64, f64),
-) -> (Contender<'a>, Contender<'a>) {
-    let (mut a, mut b, mut clipped) = (grads.to_vec(), grads.to_vec(), grads.to_vec());
-    let (mut ours, mut theirs) = (optimizer.clone(), optimizer);
+    (limit, factor): (f64, f64),
+) -> Row<'a> {
+    let (mut params, mut ours) = (grads.to_vec(), optimizer.clone());
     (
-        Box::new(move || assert!(step_clipped(&mut ours, &mut a, grads, max_norm).is_ok())),
-        Box::new(move || {
-            limit *= factor;
-            clip_global_norm(&mut [&mut clipped], limit).expect("finite");
-            theirs.step(&mut b, &clipped).expect("same length");
+        name,
+        Box::new(move || assert!(step_clipped(&mut ours, &mut params, grads, max_norm).is_ok())),
+        Box::new(move |grads| {
+            let (mut params, mut clipped, mut limit) = (grads.to_vec(), grads.to_vec(), limit);
+            let mut theirs = optimizer.clone();
+            Box::new(move || {
+                limit *= factor;
+                clip_global_norm(&mut [&mut clipped], limit).expect("finite");
+                theirs.step(&mut params, &clipped).expect("same length");
+            })
         }),
     )
 }
 
-fn pairs(grads: &[f32]) -> Vec<Pair<'_>> {
-    let n = grads.len();
-    let copy = || grads.to_vec();
-    let mut pairs: Vec<Pair> = Vec::new();
-    let mut add = |name, ours, bare| pairs.push((name, ours, bare));
-    let bare_norm = || -> Contender {
-        Box::new(move || {
-            let sum = wide(
-                #[inline(always)]
-                || squares(grads),
-            );
-            assert!(sum >= 0.0);
-        })
-    };
-    let bare_momentum = || -> Contender {
-        let (mut params, mut velocity) = (copy(), vec![0.0; n]);
-        Box::new(move || {
-            wide(
-                #[inline(always)]
-                || momentum(&mut params, &mut velocity, grads),
-            )
-        })
-    };
+fn bare_norm<'a>(grads: &'a [f32]) -> Contender<'a> {
+    Box::new(move || {
+        let sum = wide(
+            #[inline(always)]
+            || squares(grads),
+        );
+        assert!(sum >= 0.0);
+    })
+}
 
-    add("global_norm", Box::new(move || assert!(global_norm(&[grads]).is_ok())), bare_norm());
-    add("check_finite", Box::new(move || assert!(check_finite(&[grads]).is_ok())), {
-        Box::new(move || {
-            assert!(wide(
-                #[inline(always)]
-                || all_finite(grads)
-            ))
+fn bare_momentum<'a>(grads: &'a [f32]) -> Contender<'a> {
+    let (mut params, mut velocity) = (grads.to_vec(), vec![0.0; grads.len()]);
+    Box::new(move || {
+        wide(
+            #[inline(always)]
+            || momentum(&mut params, &mut velocity, grads),
+        )
+    })
+}
+
+/// A bare loop over `grads` with slices of its own, on the vectors that `gradstep` has.
+macro_rules! bare {
+    (|$grads:ident| $(let $own:ident = $start:expr;)* $work:expr) => {
+        Box::new(move |$grads: &[f32]| -> Contender {
+            $(#[allow(unused_mut, reason = "some are only read")] let mut $own = $start;)*
+            Box::new(move || {
+                wide(
+                    #[inline(always)]
+                    || $work,
+                )
+            })
         })
-    });
+    };
+}
+
+fn rows(grads: &[f32]) -> Vec<Row<'_>> {
+    let n = grads.len();
+    let norm = global_norm(&[grads]).expect("finite");
+    let momentum = Momentum::new(RATE, LAMBDA, n).expect("valid");
+    let sgd = Sgd::new(RATE).expect("valid");
+    let mut rows: Vec<Row> = Vec::new();
+
+    rows.push(("global_norm", Box::new(move || assert!(global_norm(&[grads]).is_ok())), Box::new(bare_norm)));
+    rows.push((
+        "check_finite",
+        Box::new(move || assert!(check_finite(&[grads]).is_ok())),
+        bare!(|grads| assert!(all_finite(grads))),
+    ));
 
     // Less and less, so that it clips each time.
-    let (mut a, mut b, mut max) = (copy(), copy(), global_norm(&[grads]).expect("finite"));
-    add(
+    let (mut clipped, mut max) = (grads.to_vec(), norm);
+    rows.push((
         "clip_global_norm, clips",
         Box::new(move || {
             max *= 0.9999;
-            assert!(clip_global_norm(&mut [&mut a], max).expect("finite") > max);
+            assert!(clip_global_norm(&mut [&mut clipped], max).expect("finite") > max);
         }),
-        Box::new(move || {
-            wide(
-                #[inline(always)]
-                || {
-                    assert!(squares(&b) > 0.0);
-                    scale(&mut b, 0.9999);
-                },
-            );
+        bare!(|grads| let clipped = grads.to_vec(); {
+            assert!(squares(&clipped) > 0.0);
+            scale(&mut clipped, 0.9999);
         }),
-    );
-    let (mut a, mut b) = (copy(), copy());
-    add("clip_value", Box::new(move || clip_value(&mut [&mut a], 0.5).expect("finite")), {
-        Box::new(move || {
-            wide(
-                #[inline(always)]
-                || {
-                    assert!(all_finite(&b));
-                    b.iter_mut().for_each(|g| *g = g.clamp(-0.5, 0.5));
-                },
-            )
-        })
-    });
-    let (mut accumulator, mut sum) = (Accumulator::new(n).expect("memory"), vec![0.0_f64; n]);
-    add("Accumulator::add", Box::new(move || accumulator.add(grads, 3).expect("same length")), {
-        Box::new(move || {
-            wide(
-                #[inline(always)]
-                || sum.iter_mut().zip(grads).for_each(|(sum, &g)| *sum += 3.0 * f64::from(g)),
-            )
-        })
-    });
+    ));
+    let mut clipped = grads.to_vec();
+    rows.push((
+        "clip_value",
+        Box::new(move || clip_value(&mut [&mut clipped], 0.5).expect("finite")),
+        bare!(|grads| let clipped = grads.to_vec(); {
+            assert!(all_finite(&clipped));
+            clipped.iter_mut().for_each(|g| *g = g.clamp(-0.5, 0.5));
+        }),
+    ));
     let mut accumulator = Accumulator::new(n).expect("memory");
-    accumulator.add(grads, 3).expect("same length");
-    let (sum, mut a, mut b) = (vec![0.5_f64; n], copy(), copy());
-    add("Accumulator::mean", Box::new(move || accumulator.mean(&mut a).expect("finite")), {
-        Box::new(move || {
-            wide(
-                #[inline(always)]
-                || {
-                    assert!(sum.iter().fold(true, |all, sum| all & ((sum / 3.0) as f32).is_finite()));
-                    b.iter_mut().zip(&sum).for_each(|(g, sum)| *g = (sum / 3.0) as f32);
-                },
-            )
-        })
-    });
-
-    let (mut a, mut b, mut sgd) = (copy(), copy(), Sgd::new(RATE).expect("valid"));
-    add("Sgd::step", Box::new(move || sgd.step(&mut a, grads).expect("same length")), {
-        Box::new(move || {
-            wide(
-                #[inline(always)]
-                || b.iter_mut().zip(grads).for_each(|(p, &g)| *p -= RATE * g),
-            )
-        })
-    });
-    let rule = Momentum::new(RATE, LAMBDA, n).expect("valid");
-    let (mut a, mut ours) = (copy(), rule.clone());
-    add("Momentum::step", Box::new(move || ours.step(&mut a, grads).expect("same length")), bare_momentum());
-
-    let max = global_norm(&[grads]).expect("finite") / 2.0;
-    let (mut a, mut b, mut velocity, mut ours) = (copy(), copy(), vec![0.0; n], rule.clone());
-    add(
-        "step_clipped, Momentum, clips",
-        Box::new(move || assert!(step_clipped(&mut ours, &mut a, grads, max).is_ok())),
-        Box::new(move || {
-            wide(
-                #[inline(always)]
-                || {
-                    let scale = max / squares(grads).sqrt();
-                    for ((p, m), &g) in b.iter_mut().zip(&mut velocity).zip(grads) {
-                        *m = LAMBDA * *m - RATE * (f64::from(g) * scale) as f32;
-                        *p += *m;
-                    }
-                },
-            )
+    rows.push((
+        "Accumulator::add",
+        Box::new(move || accumulator.add(grads, 3).expect("same length")),
+        bare!(|grads| let sum = vec![0.0_f64; grads.len()]; {
+            sum.iter_mut().zip(grads).for_each(|(sum, &g)| *sum += 3.0 * f64::from(g));
         }),
-    );
-    // The two calls in place of the bare loop. Each time the gradients are clipped a little more, if at all.
-    let (ours, theirs) = two_calls(grads, rule.clone(), max, (2.0 * max, 0.9999));
-    add("two calls / step_clipped, Momentum", ours, theirs);
-    let (ours, theirs) = two_calls(grads, Sgd::new(RATE).expect("valid"), max, (2.0 * max, 0.9999));
-    add("two calls / step_clipped, Sgd", ours, theirs);
-    let (ours, theirs) = two_calls(grads, rule.clone(), 9.0 * max, (9.0 * max, 1.0));
-    add("the same where it does not clip", ours, theirs);
+    ));
+    let (mut accumulator, mut mean) = (Accumulator::new(n).expect("memory"), grads.to_vec());
+    accumulator.add(grads, 3).expect("same length");
+    rows.push((
+        "Accumulator::mean",
+        Box::new(move || accumulator.mean(&mut mean).expect("finite")),
+        bare!(|grads| let sum = vec![0.5_f64; grads.len()]; let mean = grads.to_vec(); {
+            assert!(sum.iter().fold(true, |all, sum| all & ((sum / 3.0) as f32).is_finite()));
+            mean.iter_mut().zip(&sum).for_each(|(g, sum)| *g = (sum / 3.0) as f32);
+        }),
+    ));
 
-    let half: Vec<bf16> = grads.iter().map(|&g| bf16::from_f32(g)).collect();
-    let mut params = half.clone();
-    let mut ours = MasterCopy::new(rule.clone(), &params).expect("same length");
-    add(
+    let (mut params, mut ours) = (grads.to_vec(), sgd.clone());
+    rows.push((
+        "Sgd::step",
+        Box::new(move || ours.step(&mut params, grads).expect("same length")),
+        bare!(|grads| let params = grads.to_vec(); params.iter_mut().zip(grads).for_each(|(p, &g)| *p -= RATE * g)),
+    ));
+    let (mut params, mut ours) = (grads.to_vec(), momentum.clone());
+    rows.push((
+        "Momentum::step",
+        Box::new(move || ours.step(&mut params, grads).expect("same length")),
+        Box::new(bare_momentum),
+    ));
+
+    let max = norm / 2.0;
+    let (mut params, mut ours) = (grads.to_vec(), momentum.clone());
+    rows.push((
+        "step_clipped, Momentum, clips",
+        Box::new(move || assert!(step_clipped(&mut ours, &mut params, grads, max).is_ok())),
+        bare!(|grads| let params = grads.to_vec(); let velocity = vec![0.0; grads.len()]; {
+            let scale = max / squares(grads).sqrt();
+            for ((p, m), &g) in params.iter_mut().zip(&mut velocity).zip(grads) {
+                *m = LAMBDA * *m - RATE * (f64::from(g) * scale) as f32;
+                *p += *m;
+            }
+        }),
+    ));
+    if cfg!(not(feature = "rayon")) {
+        // The two calls in place of the bare loop. Each time the gradients are clipped a little more, if at all.
+        let clips = (2.0 * max, 0.9999);
+        rows.push(two_calls("two calls / step_clipped, Momentum", grads, momentum.clone(), max, clips));
+        rows.push(two_calls("two calls / step_clipped, Sgd", grads, sgd, max, clips));
+        let not = (9.0 * max, 1.0);
+        rows.push(two_calls("the same where it does not clip", grads, momentum.clone(), 9.0 * max, not));
+    }
+
+    let bf16s = |grads: &[f32]| -> Vec<bf16> { grads.iter().map(|&g| bf16::from_f32(g)).collect() };
+    let f16s = |grads: &[f32]| -> Vec<f16> { grads.iter().map(|&g| f16::from_f32(g)).collect() };
+    let (half, mut params) = (bf16s(grads), bf16s(grads));
+    let mut ours = MasterCopy::new(momentum.clone(), &params).expect("same length");
+    let (again, mut params_again, mut ours_again) = (half.clone(), half.clone(), ours.clone());
+    rows.push((
         "MasterCopy bf16 / f32 momentum",
         Box::new(move || ours.step(&mut params, &half).expect("same length")),
-        bare_momentum(),
-    );
-    let half: Vec<f16> = grads.iter().map(|&g| f16::from_f32(g)).collect();
-    let mut params = half.clone();
-    let mut ours = MasterCopy::new(rule, &params).expect("same length");
-    let again = half.clone();
-    add(
+        Box::new(bare_momentum),
+    ));
+    rows.push((
+        "MasterCopy bf16 / bare loop of it",
+        Box::new(move || ours_again.step(&mut params_again, &again).expect("same length")),
+        bare!(|grads| let half = bf16s(grads); let own = (grads.to_vec(), grads.to_vec(), half.clone()); {
+            momentum_bf16(&mut own.0, &mut own.1, &half, &mut own.2);
+        }),
+    ));
+    let (half, mut params) = (f16s(grads), f16s(grads));
+    let mut ours = MasterCopy::new(momentum, &params).expect("same length");
+    rows.push((
         "MasterCopy f16 / f32 momentum",
         Box::new(move || ours.step(&mut params, &half).expect("same length")),
-        bare_momentum(),
-    );
-    let bf16s: Vec<bf16> = grads.iter().map(|&g| bf16::from_f32(g)).collect();
-    add("global_norm bf16 / f32", Box::new(move || assert!(global_norm(&[&bf16s]).is_ok())), bare_norm());
-    add("global_norm f16 / f32", Box::new(move || assert!(global_norm(&[&again]).is_ok())), bare_norm());
+        Box::new(bare_momentum),
+    ));
+    let half = bf16s(grads);
+    rows.push((
+        "global_norm bf16 / f32",
+        Box::new(move || assert!(global_norm(&[&half]).is_ok())),
+        Box::new(bare_norm),
+    ));
+    let half = f16s(grads);
+    rows.push(("global_norm f16 / f32", Box::new(move || assert!(global_norm(&[&half]).is_ok())), Box::new(bare_norm)));
 
-    let batch: Vec<usize> = (0..n / 64).map(|i| i * 7919 % (n / 64)).collect();
-    let (mut out, mut bare, rows) = (Vec::new(), vec![0.0; n], batch.clone());
-    add("gather, rows of 64", Box::new(move || gather(grads, 64, &batch, &mut out).expect("valid")), {
-        Box::new(move || {
-            for (row, &i) in bare.chunks_exact_mut(64).zip(&rows) {
-                row.copy_from_slice(&grads[64 * i..][..64]);
+    let order = move |grads: &[f32]| -> Vec<usize> {
+        let rows = grads.len() / 64;
+        (0..rows).map(|i| i * 7919 % rows).collect()
+    };
+    let row_len = black_box(64); // ours does not know it beforehand either
+    let (batch, mut out) = (order(grads), Vec::new());
+    rows.push((
+        "gather, rows of 64",
+        Box::new(move || gather(grads, 64, &batch, &mut out).expect("valid")),
+        bare!(|grads| let batch = order(grads); let out = vec![0.0; grads.len()]; {
+            for (row, &i) in out.chunks_exact_mut(row_len).zip(&batch) {
+                row.copy_from_slice(&grads[row_len * i..][..row_len]);
             }
-        })
-    });
-    pairs
+        }),
+    ));
+    rows
 }

@@ -122,7 +122,7 @@ fn resume(state: &mut State, saved: State, batcher: &Batcher) -> Result<Stream> 
     state.momentum.restore(saved.momentum)?;
     state.params = saved.params;
     state.accumulator = saved.accumulator;
-    Ok(batcher.resume(saved.position)?)
+    Ok(batcher.resume(&saved.position)?)
 }
 
 fn same<T: PartialEq + Display>(name: &str, saved: T, expected: T) -> Result<()> {

@@ -46,7 +46,7 @@ pub enum Error {
     },
 
     /// Fewer samples than a [`Permutation`](crate::Permutation) is made for.
-    #[error("len is {len}, expected at least {min}: use a Batcher for fewer samples")]
+    #[error("len is {len}, expected at least {min}: use a Shuffle for fewer samples")]
     TooFewSamples {
         /// How many samples were given.
         len: u64,

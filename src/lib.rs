@@ -52,9 +52,17 @@
 //!
 //! # Batches
 //! [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] over all epochs, which resumes at a
-//! [`Position`]. A [`Shard`] is one worker's part of each batch. [`gather`] copies the rows of a batch one after the other.
-//! [`Permutation`] shuffles sets that are too large for a table. The page [`order`] describes how seed and epoch become an
-//! order.
+//! [`Position`], also with another batch size. A [`Shard`] is one worker's part of each batch. [`gather`] copies the rows of
+//! a batch one after the other.
+//!
+//! An [`Order`] says which sample stands at each place of an epoch: [`Shuffle`], [`Sequential`], [`Permutation`] for sets
+//! that are too large for a table, or one of your own. [`Split`] makes training, validation and test sets, and folds; each
+//! part is a [`Subset`], an order again. The page [`order`] describes how seed and epoch become an order.
+//!
+//! # Draws
+//! [`Draws`] are everything else that a seed decides: initial weights, noise, dropout, augmentation. Each purpose, and each
+//! step, or sample and epoch, has a stream of its own, so nothing needs to be replayed. [`stable_hash`] makes a number of a
+//! name.
 //!
 //! # What is the same to the bit, and what is up to you
 //! The result of every call depends on its arguments only: not on features, on the machine, on debug or release, or on how
@@ -169,13 +177,20 @@ pub use gradient::{
     norm::global_norm,
 };
 pub use order::{
-    Order, hash::stable_hash, permutation::Permutation, sequential::Sequential, shuffle::Shuffle, split::Split,
+    Order,
+    draws::{Draws, Real},
+    hash::stable_hash,
+    permutation::Permutation,
+    sequential::Sequential,
+    shuffle::Shuffle,
+    split::Split,
     subset::Subset,
 };
 #[cfg(feature = "half")]
 pub use update::half::MasterCopy;
 pub use update::{
     elementwise::{elementwise, elementwise_scaled},
+    grads::Grads,
     groups::ParamGroups,
     guard::Guard,
     momentum::{Form, Momentum},

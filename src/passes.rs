@@ -32,6 +32,26 @@ pub(crate) fn pairs<T: Send, U: Sync>(to: &mut [T], from: &[U], work: impl Fn(&m
     );
 }
 
+/// How many slices threads share at a time.
+pub(crate) const TOGETHER: usize = 32;
+
+/// Hands `slices` to `visit`, [`TOGETHER`] at a time, so that threads can share many short ones without an allocation.
+#[inline(always)]
+pub(crate) fn together<'a, F: 'a>(slices: impl Iterator<Item = &'a [F]>, mut visit: impl FnMut(&[&'a [F]])) {
+    let (mut some, mut count) = ([&[][..]; TOGETHER], 0);
+    for slice in slices {
+        some[count] = slice;
+        count += 1;
+        if count == TOGETHER {
+            visit(&some);
+            count = 0;
+        }
+    }
+    if count > 0 {
+        visit(&some[..count]);
+    }
+}
+
 /// Whether `holds` for all of `parts`.
 #[inline(always)]
 pub(crate) fn all<T: Send>(

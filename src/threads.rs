@@ -27,6 +27,15 @@ fn has_pool() -> bool {
     cfg!(target_family = "wasm") || rayon::current_thread_index().is_some() || *GLOBAL.get_or_init(starts)
 }
 
+/// Whether all runs on this thread.
+pub(crate) fn alone() -> bool {
+    #[cfg(feature = "rayon")]
+    if has_pool() {
+        return rayon::current_num_threads() == 1;
+    }
+    true
+}
+
 /// Runs both, side by side with feature `rayon`, one after the other without or where no thread starts.
 pub(crate) fn join<A: Send, B: Send>(left: impl FnOnce() -> A + Send, right: impl FnOnce() -> B + Send) -> (A, B) {
     #[cfg(feature = "rayon")]
@@ -61,4 +70,30 @@ pub(crate) fn share<T: Send>(count: usize, parts: impl Iterator<Item = T> + Send
     }
     let _ = count;
     parts.for_each(work);
+}
+
+/// [`share`] of work that may fail, and whose parts may be shared again: all of it on threads of the pool, since a thread
+/// outside would wait for helpers that are busy with other parts. After an error no part is begun.
+pub(crate) fn try_share<T: Send, E: Send>(
+    count: usize,
+    mut parts: impl Iterator<Item = T> + Send,
+    work: impl Fn(T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    #[cfg(feature = "rayon")]
+    if !alone() {
+        use std::sync::{Mutex, PoisonError};
+        let rejected = Mutex::new(Ok(()));
+        let lock = || rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        let work = |part| {
+            if lock().is_ok() {
+                if let Err(error) = work(part) {
+                    *lock() = Err(error);
+                }
+            }
+        };
+        join(|| share(count, parts, work), || ());
+        return rejected.into_inner().unwrap_or_else(PoisonError::into_inner);
+    }
+    let _ = count;
+    parts.try_for_each(work)
 }

@@ -82,6 +82,7 @@ fn epochs_and_batches() {
     let (rows, mut out) = (vec![0_u8; 1000], Vec::new());
     gather(&rows, 10, &[1, 2, 3], &mut out).unwrap();
     allocates_nothing("gather", || gather(&rows, 10, &[7, 99], &mut out).unwrap());
-    let (order, mut buffer) = (Permutation::new(1 << 40, 1, 1).unwrap(), [0; 100]);
-    allocates_nothing("permutation", || order.batch(12_345, &mut buffer).map(<[u64]>::len));
+    let mut stream = Batcher::over(Permutation::new(1 << 40, 1).unwrap(), 100).unwrap().stream();
+    stream.next_batch().unwrap();
+    allocates_nothing("permutation", || stream.next_batch().map(<[usize]>::len));
 }

@@ -1,11 +1,12 @@
-//! Statistics that a bad shuffle fails: the same checks for both orders, and for shuffles made bad on purpose.
+//! Statistics that a bad shuffle fails: the same checks for both orders, and for shuffles made bad on purpose. Below them,
+//! the same for draws.
 //!
 //! Each check looks at orders 0, 1, 2, … of a source and gives a score, which for a fair source is close to a standard
 //! normal number: beyond ±5 it counts as unfair. Of all sources of seeds, one in 10^6 would fail a given check by
 //! chance, and one in 10^5 those that count rare events (`fixed_points`), whose tail is somewhat heavier. There are
 //! some 250 scores below: 1 in 1,000 for the file, once and for all, since every seed is fixed.
 
-use gradstep::{Batcher, Permutation};
+use gradstep::{Batcher, Draws, Order as _, Permutation};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -128,8 +129,8 @@ fn exact(len: usize) -> impl Fn(u64, u64) -> Order {
 fn permuted(len: usize) -> impl Fn(u64, u64) -> Order {
     move |seed, epoch| {
         let mut out = vec![0; len];
-        Permutation::new(len as u64, seed, epoch).unwrap().fill(0, &mut out).unwrap();
-        out.into_iter().map(|index| index as usize).collect()
+        Permutation::new(len as u64, seed).unwrap().fill(epoch, 0, &mut out);
+        out
     }
 }
 
@@ -243,11 +244,11 @@ fn permutation_is_fair_at_huge_lens() {
     const SAMPLES: u64 = 1 << 16;
     for len in [1_000_000_000_000_u64, 1 << 48, 1 << 62] {
         let row = len.isqrt(); // where the left half of the position goes up by one
-        let at = |seed, epoch| move |i| Permutation::new(len, seed, epoch).unwrap().get(i).unwrap();
-        let stretch = |seed, epoch| {
+        let at = |seed, epoch| move |i| Permutation::new(len, seed).unwrap().at_epoch(epoch).get(i).unwrap();
+        let stretch = |seed, epoch| -> Vec<u64> {
             let mut out = vec![0; SAMPLES as usize + 1];
-            Permutation::new(len, seed, epoch).unwrap().fill(len / 3, &mut out).unwrap();
-            out
+            Permutation::new(len, seed).unwrap().fill(epoch, len as usize / 3, &mut out);
+            out.into_iter().map(|sample| sample as u64).collect()
         };
         let minus = |a: u64, b: u64| (a + (len - b)) % len;
         let between = |a: Vec<u64>, b: Vec<u64>| a.into_iter().zip(b).map(|(a, b)| minus(a, b)).collect();
@@ -350,4 +351,281 @@ fn seed_plus_epoch_is_caught() {
     assert_fair(epochs, "over epochs");
     assert_fair(next_epoch, "from an epoch to the next");
     assert_caught(crossed, "from (s, e + 1) to (s + 1, e)");
+}
+
+// Draws are fair -------------------------------------------------------------------------------------------------------
+
+/// Each of `bins` equal parts of [0, 1) is hit equally often.
+fn evenness(values: &[f64], bins: usize) -> f64 {
+    let mut counts = vec![0; bins];
+    values.iter().for_each(|x| counts[(x * bins as f64) as usize] += 1);
+    let expected = values.len() as f64 / bins as f64;
+    chi_squared_score(chi_squared(counts.into_iter().map(|count| (count, expected))), bins - 1)
+}
+
+/// Kolmogorov and Smirnov: how far the share of values below x is from x, at worst; scaled so that one in 10^6 is at 5.
+fn kolmogorov(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let len = sorted.len() as f64;
+    let above = |(i, x): (usize, &f64)| (x - i as f64 / len).abs().max((x - (i + 1) as f64 / len).abs());
+    let distance = sorted.iter().enumerate().map(above).fold(0.0, f64::max) * len.sqrt();
+    5.0 * distance / 2.7 // 2 exp(-2 · 2.7²) = 1e-6
+}
+
+/// The correlation of `a` and `b`, which are uniform.
+fn correlation(a: &[f64], b: &[f64]) -> f64 {
+    let products = a.iter().zip(b).map(|(a, b)| (a - 0.5) * (b - 0.5));
+    let len = a.len().min(b.len()) as f64;
+    products.sum::<f64>() * 12.0 / len.sqrt()
+}
+
+/// All scores of values that should be independent and uniform in [0, 1).
+fn uniformity(values: &[f64]) -> Vec<(String, f64)> {
+    let fine: Vec<f64> = values.iter().map(|x| (x * 4096.0).fract()).collect();
+    let mut scores = vec![
+        ("mean".into(), correlation(values, &vec![1.0; values.len()]) / 3.0_f64.sqrt()),
+        ("64 bins".into(), evenness(values, 64)),
+        ("1024 bins".into(), evenness(values, 1024)),
+        ("256 bins of the low bits".into(), evenness(&fine, 256)),
+        ("Kolmogorov-Smirnov".into(), kolmogorov(values)),
+        ("high against low bits".into(), correlation(values, &fine)),
+    ];
+    for lag in [1, 2, 3, 4, 8, 16, 64, 128, 256] {
+        scores.push((format!("lag {lag}"), correlation(values, &values[lag..])));
+    }
+    // Neighbours as the places of a 32 × 32 board.
+    let pairs = values.chunks_exact(2).map(|pair| ((pair[0] * 32.0).floor() + pair[1]) / 32.0).collect::<Vec<_>>();
+    scores.push(("pairs".into(), evenness(&pairs, 1024)));
+    scores
+}
+
+/// Moments of what should be standard normal: E x = 0, E x² = 1, E x³ = 0, E x⁴ = 3, each over its standard deviation.
+fn moments(values: &[f64]) -> Vec<(String, f64)> {
+    let moment = |power, mean, variance: f64| {
+        let sum: f64 = values.iter().map(|x| x.powi(power) - mean).sum();
+        (format!("moment {power}"), sum / (variance * values.len() as f64).sqrt())
+    };
+    vec![moment(1, 0.0, 1.0), moment(2, 1.0, 2.0), moment(3, 0.0, 15.0), moment(4, 3.0, 96.0)]
+}
+
+/// Φ(x), by the series of the error function up to |x| = 6.
+fn phi(x: f64) -> f64 {
+    let (mut term, mut sum) = (x, x);
+    for k in 1..90 {
+        term *= x * x / f64::from(2 * k + 1);
+        sum += term;
+    }
+    (0.5 + (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt() * sum).clamp(0.0, 1.0 - f64::EPSILON)
+}
+
+fn fair(scores: Vec<(String, f64)>, what: &str) {
+    scores.into_iter().for_each(|(check, score)| assert_fair(score, &format!("{check} of {what}")));
+}
+
+fn caught(scores: Vec<(String, f64)>, what: &str) {
+    let worst = scores.iter().map(|(_, score)| score.abs()).fold(0.0, f64::max);
+    assert_caught(worst, what);
+}
+
+const DRAWS: usize = 1 << 16;
+
+/// Streams, and first draws over seeds, purposes and counters: the ways in which a run comes by draws.
+fn ways<T: Copy + Default>(fill: impl Fn(Draws, &mut [T])) -> Vec<(&'static str, Vec<T>)> {
+    let stream = |draws: Draws| {
+        let mut out = vec![T::default(); DRAWS];
+        fill(draws, &mut out);
+        out
+    };
+    let firsts = |draws: &dyn Fn(u64) -> Draws| {
+        let first = |i| {
+            let mut out = [T::default()];
+            fill(draws(i), &mut out);
+            out[0]
+        };
+        (0..DRAWS as u64 / 4).map(first).collect()
+    };
+    vec![
+        ("a stream", stream(Draws::new(0, "weights", [0, 0]))),
+        ("another stream", stream(Draws::new(u64::MAX, "noise", [7, 1 << 40]))),
+        ("firsts over seeds", firsts(&|i| Draws::new(i, "noise", [0, 0]))),
+        ("firsts over purposes", firsts(&|i| Draws::new(42, &format!("{i}"), [0, 0]))),
+        ("firsts over the first counter", firsts(&|i| Draws::new(42, "noise", [i, 0]))),
+        ("firsts over the second counter", firsts(&|i| Draws::new(42, "noise", [0, i]))),
+        ("firsts over both", firsts(&|i| Draws::new(42, "noise", [i / 128, i % 128]))),
+    ]
+}
+
+#[test]
+fn uniform_draws_are_fair() {
+    for (way, values) in ways(|mut draws, out: &mut [f64]| draws.fill_uniform(out)) {
+        fair(uniformity(&values), &format!("uniform f64 over {way}"));
+    }
+    for (way, values) in ways(|mut draws, out: &mut [f32]| draws.fill_uniform(out)) {
+        fair(uniformity(&values.into_iter().map(f64::from).collect::<Vec<_>>()), &format!("uniform f32 over {way}"));
+    }
+    // Each half of a word, and its lowest bits, which no float shows.
+    for (way, words) in ways(|mut draws, out: &mut [u64]| draws.fill_words(out)) {
+        let low: Vec<_> = words.iter().map(|&word| (word as u32) as f64 / 2.0_f64.powi(32)).collect();
+        let lowest: Vec<_> = words.iter().map(|&word| (word % 4096) as f64 / 4096.0).collect();
+        fair(uniformity(&low), &format!("the low half over {way}"));
+        assert_fair(evenness(&lowest, 64), &format!("the lowest bits over {way}"));
+    }
+}
+
+#[test]
+fn normal_draws_are_fair() {
+    for (way, values) in ways(|mut draws, out: &mut [f64]| draws.fill_normal(out)) {
+        fair(moments(&values), &format!("normal f64 over {way}"));
+        fair(uniformity(&values.into_iter().map(phi).collect::<Vec<_>>()), &format!("normal f64 over {way}"));
+    }
+    for (way, values) in ways(|mut draws, out: &mut [f32]| draws.fill_normal(out)) {
+        let values: Vec<_> = values.into_iter().map(f64::from).collect();
+        fair(moments(&values), &format!("normal f32 over {way}"));
+        fair(uniformity(&values.into_iter().map(phi).collect::<Vec<_>>()), &format!("normal f32 over {way}"));
+    }
+}
+
+/// The score of a count of what happens with probability `p`.
+fn rate(count: usize, trials: usize, p: f64) -> f64 {
+    (count as f64 - trials as f64 * p) / (trials as f64 * p * (1.0 - p)).sqrt()
+}
+
+/// How even integers below n are: in a bin each up to 1,000, else in 64 ranges.
+fn integers(n: u64, values: &[u64]) -> f64 {
+    let bins = if n <= 1000 { n as usize } else { 64 };
+    evenness(&values.iter().map(|&value| (value as f64 + 0.5) / n as f64).collect::<Vec<_>>(), bins)
+}
+
+#[test]
+fn integers_and_coins_are_fair() {
+    // 3/4 of 2^64 would, without rejection, make every third number twice as likely.
+    for n in [2, 3, 5, 10, 100, 1000, 1_000_003, 3 << 40, 3 << 62, u64::MAX] {
+        for (way, values) in ways(|mut draws, out: &mut [u64]| draws.fill_below(n, out).unwrap()) {
+            assert_fair(integers(n, &values), &format!("below {n} over {way}"));
+            assert_fair(thirds(&values, n), &format!("remainders below {n} over {way}"));
+        }
+    }
+    for p in [0.001, 0.1, 0.5, 0.9] {
+        for (way, values) in ways(|mut draws, out: &mut [bool]| draws.fill_coin(p, out).unwrap()) {
+            let heads = |values: &[bool]| values.iter().filter(|&&coin| coin).count();
+            assert_fair(rate(heads(&values), values.len(), p), &format!("coin {p} over {way}"));
+            let twice = values.chunks_exact(2).filter(|pair| pair[0] && pair[1]).count();
+            assert_fair(rate(twice, values.len() / 2, p * p), &format!("two coins {p} over {way}"));
+        }
+    }
+}
+
+/// Remainders by 3, where they are equally likely (n divisible by 3) or all but so.
+fn thirds(values: &[u64], n: u64) -> f64 {
+    if n % 3 != 0 && n < 1 << 20 {
+        return 0.0;
+    }
+    evenness(&values.iter().map(|value| ((value % 3) as f64 + 0.5) / 3.0).collect::<Vec<_>>(), 3)
+}
+
+/// Streams that differ a little have nothing to do with each other, draw by draw.
+#[test]
+fn streams_are_independent() {
+    let stream = |seed, purpose, counters| {
+        let mut out = vec![0.0_f64; DRAWS];
+        Draws::new(seed, purpose, counters).fill_uniform(&mut out);
+        out
+    };
+    let base = stream(5, "noise", [5, 5]);
+    let others = [
+        ("the next seed", stream(6, "noise", [5, 5])),
+        ("another purpose", stream(5, "noisf", [5, 5])),
+        ("the next first counter", stream(5, "noise", [6, 5])),
+        ("the next second counter", stream(5, "noise", [5, 6])),
+        ("seed and counter exchanged by one", stream(6, "noise", [4, 5])),
+        ("one counter up, one down", stream(5, "noise", [4, 6])),
+    ];
+    for (what, other) in others {
+        for lag in [0, 1, 2, 4, 8] {
+            assert_fair(correlation(&base[lag..], &other), &format!("{what}, lag {lag}"));
+            assert_fair(correlation(&other[lag..], &base), &format!("{what}, lag -{lag}"));
+        }
+        let between: Vec<_> = base.iter().zip(&other).map(|(a, b)| (a - b).rem_euclid(1.0).min(1.0 - 1e-16)).collect();
+        fair(uniformity(&between), &format!("the difference to {what}"));
+    }
+    let (one, two) = (stream(5, "noise", [1, 2]), stream(5, "noise", [2, 1]));
+    assert_fair(correlation(&one, &two), "counters exchanged");
+}
+
+/// 10^9 normal draws: how many are beyond each of the half standard deviations up to 6, on each side.
+/// `cargo test --release --features simd --test statistics -- --ignored`, half a minute.
+#[test]
+#[ignore = "10^9 draws"]
+fn tails_of_a_billion_normals() {
+    const TRIALS: usize = 1_000_000_000;
+    let mut beyond = [[0_usize; 13]; 2];
+    let mut draws = Draws::new(2026, "tails", [0, 0]);
+    let mut out = vec![0.0_f64; 100_000];
+    for _ in 0..TRIALS / out.len() {
+        draws.fill_normal(&mut out);
+        for x in &out {
+            // In the bin that it falls into; summed up below.
+            beyond[usize::from(*x < 0.0)][((x.abs() * 2.0) as usize).min(12)] += 1;
+        }
+    }
+    for (side, mut counts) in beyond.into_iter().enumerate() {
+        (0..12).rev().for_each(|bin| counts[bin] += counts[bin + 1]);
+        for (bin, count) in counts.into_iter().enumerate() {
+            let (x, p) = (bin as f64 / 2.0, upper_tail(bin as f64 / 2.0));
+            println!("beyond {x} on side {side}: {count}, expected {:.1}", TRIALS as f64 * p);
+            // Where few are expected, a count has the wider tail of Poisson's distribution.
+            let expected = TRIALS as f64 * p;
+            assert!((count as f64 - expected).abs() < 5.0 * expected.sqrt() + 3.0, "{count} beyond {x}");
+        }
+    }
+}
+
+/// 1 - Φ(x): 1/2 at 0, else Laplace's continued fraction, in many steps since it is slow near 0.
+fn upper_tail(x: f64) -> f64 {
+    let density = (-x * x / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
+    if x < 3.0 { 1.0 - phi(x) } else { density / (1..500).rev().fold(x, |fraction, k| x + f64::from(k) / fraction) }
+}
+
+// Bad draws are caught -------------------------------------------------------------------------------------------------
+
+fn words(seed: u64) -> impl Iterator<Item = u64> {
+    let mut words = ChaCha8Rng::seed_from_u64(seed);
+    std::iter::repeat_with(move || words.next_u64()).take(DRAWS)
+}
+
+#[test]
+fn bad_uniforms_are_caught() {
+    let unit = |word: u64| (word >> 11) as f64 / 2.0_f64.powi(53);
+    fair(uniformity(&words(1).map(unit).collect::<Vec<_>>()), "good ones");
+    caught(uniformity(&words(1).map(|word| unit(word & 0x3F << 58)).collect::<Vec<_>>()), "only six bits");
+    caught(uniformity(&words(1).map(|word| unit(word >> 1)).collect::<Vec<_>>()), "the highest bit lost");
+    caught(uniformity(&words(1).flat_map(|word| [unit(word); 2]).collect::<Vec<_>>()), "each word twice");
+    caught(uniformity(&words(1).map(|word| unit(word & word << 32)).collect::<Vec<_>>()), "one half upon the other");
+    caught(uniformity(&words(1).map(|word| unit(word).powf(1.05)).collect::<Vec<_>>()), "slightly towards 0");
+    caught(uniformity(&(0..1 << 16).map(|i| f64::from(i) / 65_536.0).collect::<Vec<_>>()), "a counter");
+}
+
+#[test]
+fn bad_normals_are_caught() {
+    let unit = |word: u64| (word >> 11) as f64 / 2.0_f64.powi(53);
+    let mut four = vec![0.0; DRAWS];
+    for seed in 0..4 {
+        four.iter_mut().zip(words(seed)).for_each(|(sum, word)| *sum += 3.0_f64.sqrt() * (unit(word) - 0.5));
+    }
+    caught(moments(&four), "the sum of four uniforms");
+    let mut good = vec![0.0_f64; DRAWS];
+    Draws::new(0, "weights", [0, 0]).fill_normal(&mut good);
+    caught(moments(&good.iter().map(|x| 1.02 * x).collect::<Vec<_>>()), "4 % more variance");
+    caught(moments(&good.iter().map(|x| x.clamp(-2.5, 2.5)).collect::<Vec<_>>()), "clamped at 2.5");
+    caught(moments(&good.iter().map(|x| x.abs()).collect::<Vec<_>>()), "no sign");
+}
+
+#[test]
+fn bad_integers_are_caught() {
+    let wide = |word: u64, n: u64| ((u128::from(word) * u128::from(n)) >> 64) as u64;
+    // Without rejection, 3/4 of 2^64; a remainder; a bound one too low.
+    assert_caught(thirds(&words(1).map(|word| wide(word, 3 << 62)).collect::<Vec<_>>(), 3 << 62), "no rejection");
+    assert_caught(integers(3 << 62, &words(1).map(|word| word % (3 << 62)).collect::<Vec<_>>()), "a remainder");
+    assert_caught(integers(10, &words(1).map(|word| wide(word, 9)).collect::<Vec<_>>()), "one too low");
 }

@@ -3,6 +3,8 @@ use alloc::vec::Vec;
 use crate::{
     check,
     error::{Error, Relation},
+    passes::pass,
+    threads::PART,
 };
 
 /// Copies the rows of a batch one after the other into `out`, which keeps its memory from batch to batch.
@@ -15,7 +17,7 @@ use crate::{
 /// number of rows; [`Error::Memory`] if there is no memory for the batch. `out` has not changed then.
 ///
 /// # Cost
-/// One copy of the batch's rows, and a look at its indices before. No allocation once `out` has room for a batch.
+/// One copy of the batch's rows, and a look at its indices before. With feature `rayon` the threads share a long one. No allocation once `out` has room for a batch.
 ///
 /// # Example
 /// ```
@@ -25,7 +27,12 @@ use crate::{
 /// assert_eq!(out, [20, 21, 0, 1]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
-pub fn gather<T: Copy>(rows: &[T], row_len: usize, batch: &[usize], out: &mut Vec<T>) -> Result<(), Error> {
+pub fn gather<T: Copy + Send + Sync>(
+    rows: &[T],
+    row_len: usize,
+    batch: &[usize],
+    out: &mut Vec<T>,
+) -> Result<(), Error> {
     check::at_least_one("row_len", row_len as u64)?;
     let count = rows.len() / row_len;
     check::count("length of rows", rows.len() as u64, Relation::MultipleOf, row_len as u64, "row_len")?;
@@ -40,8 +47,17 @@ pub fn gather<T: Copy>(rows: &[T], row_len: usize, batch: &[usize], out: &mut Ve
     let len = batch.len().checked_mul(row_len).ok_or(too_long(usize::MAX))?;
     out.try_reserve(len.saturating_sub(out.len())).map_err(|_| too_long(len))?;
     out.resize(len, any);
-    for (row, &index) in out.chunks_exact_mut(row_len).zip(batch) {
-        row.copy_from_slice(&rows[index * row_len..][..row_len]);
-    }
+    let part = PART.div_ceil(row_len);
+    pass(
+        // As f32s would be: it is bytes that take time.
+        size_of_val(&out[..]) / size_of::<f32>(),
+        out.chunks_mut(part.saturating_mul(row_len)).zip(batch.chunks(part)),
+        #[inline(always)]
+        |(out, batch)| {
+            for (row, &index) in out.chunks_exact_mut(row_len).zip(batch) {
+                row.copy_from_slice(&rows[index * row_len..][..row_len]);
+            }
+        },
+    );
     Ok(())
 }

@@ -4,7 +4,7 @@ use super::{finite::check_finite, norm::global_norm};
 use crate::{
     check,
     error::Error,
-    float::{from_f64, to_f64},
+    float::{narrow, widen},
     passes::pass,
     threads::PART,
 };
@@ -42,7 +42,7 @@ use crate::{
 /// ```
 pub fn clip_global_norm<F, S>(grads: &mut [S], max_norm: f64) -> Result<f64, Error>
 where
-    F: Float + Send + Sync,
+    F: Float + Send + Sync + 'static,
     S: AsRef<[F]> + AsMut<[F]> + Send,
 {
     check::above_zero("max_norm", max_norm)?;
@@ -52,7 +52,7 @@ where
         each(
             grads,
             #[inline(always)]
-            |g| from_f64(scale * to_f64(g)),
+            |g| narrow(scale * widen(g)),
         );
     }
     Ok(norm)

@@ -2,7 +2,12 @@ use alloc::{format, string::String};
 
 use num_traits::Float;
 
-use crate::{error::Error, float::to_f64, passes::all, threads::PART};
+use crate::{
+    error::Error,
+    float::to_f64,
+    passes::{all, together},
+    threads::PART,
+};
 
 /// Returns an error that names the first NaN or infinity, if there is one. One pass, no allocation.
 ///
@@ -16,23 +21,33 @@ use crate::{error::Error, float::to_f64, passes::all, threads::PART};
 /// assert_eq!(error.to_string(), "grads[1][1] is NaN, expected a finite number");
 /// ```
 pub fn check_finite<F: Float + Sync>(grads: &[impl AsRef<[F]>]) -> Result<(), Error> {
-    for (number, slice) in grads.iter().enumerate() {
-        finite(|| format!("grads[{number}]"), slice.as_ref())?;
+    if all_finite(grads.iter().map(AsRef::as_ref)) {
+        return Ok(());
     }
-    Ok(())
+    let mut numbered = grads.iter().enumerate();
+    numbered.try_for_each(|(number, slice)| first_bad(|| format!("grads[{number}]"), slice.as_ref()))
 }
 
 pub(crate) fn finite<F: Float + Sync>(name: impl FnOnce() -> String, slice: &[F]) -> Result<(), Error> {
-    let finite = all(
-        slice.len(),
-        slice.chunks(PART),
-        // Without an early exit, so that it vectorises.
-        #[inline(always)]
-        |part| part.iter().fold(true, |all, g| all & g.is_finite()),
-    );
-    if finite {
-        return Ok(());
-    }
+    if all_finite([slice].into_iter()) { Ok(()) } else { first_bad(name, slice) }
+}
+
+#[inline(always)]
+fn all_finite<'a, F: Float + Sync + 'a>(slices: impl Iterator<Item = &'a [F]>) -> bool {
+    let mut finite = true;
+    together(slices, |slices| {
+        finite &= all(
+            slices.iter().map(|slice| slice.len()).sum(),
+            slices.iter().flat_map(|slice| slice.chunks(PART)),
+            // Without an early exit, so that it vectorises.
+            #[inline(always)]
+            |part| part.iter().fold(true, |all, g| all & g.is_finite()),
+        );
+    });
+    finite
+}
+
+fn first_bad<F: Float>(name: impl FnOnce() -> String, slice: &[F]) -> Result<(), Error> {
     let bad = slice.iter().enumerate().find(|(_, g)| !g.is_finite());
     bad.map_or(Ok(()), |(index, &g)| Err(Error::NonFinite { name: name(), index, value: to_f64(g) }))
 }

@@ -4,9 +4,10 @@ use super::finite::check_finite;
 use crate::{
     check,
     error::Error,
-    float::to_f64,
+    float::widen,
+    passes::{TOGETHER, together},
     simd::wide,
-    threads::{ALONE, join},
+    threads::{ALONE, share},
 };
 
 /// The Euclidean norm √(Σ g²) of all slices as one long vector.
@@ -31,7 +32,7 @@ use crate::{
 /// assert!((norm / 5e200 - 1.0).abs() < 1e-15);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
-pub fn global_norm<F: Float + Send + Sync>(grads: &[impl AsRef<[F]>]) -> Result<f64, Error> {
+pub fn global_norm<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>]) -> Result<f64, Error> {
     norm(|| grads.iter().map(AsRef::as_ref), || check_finite(grads))
 }
 
@@ -41,17 +42,32 @@ pub(crate) fn norm<'a, F, I>(
     check_finite: impl FnOnce() -> Result<(), Error>,
 ) -> Result<f64, Error>
 where
-    F: Float + Send + Sync + 'a,
+    F: Float + Send + Sync + 'static,
     I: Iterator<Item = &'a [F]>,
 {
-    let squares = |scale: f64| slices().map(|slice| sum_of_squares(slice, scale)).sum::<f64>();
+    let squares = |scale: f64| {
+        let mut sum = 0.0;
+        together(slices(), |slices| {
+            let mut sums = [0.0; TOGETHER];
+            let len: usize = slices.iter().map(|slice| slice.len()).sum();
+            let pairs = sums.iter_mut().zip(slices);
+            let work = |(sum, slice): (&mut f64, &&[F])| *sum = sum_of_squares(slice, scale);
+            if len <= ALONE {
+                pairs.for_each(work)
+            } else {
+                share(slices.len(), pairs, work)
+            }
+            sums[..slices.len()].iter().for_each(|slice| sum += slice);
+        });
+        sum
+    };
     let sum = squares(1.0);
     // In this range no square was lost that counts.
     if sum > 1e-270 && sum.is_finite() {
         return Ok(sum.sqrt());
     }
     check_finite()?;
-    let largest = slices().flatten().fold(0.0, |largest: f64, &g| largest.max(to_f64(g).abs()));
+    let largest = slices().flatten().fold(0.0, |largest: f64, &g| largest.max(widen(g).abs()));
     if largest == 0.0 {
         return Ok(0.0);
     }
@@ -67,36 +83,79 @@ const LANES: usize = 16;
 /// Long enough that the tree above it costs nothing, and short enough that rounding errors grow with log n only.
 const BLOCK: usize = 4096;
 
-fn sum_of_squares<F: Float + Send + Sync>(slice: &[F], scale: f64) -> f64 {
-    if slice.len() <= BLOCK {
-        return wide(
-            #[inline(always)]
-            || block_of_squares(slice, scale),
-        );
+fn sum_of_squares<F: Float + Send + Sync + 'static>(slice: &[F], scale: f64) -> f64 {
+    let alone = |slice: &[F]| {
+        tree(slice, u32::MAX, &mut |block| {
+            wide(
+                #[inline(always)]
+                || block_of_squares(block, scale),
+            )
+        })
+    };
+    if slice.len() <= ALONE {
+        return alone(slice);
+    }
+    // The lowest branches on threads, what joins them here.
+    let (mut branches, mut count) = ([(&[][..], 0.0); 1 << DEPTH], 0);
+    tree(slice, DEPTH, &mut |branch| {
+        branches[count].0 = branch;
+        count += 1;
+        0.0
+    });
+    share(count, branches[..count].iter_mut(), |(branch, sum)| *sum = alone(branch));
+    let mut sums = branches.iter().map(|&(_, sum)| sum);
+    tree(slice, DEPTH, &mut |_| sums.next().unwrap_or_default())
+}
+
+/// How often a slice is halved for threads.
+const DEPTH: u32 = 5;
+
+/// Halves `slice`, at most `depth` times and not below a block, and adds up what `leaf` returns.
+fn tree<'a, F>(slice: &'a [F], depth: u32, leaf: &mut impl FnMut(&'a [F]) -> f64) -> f64 {
+    if depth == 0 || slice.len() <= BLOCK {
+        return leaf(slice);
     }
     let (left, right) = slice.split_at(slice.len().div_ceil(2 * BLOCK) * BLOCK);
-    let (left, right) = (|| sum_of_squares(left, scale), || sum_of_squares(right, scale));
-    let (left, right) = if slice.len() <= ALONE { (left(), right()) } else { join(left, right) };
-    left + right
+    tree(left, depth - 1, leaf) + tree(right, depth - 1, leaf)
 }
 
 #[inline(always)]
-fn block_of_squares<F: Float>(block: &[F], scale: f64) -> f64 {
+fn block_of_squares<F: Float + 'static>(block: &[F], scale: f64) -> f64 {
     let mut sums = [0.0; LANES];
-    let mut add = |row: &[F]| {
-        for (sum, &g) in sums.iter_mut().zip(row) {
-            let g = scale * to_f64(g);
-            *sum += g * g;
+    if size_of::<F>() < size_of::<f32>() {
+        // Halves are widened in a loop of their own, where they vectorise.
+        let mut wide = [0.0; 16 * LANES];
+        for part in block.chunks(wide.len()) {
+            wide.iter_mut().zip(part).for_each(|(wide, &g)| *wide = widen(g) as f32);
+            add_squares(&mut sums, &wide[..part.len()], scale);
         }
-    };
-    let rows = block.chunks_exact(LANES);
-    let rest = rows.remainder();
-    rows.for_each(&mut add);
-    add(rest);
+    } else {
+        add_squares(&mut sums, block, scale);
+    }
     for width in [8, 4, 2, 1] {
         for i in 0..width {
             sums[i] += sums[i + width];
         }
     }
     sums[0]
+}
+
+#[inline(always)]
+fn add_squares<F: Float + 'static>(sums: &mut [f64; LANES], values: &[F], scale: f64) {
+    let mut add = |row: &[F], scaled: fn(f64, f64) -> f64| {
+        for (sum, &g) in sums.iter_mut().zip(row) {
+            let g = scaled(scale, widen(g));
+            *sum += g * g;
+        }
+    };
+    let rows = values.chunks_exact(LANES);
+    let rest = rows.remainder();
+    // Nearly always; it spares a multiplication of each.
+    if scale == 1.0 {
+        rows.for_each(|row| add(row, |_, g| g));
+        add(rest, |_, g| g);
+    } else {
+        rows.for_each(|row| add(row, |scale, g| scale * g));
+        add(rest, |scale, g| scale * g);
+    }
 }

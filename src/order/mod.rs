@@ -1,6 +1,8 @@
 #![doc = include_str!("order.md")]
 
+pub(crate) mod draws;
 pub(crate) mod hash;
+mod normal;
 pub(crate) mod permutation;
 pub(crate) mod sequential;
 pub(crate) mod shuffle;

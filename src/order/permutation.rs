@@ -18,13 +18,15 @@ const ROUNDS: usize = 8;
 /// the place of any sample.
 ///
 /// A pure function of (`len`, `seed`, `epoch`) in constant memory. [`Batcher::over`](crate::Batcher::over) makes batches of
-/// it; [`at_epoch`](Permutation::at_epoch), [`get`](Permutation::get) and [`place`](Permutation::place) go in by hand. It is **pseudorandom, not exactly uniform**: no test here
-/// tells it from a random order, but seed and epoch have 128 bits, so at most 2^128 of the len! orders can occur. The order
-/// of [`Batcher`](crate::Batcher) is exactly uniform: use that wherever its table (8 bytes a sample) fits. A set smaller
-/// than [`MIN_LEN`](Permutation::MIN_LEN) is rejected. [`order`](crate::order) describes the algorithm.
+/// it; [`at_epoch`](Permutation::at_epoch), [`get`](Permutation::get) and [`place`](Permutation::place) go in by hand.
+///
+/// It is **pseudorandom, not exactly uniform**: no test here tells it from a random order, but seed and epoch have 128 bits,
+/// so at most 2^128 of the len! orders can occur. [`Shuffle`](crate::Shuffle) is exactly uniform: use that wherever its table
+/// (8 bytes a sample) fits. A set smaller than [`MIN_LEN`](Permutation::MIN_LEN) is rejected. [`order`](crate::order)
+/// describes the algorithm.
 ///
 /// Cost: eight rounds of a few operations a place, the same at every len, many side by side in a batch (feature `simd`);
-/// and the keys of an epoch, some 0.2 microseconds, for every batch. No allocation.
+/// and some 0.1 microseconds a batch for the keys of its epoch. No allocation.
 ///
 /// # Example
 /// ```
@@ -85,7 +87,7 @@ impl Permutation {
     /// The order of `len` samples under this seed; for [`get`](Self::get) and [`place`](Self::place), its epoch 0.
     ///
     /// # Errors
-    /// [`Error::TooFewSamples`] if `len` is below [`MIN_LEN`](Self::MIN_LEN): use a [`Batcher`](crate::Batcher) then;
+    /// [`Error::TooFewSamples`] if `len` is below [`MIN_LEN`](Self::MIN_LEN): use a [`Shuffle`](crate::Shuffle) then;
     /// [`Error::Count`] if it is above [`MAX_LEN`](Self::MAX_LEN).
     pub fn new(len: u64, seed: u64) -> Result<Self, Error> {
         if len < Self::MIN_LEN {

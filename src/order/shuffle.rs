@@ -1,10 +1,15 @@
 use alloc::{vec, vec::Vec};
+use core::{array, mem, ops::Range, slice};
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Order, VERSION, words::words};
-use crate::{check, error::Error, threads::join};
+use crate::{
+    check,
+    error::Error,
+    threads::{self, join, share},
+};
 
 /// Every sample once an epoch, in an order that depends on seed, len and epoch only: the order of
 /// [`Batcher::new`](crate::Batcher::new).
@@ -61,6 +66,10 @@ const BUCKET_BITS: u32 = 17;
 /// ... there are no more than 2 to this power of buckets: more write streams than that outgrow the caches.
 const MAX_BITS: u32 = 10;
 
+/// So many parts of the indices are dealt out side by side. Each takes 24 KiB of stack, and a few threads fill the memory's
+/// bandwidth.
+const PARTS: usize = 4;
+
 /// One number a bucket.
 type Buckets = [usize; 1 << MAX_BITS];
 
@@ -78,12 +87,17 @@ pub(crate) fn fill(indices: &mut [usize], tag: &[u8; 8], seed: u64, epoch: u64) 
     }
 }
 
-// Its 8 KiB of stack are not for shorter orders.
+// Its stack is not for shorter orders.
 #[inline(never)]
 fn fill_in_buckets(indices: &mut [usize], words: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
     let bits = bucket_bits(indices.len() as u64);
     let mut ends = [0; 1 << MAX_BITS];
-    scatter(indices, bits, &mut ends, || words(0));
+    if threads::alone() {
+        scatter(indices, bits, &mut ends, || words(0));
+    } else {
+        // On a thread of the pool, as `join` runs it: the caller's may have no 100 KiB of stack left.
+        join(|| scatter_in_parts(indices, bits, &mut ends, || words(0)), || ());
+    }
     shuffle_buckets(indices, &ends[..1 << bits], 0, 1, words);
 }
 
@@ -93,42 +107,91 @@ fn bucket_bits(len: u64) -> u32 {
 }
 
 /// Deals 0..len out to 2^bits buckets, each index to a random one, and writes where each bucket ends to `next`.
+///
+/// The same draws twice: first to learn the sizes, then to place.
 fn scatter(indices: &mut [usize], bits: u32, next: &mut Buckets, words: impl Fn() -> ChaCha8Rng) {
-    let bucket = |lane: u16| usize::from(lane >> (16 - bits)) % (1 << MAX_BITS);
-
-    // The same draws twice: first to learn the sizes, then to place. Four counts, so that no add waits for the last;
-    // in the table itself, since 32 KiB are more than some threads' stacks have.
     let len = indices.len();
-    let counts = &mut indices[..4 << MAX_BITS];
-    counts.fill(0);
-    each_lanes(len, words(), |_, lanes| {
-        for (i, &lane) in lanes.iter().enumerate() {
-            counts[4 * bucket(lane) + i % 4] += 1;
-        }
-    });
+    count(indices, 0..len, bits, next, words());
     let mut start = 0;
-    for (next, counts) in next.iter_mut().zip(counts.chunks_exact(4)) {
-        *next = start;
-        start += counts.iter().sum::<usize>();
+    for next in &mut *next {
+        start += mem::replace(next, start);
     }
-    each_lanes(len, words(), |first, lanes| {
+    each_lanes(0..len, words(), |first, lanes| {
         for (i, &lane) in lanes.iter().enumerate() {
-            let next = &mut next[bucket(lane)];
+            let next = &mut next[bucket(lane, bits)];
             indices[*next] = first + i;
             *next += 1;
         }
     });
 }
 
-/// Calls `visit` with the first index and the lanes of up to four indices, for all of 0..len.
-fn each_lanes(len: usize, mut words: ChaCha8Rng, mut visit: impl FnMut(usize, &[u16])) {
-    for first in (0..len).step_by(4) {
+/// [`scatter`] on several threads: each counts a part of 0..len, and then deals it out to its own places in each bucket.
+#[inline(never)]
+fn scatter_in_parts(indices: &mut [usize], bits: u32, ends: &mut Buckets, words: impl Fn() -> ChaCha8Rng + Sync) {
+    let len = indices.len();
+    let part_len = len.div_ceil(PARTS).next_multiple_of(4);
+    let range = |part: usize| part * part_len..len.min((part + 1) * part_len);
+
+    let mut counts = [[0; 1 << MAX_BITS]; PARTS];
+    let parts = indices.chunks_mut(part_len).zip(&mut counts).enumerate();
+    share(PARTS, parts, |(part, (scratch, counts))| count(scratch, range(part), bits, counts, words()));
+
+    let mut places = [const { [const { None::<slice::IterMut<usize>> }; 1 << MAX_BITS] }; PARTS];
+    let (mut end, mut rest) = (0, indices);
+    for bucket in 0..1 << bits {
+        for part in 0..PARTS {
+            let count = counts[part][bucket];
+            let (first, others) = rest.split_at_mut(count);
+            (places[part][bucket], rest) = (Some(first.iter_mut()), others);
+            end += count;
+        }
+        ends[bucket] = end;
+    }
+    share(PARTS, places.iter_mut().enumerate(), |(part, places)| {
+        each_lanes(range(part), words(), |first, lanes| {
+            for (i, &lane) in lanes.iter().enumerate() {
+                if let Some(place) = places[bucket(lane, bits)].as_mut().and_then(Iterator::next) {
+                    *place = first + i;
+                }
+            }
+        });
+    });
+}
+
+/// The bucket of an index whose lane is `lane`.
+#[inline(always)]
+fn bucket(lane: u16, bits: u32) -> usize {
+    usize::from(lane >> (16 - bits)) % (1 << MAX_BITS)
+}
+
+/// How many indices of `range` each bucket gets.
+///
+/// Four counts, so that no add waits for the last; in `scratch`, since 32 KiB are more than some threads' stacks have.
+fn count(scratch: &mut [usize], range: Range<usize>, bits: u32, counts: &mut Buckets, words: ChaCha8Rng) {
+    let fours = &mut scratch[..4 << MAX_BITS];
+    fours.fill(0);
+    each_lanes(range, words, |_, lanes| {
+        for (i, &lane) in lanes.iter().enumerate() {
+            fours[4 * bucket(lane, bits) + i % 4] += 1;
+        }
+    });
+    for (count, fours) in counts.iter_mut().zip(fours.chunks_exact(4)) {
+        *count = fours.iter().sum();
+    }
+}
+
+/// Calls `visit` with the first index and the lanes of up to four indices, for all of `range`, which starts at a multiple
+/// of 4. `words` are those of 0..len.
+#[inline(always)]
+fn each_lanes(range: Range<usize>, mut words: ChaCha8Rng, mut visit: impl FnMut(usize, &[u16])) {
+    words.set_word_pos(range.start as u128 / 2); // half a word of 32 bits an index
+    for first in range.clone().step_by(4) {
         let word = words.next_u64();
-        let lanes: [u16; 4] = core::array::from_fn(|i| (word >> (16 * i)) as u16);
-        if first + 4 <= len {
+        let lanes: [u16; 4] = array::from_fn(|i| (word >> (16 * i)) as u16);
+        if first + 4 <= range.end {
             visit(first, &lanes);
         } else {
-            visit(first, &lanes[..len - first]);
+            visit(first, &lanes[..range.end - first]);
         }
     }
 }
@@ -189,7 +252,7 @@ fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usi
 /// The last rest tells whether the word is one of the 2^64 mod (product of the bounds) that would make some draws
 /// likelier than others; then the next word is taken.
 #[inline(always)]
-fn draw<const K: usize>(bound: u64, words: &mut ChaCha8Rng) -> [u64; K] {
+pub(super) fn draw<const K: usize>(bound: u64, words: &mut ChaCha8Rng) -> [u64; K] {
     let product = (0..K as u64).fold(1_u64, |product, k| product * (bound - k));
     loop {
         let mut rest = words.next_u64();

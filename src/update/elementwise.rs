@@ -2,10 +2,11 @@ use core::iter;
 
 use num_traits::Float;
 
+use super::grads::{Grads, Read, Source};
 use crate::{
     check,
     error::Error,
-    float::{from_f64, to_f64},
+    float::to_f64,
     simd::wide,
     threads::{ALONE, PART, share},
 };
@@ -48,12 +49,65 @@ pub fn elementwise<F, const N: usize>(
 where
     F: Copy + Send + Sync,
 {
+    run((params, state, grads), rule)
+}
+
+/// [`elementwise`] with gradients that are scaled, or widened, on the way: for
+/// [`Optimizer::step_checked`](crate::Optimizer::step_checked) of a rule of your own.
+///
+/// # Errors
+/// Those of [`elementwise`].
+///
+/// # Cost
+/// That of [`elementwise`]: the scaled or widened gradients are not written to memory.
+///
+/// # Example
+/// ```
+/// use gradstep::{Grads, elementwise_scaled};
+/// let mut params = [1.0_f32, 2.0];
+/// elementwise_scaled(&mut params, [], Grads::scaled(&[4.0, -8.0], 0.25), |p, [], g| (p - 0.5 * g, []))?;
+/// assert_eq!(params, [0.5, 3.0]);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+pub fn elementwise_scaled<F, const N: usize>(
+    params: &mut [F],
+    state: [&mut [F]; N],
+    Grads { source, scale }: Grads<F>,
+    rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
+) -> Result<(), Error>
+where
+    F: Float + Send + Sync,
+{
+    match source {
+        Source::Slice(grads) => scaled((params, state, grads), scale, rule),
+        #[cfg(feature = "half")]
+        Source::Bf16(halves) => scaled((params, state, halves), scale, rule),
+        #[cfg(feature = "half")]
+        Source::F16(halves) => scaled((params, state, halves), scale, rule),
+    }
+}
+
+fn scaled<F: Float + Send + Sync, G: Read<F>, const N: usize>(
+    slices: Slices<F, G, N>,
+    scale: f64,
+    rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
+) -> Result<(), Error> {
+    if scale == 1.0 { run(slices, rule) } else { run(slices, move |p, s, g| rule(p, s, G::round(scale * to_f64(g)))) }
+}
+
+/// Parameters, state, gradients.
+type Slices<'a, F, G, const N: usize> = (&'a mut [F], [&'a mut [F]; N], G);
+
+fn run<F: Copy + Send + Sync, G: Read<F>, const N: usize>(
+    slices: Slices<F, G, N>,
+    rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
+) -> Result<(), Error> {
+    let (params, state, grads) = &slices;
     let len = params.len();
     check::length("grads", grads.len(), "params", len)?;
-    for slice in &state {
+    for slice in state {
         check::length("state", slice.len(), "params", len)?;
     }
-    let slices = (params, state, grads);
     if len <= ALONE {
         part(slices, rule);
     } else {
@@ -62,44 +116,7 @@ where
     Ok(())
 }
 
-/// [`elementwise`] with each gradient multiplied by `scale` first: `scale · g` in f64, rounded once to `F`, as
-/// [`clip_global_norm`](crate::clip_global_norm) does. For [`Optimizer::step_checked`](crate::Optimizer::step_checked) of a
-/// rule of your own. With a scale of 1 it is [`elementwise`] to the bit.
-///
-/// # Errors
-/// Those of [`elementwise`].
-///
-/// # Cost
-/// That of [`elementwise`]: the gradients are scaled on the way, and not written.
-///
-/// # Example
-/// ```
-/// let mut params = [1.0_f32, 2.0];
-/// gradstep::elementwise_scaled(&mut params, [], &[4.0, -8.0], 0.25, |p, [], g| (p - 0.5 * g, []))?;
-/// assert_eq!(params, [0.5, 3.0]);
-/// # Ok::<(), gradstep::Error>(())
-/// ```
-pub fn elementwise_scaled<F, const N: usize>(
-    params: &mut [F],
-    state: [&mut [F]; N],
-    grads: &[F],
-    scale: f64,
-    rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
-) -> Result<(), Error>
-where
-    F: Float + Send + Sync,
-{
-    if scale == 1.0 {
-        elementwise(params, state, grads, rule)
-    } else {
-        elementwise(params, state, grads, move |p, s, g| rule(p, s, from_f64(scale * to_f64(g))))
-    }
-}
-
-/// Parameters, state, gradients.
-type Slices<'a, F, const N: usize> = (&'a mut [F], [&'a mut [F]; N], &'a [F]);
-
-fn parts<F, const N: usize>(slices: Slices<F, N>) -> impl Iterator<Item = Slices<F, N>> {
+fn parts<F, G: Read<F>, const N: usize>(slices: Slices<F, G, N>) -> impl Iterator<Item = Slices<F, G, N>> {
     let mut rest = Some(slices);
     iter::from_fn(move || {
         let slices = rest.take()?;
@@ -110,9 +127,13 @@ fn parts<F, const N: usize>(slices: Slices<F, N>) -> impl Iterator<Item = Slices
     })
 }
 
-fn split<F, const N: usize>((params, state, grads): Slices<F, N>, at: usize) -> (Slices<F, N>, Slices<F, N>) {
+#[inline(always)]
+fn split<F, G: Read<F>, const N: usize>(
+    (params, state, grads): Slices<F, G, N>,
+    at: usize,
+) -> (Slices<F, G, N>, Slices<F, G, N>) {
     let (left_params, right_params) = params.split_at_mut(at);
-    let (left_grads, right_grads) = grads.split_at(at);
+    let (left_grads, right_grads) = grads.split(at);
     let (mut left_state, mut right_state) = ([(); N].map(|()| &mut [][..]), [(); N].map(|()| &mut [][..]));
     for (n, slice) in state.into_iter().enumerate() {
         (left_state[n], right_state[n]) = slice.split_at_mut(at);
@@ -121,7 +142,10 @@ fn split<F, const N: usize>((params, state, grads): Slices<F, N>, at: usize) -> 
 }
 
 #[inline(always)]
-fn part<F: Copy, const N: usize>(slices: Slices<F, N>, rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy) {
+fn part<F: Copy, G: Read<F>, const N: usize>(
+    slices: Slices<F, G, N>,
+    rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy,
+) {
     if cfg!(not(feature = "simd")) || slices.0.len() < SHORT {
         return each(slices, rule);
     }
@@ -136,19 +160,23 @@ fn part<F: Copy, const N: usize>(slices: Slices<F, N>, rule: impl Fn(F, [F; N], 
 }
 
 #[inline(always)]
-fn each<F: Copy, const N: usize>((params, state, grads): Slices<F, N>, rule: impl Fn(F, [F; N], F) -> (F, [F; N])) {
+fn each<F: Copy, G: Read<F>, const N: usize>(
+    (params, state, grads): Slices<F, G, N>,
+    rule: impl Fn(F, [F; N], F) -> (F, [F; N]),
+) {
     // Equal lengths, said once more where the compiler sees it: it then drops the bounds checks and vectorises.
     let len = params.len();
-    let grads = &grads[..len];
+    let (mut grads, _) = grads.split(len);
     let state = state.map(|slice| &mut slice[..len]);
     for i in 0..len {
-        let g = grads[i];
+        let g = grads.read(i);
         let mut old = [g; N];
         for n in 0..N {
             old[n] = state[n][i];
         }
         let (param, new) = rule(params[i], old, g);
         params[i] = param;
+        grads.param(i, param);
         for n in 0..N {
             state[n][i] = new[n];
         }

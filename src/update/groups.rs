@@ -5,15 +5,16 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::marker::PhantomData;
+use core::{iter, marker::PhantomData, mem};
 
 use num_traits::Float;
 
-use super::optimizer::Optimizer;
+use super::{grads::Grads, optimizer::Optimizer};
 use crate::{
     check,
     error::Error,
     gradient::{clip::clip_scale, finite::finite, norm::norm},
+    threads::{ALONE, PART, try_share},
 };
 
 /// Several named tensors, each with an optimizer and settings of its own, stepped as one model.
@@ -147,9 +148,15 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// # Cost
     /// The optimizers' [`check`](Optimizer::check) and `step`, and finding each tensor: one comparison of names, or two, if
     /// it comes after the same tensor as in the last call (at first: in the order of insertion), about log₂ n if not. No
-    /// allocation.
-    pub fn step(&mut self, tensors: &mut [(&str, &mut [P], &[P])]) -> Result<(), Error> {
-        self.step_each(walk(tensors))
+    /// allocation. With feature `rayon` each long tensor is stepped by several threads; and if all tensors are given in the
+    /// order of insertion, short ones side by side.
+    pub fn step(&mut self, tensors: &mut [Tensor<P>]) -> Result<(), Error>
+    where
+        P: Send + Sync,
+        F: Send,
+    {
+        self.visit_all(&mut walk(tensors), |optimizer, params, grads| optimizer.check(params, grads))?;
+        self.step_found(tensors, 1.0)
     }
 
     /// Clips the gradients by the norm of all tensors together and steps, without changing the gradients: to the bit
@@ -177,9 +184,10 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// assert_eq!((norm, weights, bias), (5.0, [0.25], [0.0])); // by half of the gradients
     /// # Ok::<(), gradstep::Error>(())
     /// ```
-    pub fn step_clipped(&mut self, max_norm: f64, tensors: &mut [(&str, &mut [P], &[P])]) -> Result<f64, Error>
+    pub fn step_clipped(&mut self, max_norm: f64, tensors: &mut [Tensor<P>]) -> Result<f64, Error>
     where
-        P: Float + Send + Sync,
+        P: Float + Send + Sync + 'static,
+        F: Send,
     {
         check::above_zero("max_norm", max_norm)?;
         self.visit_all(&mut walk(tensors), |optimizer, params, grads| {
@@ -197,9 +205,37 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
             },
         )?;
         let scale = clip_scale(norm, max_norm)?;
-        self.visit_all(&mut walk(tensors), |optimizer, params, grads| optimizer.step_checked(params, grads, scale))?;
-        self.steps = self.steps.saturating_add(1);
+        self.step_found(tensors, scale)?;
         Ok(norm)
+    }
+
+    /// Steps the tensors of the visit before, which has found and checked them.
+    fn step_found(&mut self, tensors: &mut [Tensor<P>], scale: f64) -> Result<(), Error>
+    where
+        P: Send + Sync,
+        F: Send,
+    {
+        let step = |group: &mut Group<O, F>, (name, params, grads): &mut Tensor<P>| match group.frozen {
+            true => Ok(()),
+            false => group
+                .optimizer
+                .step_checked(params, Grads::scaled(grads, scale))
+                .map_err(|error| in_tensor(name, error)),
+        };
+        let len: usize = tensors.iter().map(|(_, params, _)| params.len()).sum();
+        // In another order the groups cannot be cut into runs.
+        let in_order = || tensors.len() == self.groups.len() && self.last_order.iter().copied().eq(0..tensors.len());
+        if len > SIDE_BY_SIDE && in_order() {
+            try_share(len.div_ceil(PART), runs(&mut self.groups, tensors), |(groups, tensors)| {
+                groups.iter_mut().zip(tensors).try_for_each(|(group, tensor)| step(group, tensor))
+            })?;
+        } else {
+            for (tensor, &found) in tensors.iter_mut().zip(&self.last_order) {
+                step(&mut self.groups[found], tensor)?;
+            }
+        }
+        self.steps = self.steps.saturating_add(1);
+        Ok(())
     }
 
     /// [`step`](ParamGroups::step) where a framework lends only one tensor at a time.
@@ -237,7 +273,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// ```
     pub fn step_each<E: From<Error>>(&mut self, mut walk: impl FnMut(&mut Visit<P>) -> Result<(), E>) -> Result<(), E> {
         self.visit_all(&mut walk, |optimizer, params, grads| optimizer.check(params, grads))?;
-        self.visit_all(&mut walk, |optimizer, params, grads| optimizer.step_checked(params, grads, 1.0))?;
+        self.visit_all(&mut walk, |optimizer, params, grads| optimizer.step_checked(params, grads.into()))?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }
@@ -358,7 +394,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     }
 
     fn set_frozen(&mut self, name: &str, frozen: bool) -> Result<(), Error> {
-        let was = core::mem::replace(&mut self.group(name)?.frozen, frozen);
+        let was = mem::replace(&mut self.group(name)?.frozen, frozen);
         self.frozen = self.frozen - usize::from(was) + usize::from(frozen);
         Ok(())
     }
@@ -439,11 +475,37 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     }
 }
 
+/// From so many parameters on, threads step several tensors side by side.
+const SIDE_BY_SIDE: usize = 8 * ALONE;
+
+/// Name, parameters, gradients.
+type Tensor<'a, P> = (&'a str, &'a mut [P], &'a [P]);
+
+/// Neighbours: as many as make up at least [`PART`] parameters.
+fn runs<'a, 'b, G, P>(
+    mut groups: &'a mut [G],
+    mut tensors: &'a mut [Tensor<'b, P>],
+) -> impl Iterator<Item = (&'a mut [G], &'a mut [Tensor<'b, P>])> {
+    iter::from_fn(move || {
+        let mut len = 0;
+        let fits = |(_, params, _): &&Tensor<P>| {
+            let before = len;
+            len += params.len();
+            before < PART
+        };
+        let count = tensors.iter().take_while(fits).count();
+        let (run, run_tensors);
+        (run, groups) = mem::take(&mut groups).split_at_mut(count);
+        (run_tensors, tensors) = mem::take(&mut tensors).split_at_mut(count);
+        (count > 0).then_some((run, run_tensors))
+    })
+}
+
 /// What a walk calls with each tensor's name, parameters and gradients.
 type Visit<'a, P> = dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error> + 'a;
 
 /// Over a list.
-fn walk<P>(tensors: &mut [(&str, &mut [P], &[P])]) -> impl FnMut(&mut Visit<P>) -> Result<(), Error> {
+fn walk<P>(tensors: &mut [Tensor<P>]) -> impl FnMut(&mut Visit<P>) -> Result<(), Error> {
     |visit| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads))
 }
 

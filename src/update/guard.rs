@@ -2,7 +2,7 @@ use alloc::string::ToString;
 
 use num_traits::Float;
 
-use super::optimizer::Optimizer;
+use super::{grads::Grads, optimizer::Optimizer};
 use crate::{error::Error, gradient::finite::finite};
 
 /// An optimizer that rejects gradients with a NaN or an infinity.
@@ -31,12 +31,12 @@ pub struct Guard<O>(pub O);
 impl<P: Float + Send + Sync, F, O: Optimizer<P, F>> Optimizer<P, F> for Guard<O> {
     fn step(&mut self, params: &mut [P], grads: &[P]) -> Result<(), Error> {
         self.check(params, grads)?;
-        self.0.step_checked(params, grads, 1.0)
+        self.0.step_checked(params, grads.into())
     }
 
     /// Does not look at the gradients again.
-    fn step_checked(&mut self, params: &mut [P], grads: &[P], scale: f64) -> Result<(), Error> {
-        self.0.step_checked(params, grads, scale)
+    fn step_checked(&mut self, params: &mut [P], grads: Grads<P>) -> Result<(), Error> {
+        self.0.step_checked(params, grads)
     }
 
     fn can_scale(&self) -> bool {

@@ -1,6 +1,7 @@
 //! From gradients to new parameters.
 
 pub(crate) mod elementwise;
+pub(crate) mod grads;
 pub(crate) mod groups;
 pub(crate) mod guard;
 #[cfg(feature = "half")]

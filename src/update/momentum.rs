@@ -2,6 +2,7 @@ use alloc::vec::Vec;
 use num_traits::Float;
 
 use super::{
+    grads::Grads,
     optimizer::{Optimizer, learning_rate_and_steps},
     weight_decay::WeightDecay,
 };
@@ -187,26 +188,26 @@ impl<F: Float + Send + Sync> Momentum<F> {
 
 impl<F: Float + Send + Sync> Optimizer<F> for Momentum<F> {
     fn step(&mut self, params: &mut [F], grads: &[F]) -> Result<(), Error> {
-        self.step_checked(params, grads, 1.0)
+        self.step_checked(params, grads.into())
     }
 
-    fn step_checked(&mut self, params: &mut [F], grads: &[F], scale: f64) -> Result<(), Error> {
-        self.check(params, grads)?;
+    fn step_checked(&mut self, params: &mut [F], grads: Grads<F>) -> Result<(), Error> {
+        self.check_lengths(params.len(), grads.len())?;
         let (learning_rate, momentum) = (self.learning_rate, self.momentum);
         match self.form {
-            Form::Classical => self.update(params, grads, scale, move |p, [m], g| {
+            Form::Classical => self.update(params, grads, move |p, [m], g| {
                 let m = momentum * m - learning_rate * g;
                 (p + m, [m])
             }),
-            Form::Nesterov => self.update(params, grads, scale, move |p, [m], g| {
+            Form::Nesterov => self.update(params, grads, move |p, [m], g| {
                 let m = momentum * m - learning_rate * g;
                 (p + (momentum * m - learning_rate * g), [m])
             }),
-            Form::PyTorch => self.update(params, grads, scale, move |p, [v], g| {
+            Form::PyTorch => self.update(params, grads, move |p, [v], g| {
                 let v = momentum * v + g;
                 (p - learning_rate * v, [v])
             }),
-            Form::PyTorchNesterov => self.update(params, grads, scale, move |p, [v], g| {
+            Form::PyTorchNesterov => self.update(params, grads, move |p, [v], g| {
                 let v = momentum * v + g;
                 (p - learning_rate * (g + momentum * v), [v])
             }),
@@ -221,8 +222,7 @@ impl<F: Float + Send + Sync> Optimizer<F> for Momentum<F> {
     }
 
     fn check(&self, params: &[F], grads: &[F]) -> Result<(), Error> {
-        check::length("grads", grads.len(), "params", params.len())?;
-        check::length("params", params.len(), "velocity", self.velocity.len())
+        self.check_lengths(params.len(), grads.len())
     }
 
     fn state_len(&self) -> Option<usize> {
@@ -231,14 +231,18 @@ impl<F: Float + Send + Sync> Optimizer<F> for Momentum<F> {
 }
 
 impl<F: Float + Send + Sync> Momentum<F> {
+    fn check_lengths(&self, params: usize, grads: usize) -> Result<(), Error> {
+        check::length("grads", grads, "params", params)?;
+        check::length("params", params, "velocity", self.velocity.len())
+    }
+
     fn update(
         &mut self,
         params: &mut [F],
-        grads: &[F],
-        scale: f64,
+        grads: Grads<F>,
         rule: impl Fn(F, [F; 1], F) -> (F, [F; 1]) + Copy + Send + Sync,
     ) -> Result<(), Error> {
-        self.weight_decay.elementwise(self.learning_rate, params, [&mut self.velocity], grads, scale, rule)?;
+        self.weight_decay.elementwise(self.learning_rate, params, [&mut self.velocity], grads, rule)?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }

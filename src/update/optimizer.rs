@@ -2,6 +2,7 @@ use alloc::{boxed::Box, string::ToString};
 
 use num_traits::Float;
 
+use super::grads::Grads;
 use crate::{
     check,
     error::Error,
@@ -14,7 +15,8 @@ use crate::{
 /// `half::f16`, `half::bf16`). `F` is the type of the settings, such as the learning rate. They are the same type,
 /// except in `MasterCopy`: half-precision parameters with f32 settings.
 ///
-/// The trait is `dyn`-compatible, and open: implement it for a rule of your own, with
+/// The trait is `dyn`-compatible, and open (`Send`, so that [`ParamGroups`](crate::ParamGroups) can step boxed ones on
+/// threads): implement it for a rule of your own, with
 /// [`elementwise`](crate::elementwise) for the loop.
 ///
 /// # Contract
@@ -52,7 +54,7 @@ use crate::{
 /// }
 /// # Ok::<(), Error>(())
 /// ```
-pub trait Optimizer<P, F = P> {
+pub trait Optimizer<P, F = P>: Send {
     /// Updates `params` by one step against `grads`, the gradient at `params`, of the same length.
     ///
     /// # Errors
@@ -87,20 +89,21 @@ pub trait Optimizer<P, F = P> {
         check::length("grads", grads.len(), "params", params.len())
     }
 
-    /// Steps with each gradient multiplied by `scale`: `g` becomes `scale · g`, computed in f64 and rounded once. The caller
-    /// has called [`check`](Optimizer::check) with the same slices (and unscaled gradients), so values need not be checked
-    /// again; lengths must be. [`ParamGroups`](crate::ParamGroups) and [`step_clipped`](crate::step_clipped) step by it.
+    /// Steps with gradients that may be scaled or widened on the way ([`Grads`]). The caller has called
+    /// [`check`](Optimizer::check) with the same slices (and unscaled gradients), so values need not be checked again;
+    /// lengths must be. [`ParamGroups`](crate::ParamGroups), [`step_clipped`](crate::step_clipped) and `MasterCopy` step by it.
     ///
-    /// The provided method steps where `scale` is 1, and returns an error otherwise. A rule that overrides it for any
-    /// scale says so in [`can_scale`](Optimizer::can_scale).
+    /// The provided method steps where the gradients are [`unscaled`](Grads::unscaled), and returns an error otherwise. A
+    /// rule that overrides it for all gradients, by [`elementwise_scaled`](crate::elementwise_scaled), says so in
+    /// [`can_scale`](Optimizer::can_scale).
     ///
     /// # Errors
     /// Those of `step`, and [`Error::CannotScale`].
-    fn step_checked(&mut self, params: &mut [P], grads: &[P], scale: f64) -> Result<(), Error> {
-        if scale == 1.0 { self.step(params, grads) } else { Err(Error::CannotScale) }
+    fn step_checked(&mut self, params: &mut [P], grads: Grads<P>) -> Result<(), Error> {
+        grads.unscaled().map_or(Err(Error::CannotScale), |grads| self.step(params, grads))
     }
 
-    /// Whether [`step_checked`](Optimizer::step_checked) takes any scale. `false` in the provided method.
+    /// Whether [`step_checked`](Optimizer::step_checked) takes all [`Grads`]. `false` in the provided method.
     fn can_scale(&self) -> bool {
         false
     }
@@ -138,7 +141,7 @@ pub trait Optimizer<P, F = P> {
 /// assert_eq!((norm, params), (5.0, [0.25, 0.0]));
 /// # Ok::<(), gradstep::Error>(())
 /// ```
-pub fn step_clipped<P: Float + Send + Sync, F>(
+pub fn step_clipped<P: Float + Send + Sync + 'static, F>(
     optimizer: &mut (impl Optimizer<P, F> + ?Sized),
     params: &mut [P],
     grads: &[P],
@@ -151,7 +154,7 @@ pub fn step_clipped<P: Float + Send + Sync, F>(
         return Err(Error::CannotScale);
     }
     optimizer.check(params, grads)?;
-    optimizer.step_checked(params, grads, scale)?;
+    optimizer.step_checked(params, Grads::scaled(grads, scale))?;
     Ok(norm)
 }
 
@@ -206,8 +209,8 @@ macro_rules! pointer {
                 (**self).check(params, grads)
             }
 
-            fn step_checked(&mut self, params: &mut [P], grads: &[P], scale: f64) -> Result<(), Error> {
-                (**self).step_checked(params, grads, scale)
+            fn step_checked(&mut self, params: &mut [P], grads: Grads<P>) -> Result<(), Error> {
+                (**self).step_checked(params, grads)
             }
 
             fn can_scale(&self) -> bool {

@@ -1,6 +1,7 @@
 use num_traits::Float;
 
 use super::{
+    grads::Grads,
     optimizer::{Optimizer, learning_rate_and_steps},
     weight_decay::WeightDecay,
 };
@@ -57,13 +58,12 @@ impl<F: Float + Send + Sync> Sgd<F> {
 
 impl<F: Float + Send + Sync> Optimizer<F> for Sgd<F> {
     fn step(&mut self, params: &mut [F], grads: &[F]) -> Result<(), Error> {
-        self.step_checked(params, grads, 1.0)
+        self.step_checked(params, grads.into())
     }
 
-    fn step_checked(&mut self, params: &mut [F], grads: &[F], scale: f64) -> Result<(), Error> {
+    fn step_checked(&mut self, params: &mut [F], grads: Grads<F>) -> Result<(), Error> {
         let learning_rate = self.learning_rate;
-        self.weight_decay
-            .elementwise(learning_rate, params, [], grads, scale, move |p, [], g| (p - learning_rate * g, []))?;
+        self.weight_decay.elementwise(learning_rate, params, [], grads, move |p, [], g| (p - learning_rate * g, []))?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }

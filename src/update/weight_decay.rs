@@ -1,6 +1,6 @@
 use num_traits::Float;
 
-use super::elementwise::elementwise_scaled;
+use super::{elementwise::elementwise_scaled, grads::Grads};
 use crate::{check, error::Error};
 
 /// Pulls the parameters towards zero at each step, in one of two forms. `w` is the strength of the decay.
@@ -45,18 +45,15 @@ impl<F: Float + Send + Sync> WeightDecay<F> {
         learning_rate: F,
         params: &mut [F],
         state: [&mut [F]; N],
-        grads: &[F],
-        scale: f64,
+        grads: Grads<F>,
         rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
     ) -> Result<(), Error> {
         match self {
-            WeightDecay::None => elementwise_scaled(params, state, grads, scale, rule),
-            WeightDecay::Coupled(w) => {
-                elementwise_scaled(params, state, grads, scale, move |p, s, g| rule(p, s, g + w * p))
-            }
+            WeightDecay::None => elementwise_scaled(params, state, grads, rule),
+            WeightDecay::Coupled(w) => elementwise_scaled(params, state, grads, move |p, s, g| rule(p, s, g + w * p)),
             WeightDecay::Decoupled(w) => {
                 let decay = learning_rate * w;
-                elementwise_scaled(params, state, grads, scale, move |p, s, g| rule(p - decay * p, s, g))
+                elementwise_scaled(params, state, grads, move |p, s, g| rule(p - decay * p, s, g))
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Batchers and their epochs.
 
-use gradstep::Batcher;
+use gradstep::{Batcher, Order, Permutation, Sequential, Shuffle};
 use proptest::prelude::*;
 
-use crate::common::{batchers, config, says};
+use crate::common::{AnyOrder, Rotated, batchers, config, says};
 
 fn sorted(indices: &[usize]) -> Vec<usize> {
     let mut indices = indices.to_vec();
@@ -16,13 +16,17 @@ proptest! {
 
     #[test]
     fn an_epoch_is_a_permutation_cut_into_batches(batcher in batchers(), number in any::<u64>()) {
-        let whole = Batcher::new(batcher.len(), 1, batcher.seed().unwrap_or(0)).unwrap().epoch(number);
-        prop_assert_eq!(sorted(whole.indices()), (0..batcher.len()).collect::<Vec<_>>());
+        let mut order = vec![0; batcher.len()];
+        batcher.order().fill(number, 0, &mut order);
+        let samples = match batcher.order() {
+            AnyOrder::Subset(subset) => subset.samples().to_vec(),
+            _ => (0..batcher.len()).collect(),
+        };
+        prop_assert_eq!(sorted(&order), samples);
         let epoch = batcher.epoch(number);
         let rest = if batcher.is_drop_last() { batcher.len() % batcher.batch_size() } else { 0 };
         prop_assert_eq!(epoch.indices().len() + rest, batcher.len());
         // The order knows nothing of the batch size, nor of drop_last.
-        let order = if batcher.seed().is_some() { whole.indices().to_vec() } else { (0..batcher.len()).collect() };
         prop_assert_eq!(epoch.indices(), &order[..batcher.samples_per_epoch()]);
 
         let batches: Vec<&[usize]> = epoch.iter().collect();
@@ -67,7 +71,7 @@ fn one_sample() {
         let mut stream = batcher.stream();
         for epoch in 1..4 {
             assert_eq!(stream.next_batch(), Some(&[0][..]));
-            assert_eq!((stream.position().epoch(), stream.position().batch()), (epoch, 0));
+            assert_eq!((stream.position().epoch(), stream.position().samples()), (epoch, 0));
         }
         assert_eq!(batcher.shard(0, 1).unwrap().of(&[7]), [7]);
     }
@@ -85,11 +89,43 @@ fn invalid_settings_are_rejected() {
     says(Batcher::sequential(10, 0), "batch_size is 0, expected at least 1");
     says(
         Batcher::new(usize::MAX, 4, 1),
-        &format!("len is {}, expected at most {}: use a Permutation for more samples", usize::MAX, Batcher::MAX_LEN),
+        &format!("len is {}, expected at most {}: use a Permutation for more samples", usize::MAX, Shuffle::MAX_LEN),
     );
     says(Batcher::new(10, 11, 1), "batch_size is 11, expected at most len = 10"); // most often swapped
     says(Batcher::sequential(10, 11).unwrap().drop_last(), "batch_size is 11, expected at most len = 10");
     assert!(Batcher::new(10, 10, 1).unwrap().drop_last().is_ok());
-    assert!(Batcher::new(Batcher::MAX_LEN, 4, 1).is_ok());
-    assert_eq!(Batcher::MAX_LEN as u64, if usize::BITS == 64 { 1 << 32 } else { (1 << 29) - 1 });
+    says(Batcher::over(Rotated(0), 4), "len is 0, expected at least 1");
+    says(Batcher::over(Rotated(10), 0), "batch_size is 0, expected at least 1");
+    says(Shuffle::new(0, 1), "len is 0, expected at least 1");
+    says(Sequential::new(0), "len is 0, expected at least 1");
+    if usize::BITS < 64 {
+        let message = format!("len is {}, expected at most usize::MAX = {}", 1_u64 << 40, usize::MAX);
+        says(Batcher::over(Permutation::new(1 << 40, 1).unwrap(), 4), &message);
+    }
+    assert!(Batcher::new(Shuffle::MAX_LEN, 4, 1).is_ok());
+    assert_eq!(Shuffle::MAX_LEN as u64, if usize::BITS == 64 { 1 << 32 } else { (1 << 29) - 1 });
+}
+
+#[test]
+fn an_order_behind_a_pointer_is_the_same_order() {
+    let order = Rotated(10);
+    let boxed: Box<dyn Order> = Box::new(order.clone());
+    let epoch = |order: &dyn Order| Batcher::over(order, 3).unwrap().epoch(4).indices().to_vec();
+    assert_eq!(epoch(&order), [4, 5, 6, 7, 8, 9, 0, 1, 2, 3]);
+    assert_eq!(epoch(&boxed), epoch(&order));
+    assert_eq!((boxed.settings(), boxed.len(), boxed.is_random_access()), (order.settings(), 10, true));
+}
+
+/// The places of a stream past the last sample are asked for by nobody; asked by hand, they hold no sample.
+#[test]
+fn past_the_end_there_is_no_sample() {
+    let permutation = Permutation::new(65_536, 1).unwrap();
+    let mut out = [0; 4];
+    permutation.fill(0, 65_534, &mut out);
+    assert_eq!(out[2..], [usize::MAX; 2]);
+    assert!(out[..2].iter().all(|&sample| sample < 65_536));
+    permutation.fill(0, usize::MAX, &mut out);
+    assert_eq!(out, [usize::MAX; 4]);
+    Sequential::new(1).unwrap().fill(0, usize::MAX, &mut out);
+    assert_eq!(out, [usize::MAX, 0, 1, 2]);
 }

@@ -18,6 +18,18 @@ fn first_non_finite_value_is_named() {
     assert_eq!(error, Error::NonFinite { name: "grads[1]".into(), index: 4999, value: f64::INFINITY });
 }
 
+/// More slices than threads share at a time, long enough for them.
+#[test]
+fn many_slices() {
+    let mut grads = vec![vec![1.0_f32; 5000]; 100];
+    check_finite(&grads).unwrap();
+    for (slice, index) in [(99, 4999), (64, 0), (63, 17), (0, 1)] {
+        grads[slice][index] = f32::NAN;
+        let error = check_finite(&grads).unwrap_err();
+        assert_eq!(error.to_string(), format!("grads[{slice}][{index}] is NaN, expected a finite number"));
+    }
+}
+
 #[test]
 fn finite_values_pass() {
     check_finite::<f64>(&[&[][..], &[f64::MAX, f64::MIN, -0.0, f64::from_bits(1)]]).unwrap();

@@ -19,6 +19,19 @@ proptest! {
     }
 }
 
+/// Enough for threads, with a last part that is not whole; rows longer than a part.
+#[test]
+fn long_batches() {
+    for (row_len, count, rows_in_batch) in [(1, 1000, 300_007), (7, 1000, 50_001), (100_003, 3, 5), (200_000, 3, 2)] {
+        let rows: Vec<u32> = (0..row_len * count).map(|i| i as u32).collect();
+        let batch: Vec<usize> = (0..rows_in_batch).map(|i| i * 7919 % count).collect();
+        let mut out = Vec::new();
+        gather(&rows, row_len, &batch, &mut out).unwrap();
+        let naive: Vec<u32> = batch.iter().flat_map(|&i| &rows[i * row_len..][..row_len]).copied().collect();
+        assert!(out == naive, "{row_len}");
+    }
+}
+
 #[test]
 fn no_rows_and_an_empty_batch() {
     let mut out = vec![7];

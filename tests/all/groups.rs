@@ -760,3 +760,78 @@ fn other_tensors_are_not_restored() {
         assert_eq!(model, before);
     }
 }
+
+/// Tensors side by side on threads, in the order of insertion and in another: each is what it is by itself.
+#[test]
+fn many_tensors_give_the_bits_of_each_alone() {
+    let lens: Vec<usize> = (0..100).flat_map(|i| [0, 3, 64, 10_000 + i, 1]).chain([150_001, 7]).collect();
+    let names: Vec<String> = (0..lens.len()).map(|i| format!("tensor {i}")).collect();
+    let optimizer = |i: usize| -> Box<dyn Optimizer<f32>> {
+        let momentum = Momentum::new(0.1 + i as f32 / 100.0, 0.9, lens[i]).unwrap();
+        if i % 3 == 0 { Box::new(Sgd::new(0.5).unwrap()) } else { Box::new(Guard(momentum)) }
+    };
+    let values =
+        |i: usize, step: usize| (0..lens[i]).map(|k| ((7 * k + i + step) % 31) as f32 - 15.0).collect::<Vec<_>>();
+    let grads: Vec<_> = (0..lens.len()).map(|i| values(i, 1)).collect();
+    let frozen = 4;
+
+    let alone: Vec<_> = (0..lens.len())
+        .map(|i| {
+            let (mut params, mut optimizer) = (values(i, 0), optimizer(i));
+            for _ in 0..if i == frozen { 0 } else { 3 } {
+                optimizer.step(&mut params, &grads[i]).unwrap();
+            }
+            params
+        })
+        .collect();
+    let together = || {
+        let mut model = ParamGroups::new();
+        (0..lens.len()).for_each(|i| model.insert(&*names[i], optimizer(i)).unwrap());
+        model.freeze(&names[frozen]).unwrap();
+        let mut params: Vec<_> = (0..lens.len()).map(|i| values(i, 0)).collect();
+        let mut tensors: Vec<_> = (0..lens.len())
+            .zip(&mut params)
+            .map(|(i, params)| (names[i].as_str(), &mut params[..], &grads[i][..]))
+            .collect();
+        model.step(&mut tensors).unwrap();
+        model.step(&mut tensors).unwrap();
+        tensors.reverse();
+        model.step(&mut tensors).unwrap();
+        assert_eq!(model.steps(), 3);
+        params
+    };
+    assert!(together() == alone);
+    #[cfg(feature = "rayon")]
+    for threads in 1..=3 {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        assert!(pool.install(together) == alone, "{threads} threads");
+    }
+}
+
+/// A rule from outside whose `step` rejects what its `check` does not: its error comes out, and the step does not count.
+#[test]
+fn an_error_on_a_thread_comes_out() {
+    struct Rejects(Sgd<f32>);
+    impl Optimizer<f32> for Rejects {
+        fn step(&mut self, _: &mut [f32], _: &[f32]) -> Result<(), Error> {
+            Err(Error::CannotScale)
+        }
+        fn learning_rate(&self) -> f32 {
+            self.0.learning_rate()
+        }
+        fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), Error> {
+            self.0.set_learning_rate(learning_rate)
+        }
+        fn steps(&self) -> u64 {
+            0
+        }
+        fn reset(&mut self) {}
+    }
+    let mut model = ParamGroups::<f32, Box<dyn Optimizer<f32>>>::new();
+    model.insert("a", Box::new(Sgd::new(0.5).unwrap())).unwrap();
+    model.insert("b", Box::new(Rejects(Sgd::new(0.5).unwrap()))).unwrap();
+    let (mut a, mut b, grads) = (vec![1.0; 1 << 20], vec![1.0; 100], vec![1.0; 1 << 20]);
+    let error = model.step(&mut [("a", &mut a, &grads), ("b", &mut b, &grads[..100])]).unwrap_err();
+    assert_eq!(error, Error::InTensor { name: "b".into(), error: Box::new(Error::CannotScale) });
+    assert_eq!((model.steps(), b), (0, vec![1.0; 100]));
+}

@@ -1,10 +1,13 @@
 //! Half-precision parameters with an f32 copy move where they alone would stand still.
 #![cfg(feature = "half")]
 
-use gradstep::{Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd};
+use gradstep::{
+    Error, Grads, Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd, clip_global_norm, elementwise,
+    elementwise_scaled, step_clipped,
+};
 use half::{bf16, f16};
 
-use crate::common::{Scalar, half_optimizers, says, steps_to, tiny};
+use crate::common::{FEW_LENS, Scalar, half_optimizers, noise, says, steps_to, tiny};
 
 #[test]
 fn updates_are_not_lost_to_rounding() {
@@ -153,10 +156,104 @@ fn lengths_are_checked_in_a_checked_step_too() {
     let mut bf16s = MasterCopy::new(Sgd::new(1.0).unwrap(), &[bf16::ONE; 3]).unwrap();
     let message = "params has length 2, expected 3, the length of master copy";
     for scale in [1.0, 0.5] {
-        says(f16s.step_checked(&mut [f16::ONE; 2], &[f16::ONE; 2], scale), message);
-        says(bf16s.step_checked(&mut [bf16::ONE; 2], &[bf16::ONE; 2], scale), message);
+        says(f16s.step_checked(&mut [f16::ONE; 2], Grads::scaled(&[f16::ONE; 2], scale)), message);
+        says(bf16s.step_checked(&mut [bf16::ONE; 2], Grads::scaled(&[bf16::ONE; 2], scale)), message);
     }
     assert_eq!((f16s.steps(), bf16s.steps(), bf16s.master()), (0, 0, &[1.0; 3][..]));
+}
+
+/// Sign descent with a memory. `SCALES` says whether it takes all gradients, or owns its loop.
+#[derive(Clone)]
+struct Signs<const SCALES: bool>(Vec<f32>);
+
+impl<const SCALES: bool> Optimizer<f32> for Signs<SCALES> {
+    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), Error> {
+        elementwise(params, [&mut self.0], grads, |p, [s], g| (p - 0.01 * (g + s).signum(), [g]))
+    }
+
+    fn step_checked(&mut self, params: &mut [f32], grads: Grads<f32>) -> Result<(), Error> {
+        match grads.unscaled() {
+            Some(grads) if !SCALES => self.step(params, grads),
+            _ if !SCALES => Err(Error::CannotScale),
+            _ => elementwise_scaled(params, [&mut self.0], grads, |p, [s], g| (p - 0.01 * (g + s).signum(), [g])),
+        }
+    }
+
+    fn can_scale(&self) -> bool {
+        SCALES
+    }
+
+    fn learning_rate(&self) -> f32 {
+        0.01
+    }
+
+    fn set_learning_rate(&mut self, _: f32) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn steps(&self) -> u64 {
+        0
+    }
+
+    fn reset(&mut self) {}
+}
+
+/// With a copy of the gradients and without, clipped and not: the f32 rule on the halves' numbers, then rounded.
+macro_rules! outside_rules {
+    ($half:ident, $len:ident) => {
+        let half = |numbers: &[f32]| numbers.iter().map(|&x| $half::from_f32(x)).collect::<Vec<_>>();
+        let widened = |halves: &[$half]| halves.iter().map(|half| half.to_f32()).collect::<Vec<_>>();
+        let numbers = noise(2 * $len);
+        let (start, grads) = (half(&numbers[..$len]), half(&numbers[$len..]));
+        for max_norm in [None, Some(0.01)] {
+            let (mut full, mut clipped) = (widened(&start), grads.clone());
+            if let Some(max_norm) = max_norm {
+                clip_global_norm(&mut [&mut clipped], max_norm).unwrap();
+            }
+            let mut rule = Signs::<true>(vec![0.0; $len]);
+            rule.step(&mut full, &widened(&clipped)).unwrap();
+            rule.step(&mut full, &widened(&clipped)).unwrap();
+
+            let steps = |optimizer: &mut dyn Optimizer<$half, f32>| {
+                let mut params = start.clone();
+                for _ in 0..2 {
+                    match max_norm {
+                        Some(max_norm) => drop(step_clipped(optimizer, &mut params, &grads, max_norm).unwrap()),
+                        None => optimizer.step(&mut params, &grads).unwrap(),
+                    }
+                }
+                params
+            };
+            let mut takes_all = MasterCopy::new(Signs::<true>(vec![0.0; $len]), &start).unwrap();
+            let mut owns_loop = MasterCopy::new(Signs::<false>(vec![0.0; $len]), &start).unwrap();
+            assert_eq!((steps(&mut takes_all), takes_all.master()), (half(&full), &full[..]), "{max_norm:?}");
+            assert_eq!((steps(&mut owns_loop), owns_loop.master()), (half(&full), &full[..]), "{max_norm:?}");
+        }
+    };
+}
+
+#[test]
+fn rules_from_outside() {
+    for len in FEW_LENS {
+        outside_rules!(f16, len);
+        outside_rules!(bf16, len);
+    }
+}
+
+#[test]
+fn a_rule_that_needs_a_copy_cannot_take_the_place_of_one_that_does_not() {
+    let signs = |takes_all| -> Box<dyn Optimizer<f32>> {
+        if takes_all { Box::new(Signs::<true>(vec![0.0; 2])) } else { Box::new(Signs::<false>(vec![0.0; 2])) }
+    };
+    let (mut params, grads) = ([bf16::ONE; 2], [bf16::ONE; 2]);
+    let mut copy = MasterCopy::new(signs(true), &params).unwrap();
+    *copy.optimizer_mut() = signs(false);
+    let error = copy.check(&params, &grads).unwrap_err();
+    assert_eq!(error.to_string(), "copy of the gradients has length 0, expected 2, the length of params");
+    assert_eq!((copy.step(&mut params, &grads), params), (Err(error), [bf16::ONE; 2]));
+    let mut copy = MasterCopy::new(signs(false), &params).unwrap();
+    *copy.optimizer_mut() = signs(true);
+    assert_eq!((copy.step(&mut params, &grads), params), (Ok(()), [bf16::from_f32(0.99); 2]));
 }
 
 /// The parameters are no gradients: an infinite one is not the guard's business.

@@ -22,6 +22,30 @@ fn norms_worked_out_by_hand() {
     assert_eq!(global_norm(&[vec![0.5_f32; 1 << 20]]).unwrap(), 512.0); // √(2^20 / 4)
 }
 
+/// More slices than threads share at a time; lengths around a block; some long enough for threads by themselves.
+#[test]
+fn many_slices() {
+    let numbers = noise64(1_300_007);
+    for lens in [&[5000, 4096, 1, 0, 4097][..], &[64], &[300_001, 9], &[1_300_007]] {
+        let slices: Vec<&[f64]> =
+            (0..150).map(|i| &numbers[..lens[i % lens.len()]]).take(20_000_000 / lens[0].max(133_334)).collect();
+        assert_eq!(global_norm(&slices).unwrap().to_bits(), naive_norm(&slices).to_bits(), "{lens:?}");
+    }
+}
+
+/// Of halves it is that of the same numbers in f32.
+#[test]
+fn halves() {
+    for len in [1, 255, 256, 257, 4096, 4097, 200_003] {
+        let (bf16s, f16s): (Vec<_>, Vec<_>) =
+            noise(len).iter().map(|&g| (bf16::from_f32(g), f16::from_f32(g / 1000.0))).unzip();
+        let [wide_bf16s, wide_f16s] =
+            [bf16s.iter().map(|g| g.to_f32()).collect::<Vec<_>>(), f16s.iter().map(|g| g.to_f32()).collect()];
+        assert_eq!(global_norm(&[&bf16s]).unwrap().to_bits(), global_norm(&[&wide_bf16s]).unwrap().to_bits());
+        assert_eq!(global_norm(&[&f16s]).unwrap().to_bits(), global_norm(&[&wide_f16s]).unwrap().to_bits());
+    }
+}
+
 #[test]
 fn nothing_and_zeros_have_norm_zero() {
     let none: [&[f32]; 0] = [];

@@ -4,14 +4,14 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Batcher, Error, Form, Guard, Momentum, NoiseScale, Optimizer, ParamGroups, Position, Sgd, WeightDecay,
-    elementwise,
+    Accumulator, Batcher, Error, Form, Guard, Momentum, NoiseScale, Optimizer, Order, ParamGroups, Permutation,
+    Position, Sequential, Sgd, Shuffle, Subset, WeightDecay, elementwise,
 };
 use num_traits::Float;
 use proptest::prelude::*;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::common::{bits, config};
+use crate::common::{bits, config, says};
 
 fn json<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap()
@@ -302,8 +302,7 @@ proptest! {
 const SGD: &str = r#"{"_type":"gradstep::Sgd<f64> v1","learning_rate":"0.1","steps":"1","weight_decay":{"_type":"gradstep::WeightDecay<f64> v1","form":"None","strength":"0.0"}}"#;
 const MOMENTUM: &str = r#"{"_type":"gradstep::Momentum<f64> v1","learning_rate":"0.5","momentum":"0.9","form":"PyTorchNesterov","steps":"1","velocity":["0.1","-0.25"],"weight_decay":{"_type":"gradstep::WeightDecay<f64> v1","form":"Coupled","strength":"0.01"}}"#;
 const MODEL: &str = r#"{"_type":"gradstep::ParamGroups<f64> v1","factor":"0.7","steps":"1","groups":[{"name":"weights","learning_rate":"0.1","frozen":false,"optimizer":{"_type":"gradstep::Momentum<f64> v1","learning_rate":"0.06999999999999999","momentum":"0.9","form":"Classical","steps":"1","velocity":["-0.03","0.0"],"weight_decay":{"_type":"gradstep::WeightDecay<f64> v1","form":"None","strength":"0.0"}}},{"name":"bias","learning_rate":"0.3","frozen":true,"optimizer":{"_type":"gradstep::Momentum<f64> v1","learning_rate":"0.21","momentum":"0.5","form":"Classical","steps":"1","velocity":["0.21"],"weight_decay":{"_type":"gradstep::WeightDecay<f64> v1","form":"None","strength":"0.0"}}}]}"#;
-const BATCHER: &str = r#"{"_type":"gradstep::Batcher v1","order":"shuffled v1","len":"10","batch_size":"4","seed":"18446744073709551615","drop_last":true}"#;
-const POSITION: &str = r#"{"_type":"gradstep::Position v1","epoch":"3","batch":"1","batcher":{"_type":"gradstep::Batcher v1","order":"shuffled v1","len":"10","batch_size":"4","seed":"18446744073709551615","drop_last":true}}"#;
+const POSITION: &str = r#"{"_type":"gradstep::Position v1","epoch":"3","samples":"4","batch_size":"4","drop_last":true,"settings":[["shuffle","1"],["len","10"],["seed","18446744073709551615"]]}"#;
 const ACCUMULATOR: &str = r#"{"_type":"gradstep::Accumulator v1","samples":"3","sum":["0.30000000000000004","-inf"]}"#;
 const NOISE_SCALE: &str = r#"{"_type":"gradstep::NoiseScale v1","estimates":"1","squared_norms":"2.0","traces":"8.0"}"#;
 
@@ -343,12 +342,21 @@ fn value_stability_format() {
     assert_eq!(json(&Guard(sgd())), SGD);
     assert_eq!(json(&momentum()), MOMENTUM);
     assert_eq!(json(&model()), MODEL);
-    assert_eq!(json(&batcher()), BATCHER);
-    assert_eq!(json(&batcher().position(3, 1).unwrap()), POSITION);
-    let sequential = Batcher::sequential(3, 2).unwrap();
-    let expected = BATCHER.replace("shuffled v1", "sequential").replace("18446744073709551615", "0");
-    let expected = expected.replace(r#""10""#, r#""3""#).replace(r#""4""#, r#""2""#).replace("true", "false");
-    assert_eq!(json(&sequential), expected);
+    assert_eq!(json(&batcher().position(3, 4).unwrap()), POSITION);
+    let orders = [
+        json(&Batcher::sequential(3, 2).unwrap().position(0, 2).unwrap()),
+        json(&Batcher::over(Permutation::new(1 << 20, 5).unwrap(), 2).unwrap().position(0, 2).unwrap()),
+        json(&Batcher::over(Subset::new(vec![7]).unwrap(), 2).unwrap().position(0, 0).unwrap()),
+    ];
+    let settings = [
+        r#"[["sequential","1"],["len","3"]]"#,
+        r#"[["permutation","1"],["len","1048576"],["seed","5"]]"#,
+        // FNV-1a over 7, 0, 0, 0, 0, 0, 0, 0.
+        r#"[["sequential","1"],["len","1"],["hash of the samples","5465015992139406178"]]"#,
+    ];
+    for (saved, expected) in orders.iter().zip(settings) {
+        assert!(saved.contains(expected), "{saved}");
+    }
     assert_eq!((json(&accumulator()), json(&noise_scale())), (ACCUMULATOR.to_string(), NOISE_SCALE.to_string()));
 }
 
@@ -404,13 +412,14 @@ fn value_stability_binary() {
         string([0; 8]),
     ];
     assert_eq!(postcard::to_allocvec(&model).unwrap(), expected.concat());
-    let batcher = Batcher::new(10, 4, 42).unwrap().drop_last().unwrap();
+    let batcher = Batcher::new(10, 3, 42).unwrap();
     let number = |number: u64| string(number.to_le_bytes());
-    let saved_batcher =
-        [string("gradstep::Batcher v1"), string("shuffled v1"), number(10), number(4), number(42), vec![1]].concat();
-    assert_eq!(postcard::to_allocvec(&batcher).unwrap(), saved_batcher);
-    let expected = [string("gradstep::Position v1"), number(7), number(1), saved_batcher];
-    assert_eq!(postcard::to_allocvec(&batcher.position(7, 1).unwrap()).unwrap(), expected.concat());
+    let setting = |name: &str, value| [string(name), number(value)].concat();
+    let expected = [
+        [string("gradstep::Position v1"), number(7), number(8), number(3), vec![0]].concat(),
+        [vec![3], setting("shuffle", 1), setting("len", 10), setting("seed", 42)].concat(),
+    ];
+    assert_eq!(postcard::to_allocvec(&batcher.position(7, 8).unwrap()).unwrap(), expected.concat());
     let expected = [
         string("gradstep::Accumulator v1"),
         number(3),
@@ -556,37 +565,37 @@ fn tampered_models_are_refused() {
 }
 
 #[test]
-fn tampered_batchers_are_refused() {
+fn tampered_positions_are_refused() {
     let cases = [
-        ("shuffled v1", "shuffled v2", "saved order is shuffled v2, expected shuffled v1"),
-        ("shuffled v1", "sequential", "saved seed of a sequential order is 18446744073709551615, expected 0"),
-        (r#""len":"10""#, r#""len":"0""#, "len is 0, expected at least 1"),
         (r#""batch_size":"4""#, r#""batch_size":"0""#, "batch_size is 0, expected at least 1"),
-        (r#""batch_size":"4""#, r#""batch_size":"11""#, "batch_size is 11, expected at most len = 10"),
         (r#""drop_last":true"#, r#""drop_last":1"#, "invalid type: integer `1`, expected a boolean"),
-        (r#","drop_last":true"#, "", "missing field `drop_last`"),
-        (r#""order":"shuffled v1","#, "", "missing field `order`"),
-        (r#""len":"10""#, r#""len":"10","workers":2"#, "unknown field `workers`"),
-        (r#""seed":"18446744073709551615","#, "", "missing field `seed`"),
-        (r#""seed":"18446744073709551615""#, r#""seed":"18446744073709551616""#, "expected a number, found"),
+        (r#""drop_last":true,"#, "", "missing field `drop_last`"),
+        (r#""epoch":"3","#, "", "missing field `epoch`"),
+        (r#""epoch":"3""#, r#""epoch":"3","step":1"#, "unknown field `step`"),
+        (r#"["len","10"]"#, r#"["len"]"#, "invalid length 1, expected a tuple of size 2"),
+        (r#""18446744073709551615""#, r#""18446744073709551616""#, "expected a number, found"),
         (
-            r#""seed":"18446744073709551615""#,
-            r#""seed":18446744073709551615"#,
+            r#""18446744073709551615""#,
+            r#"18446744073709551615"#,
             "invalid type: integer `18446744073709551615`, expected a string with a u64",
         ),
     ];
-    refused::<Batcher>(BATCHER, &cases);
     refused::<Position>(POSITION, &cases);
+    // Only the batcher that it is for can tell.
     let cases = [
-        (r#""batch":"1""#, r#""batch":"3""#, "batch is 3, expected at most batches_per_epoch = 2"),
-        (r#""batch":"1""#, r#""batch":"2""#, "batch is 2, expected below batches_per_epoch = 2"),
-        (r#""epoch":"3","#, "", "missing field `epoch`"),
-        (r#""epoch":"3""#, r#""epoch":"3","step":1"#, "unknown field `step`"),
+        (r#""batch_size":"4""#, r#""batch_size":"5""#, "saved batch_size is 5, expected 4"),
+        (r#"["len","10"]"#, r#"["len","0"]"#, "saved len is 0, expected 10"),
+        (r#"["len","10"]"#, r#"["size","10"]"#, "saved order is shuffle, size, seed, expected shuffle, len, seed"),
+        (r#","18446744073709551615"]"#, r#","0"]"#, "saved seed is 0, expected 18446744073709551615"),
+        (r#"["shuffle","1"]"#, r#"["shuffle","2"]"#, "saved shuffle is 2, expected 1"),
+        (r#""samples":"4""#, r#""samples":"11""#, "samples is 11, expected at most len = 10"),
+        (r#""drop_last":true"#, r#""drop_last":false"#, "saved drop_last is false, expected true"),
     ];
-    refused::<Position>(POSITION, &cases);
-    // On a 32-bit machine it is beyond usize already.
-    let message = format!("len is 4294967297, expected at most {}: use a Permutation", Batcher::MAX_LEN);
-    refused::<Batcher>(BATCHER, &[(r#""len":"10""#, r#""len":"4294967297""#, &message)]);
+    for (from, to, expected) in cases {
+        assert!(POSITION.contains(from), "{from}");
+        let position: Position = serde_json::from_str(&POSITION.replace(from, to)).unwrap();
+        says(batcher().resume(&position), expected);
+    }
 }
 
 #[test]
@@ -641,18 +650,23 @@ fn what_was_loaded_is_restored() {
     own.restore(serde_json::from_str(MODEL).unwrap()).unwrap();
     assert_eq!(own, model());
     let position: Position = serde_json::from_str(POSITION).unwrap();
-    assert_eq!(batcher().resume(position).unwrap().position(), position);
+    assert_eq!(batcher().resume(&position).unwrap().position(), position);
 }
 
 #[test]
 fn streams_go_on_where_they_were_saved() {
-    for batcher in [batcher(), Batcher::new(7, 3, 5).unwrap(), Batcher::sequential(7, 2).unwrap()] {
-        assert!(copies(&batcher).iter().all(|copy| *copy == batcher));
+    let orders: [Box<dyn Order>; 3] = [
+        Box::new(Shuffle::new(7, 5).unwrap()),
+        Box::new(Sequential::new(7).unwrap()),
+        Box::new(Subset::new(vec![5, 3, 8]).unwrap().shuffled(1).unwrap()),
+    ];
+    for order in &orders {
+        let batcher = Batcher::over(order, 2).unwrap();
         let mut stream = batcher.stream();
         for _ in 0..20 {
             // Also behind the last batch of an epoch.
             for position in copies(&stream.position()) {
-                let mut resumed = batcher.resume(position).unwrap();
+                let mut resumed = batcher.resume(&position).unwrap();
                 let mut unbroken = stream.clone();
                 for _ in 0..10 {
                     assert_eq!(resumed.next_batch(), unbroken.next_batch());

@@ -61,3 +61,17 @@ fn refill_takes_little_stack() {
     });
     assert!(epoch.unwrap().join().unwrap() == expected);
 }
+
+/// The parts that are dealt out side by side need the most; and the order is that of one thread.
+#[test]
+#[cfg(feature = "rayon")]
+fn refill_in_a_pool_takes_less_than_192_kib_of_stack() {
+    let epoch = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(192 << 10).build().unwrap();
+        pool.install(|| Batcher::new((1 << 21) + 3, 64, 42).unwrap().epoch(7))
+    };
+    let expected = epoch(1);
+    for threads in [2, 3, 5] {
+        assert!(epoch(threads) == expected, "{threads} threads");
+    }
+}

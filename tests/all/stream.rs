@@ -1,12 +1,12 @@
 //! Streams and their positions.
 
-use gradstep::{Batcher, Error, Position};
+use gradstep::{Batcher, Error, Order, Permutation, Position, Shuffle, Stream, Subset};
 use proptest::prelude::*;
 
-use crate::common::{batchers, config, says};
+use crate::common::{Rotated, batchers, config, says};
 
 /// The next `count` batches.
-fn take(stream: &mut gradstep::Stream, count: usize) -> Vec<Vec<usize>> {
+fn take(stream: &mut Stream<impl Order>, count: usize) -> Vec<Vec<usize>> {
     (0..count).map(|_| stream.next_batch().unwrap().to_vec()).collect()
 }
 
@@ -20,14 +20,14 @@ proptest! {
         let position = undisturbed.position();
         let expected = take(&mut undisturbed, after);
 
-        let mut resumed = batcher.resume(position).unwrap();
-        prop_assert_eq!(resumed.position(), position);
+        let mut resumed = batcher.resume(&position).unwrap();
+        prop_assert_eq!(&resumed.position(), &position);
         prop_assert_eq!(take(&mut resumed, after), expected.clone());
 
         // Once more, with a stop after each batch.
         let mut position = position;
         for batch in expected {
-            let mut resumed = batcher.resume(position).unwrap();
+            let mut resumed = batcher.resume(&position).unwrap();
             prop_assert_eq!(resumed.next_batch(), Some(&batch[..]));
             position = resumed.position();
         }
@@ -46,22 +46,21 @@ proptest! {
 #[test]
 fn the_end_of_an_epoch_is_the_start_of_the_next() {
     let batcher = Batcher::new(10, 4, 42).unwrap();
-    let at = |epoch, batch| batcher.resume(batcher.position(epoch, batch).unwrap()).unwrap();
-    let (mut end, mut start) = (at(5, 3), at(6, 0));
+    let at = |epoch, samples| batcher.resume(&batcher.position(epoch, samples).unwrap()).unwrap();
+    let (mut end, mut start) = (at(5, 10), at(6, 0));
     for _ in 0..7 {
         assert_eq!(end.next_batch(), start.next_batch());
         assert_eq!(end.position(), start.position());
     }
-    assert_eq!((end.position().epoch(), end.position().batch()), (8, 1));
-    assert_eq!(end.position().batcher(), batcher);
+    assert_eq!((end.position().epoch(), end.position().samples(), end.position().batch_size()), (8, 4, 4));
 }
 
 #[test]
 fn a_stream_ends_with_the_last_epoch_that_a_u64_can_count() {
     let batcher = Batcher::new(10, 4, 42).unwrap();
-    let mut stream = batcher.resume(batcher.position(u64::MAX, 2).unwrap()).unwrap();
+    let mut stream = batcher.resume(&batcher.position(u64::MAX, 8).unwrap()).unwrap();
     assert_eq!(stream.next_batch(), batcher.epoch(u64::MAX).batch(2));
-    let end: Position = stream.position();
+    let end = stream.position();
     for _ in 0..2 {
         assert_eq!(stream.next_batch(), None);
         assert_eq!(stream.position(), end);
@@ -71,13 +70,13 @@ fn a_stream_ends_with_the_last_epoch_that_a_u64_can_count() {
 #[test]
 fn another_world_size_in_mid_epoch_sees_the_same_samples() {
     let batcher = Batcher::new(1000, 64, 7).unwrap();
-    let samples = |stream: &mut gradstep::Stream, world_size: usize| {
+    let samples = |stream: &mut Stream, world_size: usize| {
         let batch = stream.next_batch().unwrap();
         (0..world_size).flat_map(|rank| batcher.shard(rank, world_size).unwrap().of(batch).to_vec()).collect::<Vec<_>>()
     };
     let (mut one, mut changing) = (batcher.stream(), batcher.stream());
     for world_size in [4, 3, 1, 7, 64, 2] {
-        changing = batcher.resume(changing.position()).unwrap();
+        changing = batcher.resume(&changing.position()).unwrap();
         for _ in 0..9 {
             assert_eq!(samples(&mut changing, world_size), samples(&mut one, 1));
         }
@@ -87,36 +86,143 @@ fn another_world_size_in_mid_epoch_sees_the_same_samples() {
 #[test]
 fn the_last_position() {
     let batcher = Batcher::new(10, 4, u64::MAX).unwrap();
-    let end = batcher.position(u64::MAX, 3).unwrap(); // there is no epoch after it
-    assert_eq!((end.epoch(), end.batch()), (u64::MAX, 3));
-    let mut stream = batcher.resume(end).unwrap();
+    let end = batcher.position(u64::MAX, 10).unwrap(); // there is no epoch after it
+    assert_eq!((end.epoch(), end.samples()), (u64::MAX, 10));
+    let mut stream = batcher.resume(&end).unwrap();
     assert_eq!(stream.next_batch(), None);
     assert_eq!(stream.position(), end);
 }
 
 #[test]
-fn a_batch_past_the_epoch_is_rejected() {
+fn a_position_past_the_epoch_is_rejected() {
     let batcher = Batcher::new(10, 4, 1).unwrap();
-    for past in [4, usize::MAX] {
-        says(batcher.position(7, past), &format!("batch is {past}, expected at most batches_per_epoch = 3"));
+    for past in [11, u64::MAX] {
+        says(batcher.position(7, past), &format!("samples is {past}, expected at most len = 10"));
     }
 }
 
 #[test]
 fn resuming_with_other_settings() {
-    let position = Batcher::new(10, 4, 1).unwrap().position(2, 1).unwrap();
-    let resumed = |batcher: Result<Batcher, Error>| batcher.unwrap().resume(position);
-    says(resumed(Batcher::new(11, 4, 1)), "saved len is 10, expected 11");
-    says(resumed(Batcher::new(10, 5, 1)), "saved batch_size is 4, expected 5");
-    says(resumed(Batcher::new(10, 4, 2)), "saved seed is 1, expected 2");
-    says(resumed(Batcher::sequential(10, 4)), "saved seed is 1, expected none");
-    says(resumed(Batcher::new(10, 4, 1).unwrap().drop_last()), "saved drop_last is false, expected true");
-    let dropping = Batcher::new(10, 4, 1).unwrap().drop_last().unwrap();
-    says(
-        Batcher::new(10, 4, 1).unwrap().resume(dropping.position(2, 1).unwrap()),
-        "saved drop_last is true, expected false",
-    );
-    assert!(resumed(Batcher::new(10, 4, 1)).is_ok());
+    let batcher = Batcher::new(10, 4, 1).unwrap();
+    let position = batcher.position(2, 4).unwrap();
+    fn resumed(batcher: Batcher<impl Order + Clone>, position: &Position) -> Result<(), Error> {
+        batcher.resume(position).map(|_| ())
+    }
+    let shuffled = |len, batch_size, seed| Batcher::new(len, batch_size, seed).unwrap();
+    says(resumed(shuffled(11, 4, 1), &position), "saved len is 10, expected 11");
+    says(resumed(shuffled(10, 5, 1), &position), "saved batch_size is 4, expected 5");
+    says(resumed(shuffled(10, 4, 2), &position), "saved seed is 1, expected 2");
+    says(shuffled(10, 5, 2).resume_with_new_batch_size(&position), "saved seed is 1, expected 2");
+    let sequential = Batcher::sequential(10, 4).unwrap();
+    says(resumed(sequential, &position), "saved order is shuffle, len, seed, expected sequential, len");
+    says(resumed(batcher.drop_last().unwrap(), &position), "saved drop_last is false, expected true");
+    let dropping = batcher.drop_last().unwrap().position(2, 4).unwrap();
+    says(resumed(batcher, &dropping), "saved drop_last is true, expected false");
+    assert!(resumed(batcher, &position).is_ok());
+
+    let subset = |last| Batcher::over(Subset::new(vec![1, 2, 3, last]).unwrap(), 2).unwrap();
+    let position = subset(4).position(0, 2).unwrap();
+    assert!(resumed(subset(4), &position).is_ok());
+    let error = resumed(subset(5), &position).unwrap_err().to_string();
+    assert!(error.starts_with("saved hash of the samples is "), "{error}");
+}
+
+/// 1.3 epochs of 10 with batches of 4, then batches of 3: 4 5 6, 7 8 9; then epoch 2 in batches of 3.
+#[test]
+fn another_batch_size_by_hand() {
+    let batcher = |batch_size| Batcher::over(Rotated(10), batch_size).unwrap();
+    let mut stream = batcher(4).stream();
+    take(&mut stream, 4);
+    let position = stream.position();
+    assert_eq!((position.epoch(), position.samples()), (1, 4));
+    let mut other = batcher(3).resume_with_new_batch_size(&position).unwrap();
+    assert_eq!(take(&mut other, 2), [[5, 6, 7], [8, 9, 0]]);
+    assert!(other.is_epoch_end());
+    assert_eq!(take(&mut other, 4).concat(), [2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
+
+    // What is left is less than a batch: with drop_last it is left out.
+    let dropping = batcher(7).drop_last().unwrap();
+    let position = batcher(4).drop_last().unwrap().position(1, 4).unwrap();
+    let mut other = dropping.resume_with_new_batch_size(&position).unwrap();
+    assert_eq!((other.position().epoch(), other.position().samples(), other.is_epoch_end()), (2, 0, false));
+    assert_eq!(dropping.position(1, 7), dropping.position(2, 0));
+    assert_eq!(other.next_batch(), Some(&[2, 3, 4, 5, 6, 7, 8][..]));
+}
+
+/// Runs that are killed and go on with another batch size on another number of ranks: each epoch still has every sample
+/// once, and with `drop_last` every one but those left over.
+#[test]
+fn no_sample_is_lost_or_seen_twice_in_10_000_schedules() {
+    // SplitMix64, so that every run has the same schedules.
+    let mut state = 42_u64;
+    let mut below = |n: usize| {
+        state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = (state ^ state >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ z >> 31) % n as u64) as usize
+    };
+    for schedule in 0..10_000_u64 {
+        let (len, drop_last, random_access) = (1 + below(60), below(2) == 0, below(2) == 0);
+        let shuffle = Shuffle::new(len, schedule).unwrap();
+        let order: &dyn Order = if random_access { &Rotated(len) } else { &shuffle };
+        let mut seen = vec![vec![0; len]; 4];
+        let mut left_out = [0; 4];
+        let mut position = None;
+        'run: loop {
+            let batch_size = 1 + below(len);
+            let batcher = Batcher::over(order, batch_size).unwrap();
+            let batcher = if drop_last { batcher.drop_last().unwrap() } else { batcher };
+            let mut stream = match &position {
+                None => batcher.stream(),
+                Some(position) => batcher.resume_with_new_batch_size(position).unwrap(),
+            };
+            // What the new batch size drops of the epoch that it goes on with.
+            if let Some(old) = position.filter(|old: &Position| stream.position().epoch() > old.epoch()) {
+                left_out[old.epoch() as usize] = len - old.samples() as usize;
+            }
+            let world_size = 1 + below(batch_size);
+            for _ in 0..below(8) {
+                let at = stream.position();
+                if at.epoch() == 4 {
+                    break 'run;
+                }
+                let batch = stream.next_batch().unwrap();
+                let done = at.samples() as usize + batch.len();
+                for rank in 0..world_size {
+                    for &sample in batcher.shard(rank, world_size).unwrap().of(batch) {
+                        seen[at.epoch() as usize][sample] += 1;
+                    }
+                }
+                if stream.is_epoch_end() {
+                    left_out[at.epoch() as usize] = len - done;
+                }
+            }
+            position = Some(stream.position());
+        }
+        for (seen, left_out) in seen.iter().zip(left_out) {
+            assert!(drop_last || left_out == 0);
+            assert!(seen.iter().all(|&times| times <= 1), "seen twice: {seen:?}, schedule {schedule}");
+            let lost = seen.iter().filter(|&&times| times == 0).count();
+            assert_eq!(lost, left_out, "schedule {schedule}");
+        }
+    }
+}
+
+#[test]
+fn a_trillion_samples_in_the_memory_of_a_batch() {
+    if usize::BITS < 64 {
+        return;
+    }
+    let order = Permutation::new(1_000_000_000_000, 42).unwrap();
+    let batcher = Batcher::over(order, 100).unwrap();
+    let mut stream = batcher.resume(&batcher.position(3, 999_999_999_800).unwrap()).unwrap();
+    for (epoch, start) in [(3, 999_999_999_800), (3, 999_999_999_900), (4, 0), (4, 100)] {
+        let order = order.at_epoch(epoch);
+        let expected: Vec<_> = (start..start + 100).map(|place| order.get(place).unwrap() as usize).collect();
+        assert_eq!(stream.next_batch(), Some(&expected[..]), "epoch {epoch}, place {start}");
+        assert_eq!(stream.is_epoch_end(), start == 999_999_999_900);
+    }
+    assert_eq!(batcher.batches_per_epoch() as u64, 10_000_000_000);
 }
 
 #[test]
@@ -130,5 +236,5 @@ fn the_end_of_an_epoch_shows() {
     };
     assert_eq!([ends(), ends(), ends(), ends(), ends(), ends()], [false, false, true, false, false, true]);
     // Resumed at the start of the next epoch, which is the same position.
-    assert!(!batcher.resume(stream.position()).unwrap().is_epoch_end());
+    assert!(!batcher.resume(&stream.position()).unwrap().is_epoch_end());
 }

@@ -6,7 +6,9 @@ pub(crate) mod oracle;
 
 use std::fmt::Debug;
 
-use gradstep::{Batcher, Error, Form, Guard, Momentum, Optimizer, Sgd, WeightDecay};
+use gradstep::{
+    Batcher, Error, Form, Guard, Momentum, Optimizer, Order, Sequential, Sgd, Shuffle, Subset, WeightDecay,
+};
 use num_traits::{Float, cast};
 use proptest::{prelude::*, test_runner::RngSeed};
 #[cfg(feature = "half")]
@@ -148,16 +150,83 @@ pub(crate) fn slices() -> impl Strategy<Value = Vec<Vec<f64>>> {
     prop::collection::vec(prop::collection::vec(-1e3..1e3, 0..40), 0..5)
 }
 
-pub(crate) fn batchers() -> impl Strategy<Value = Batcher> {
-    (1_usize..300, 1_usize..40, any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
-        |(len, batch_size, seed, drop, shuffle)| {
-            let shuffle = shuffle && batch_size <= len;
-            let batcher =
-                if shuffle { Batcher::new(len, batch_size, seed) } else { Batcher::sequential(len, batch_size) };
-            let batcher = batcher.unwrap();
-            if drop && batch_size <= len { batcher.drop_last().unwrap() } else { batcher }
-        },
-    )
+// Orders --------------------------------------------------------------------------------------------------------------
+
+/// One order of each kind.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum AnyOrder {
+    Shuffle(Shuffle),
+    Sequential(Sequential),
+    Subset(Subset<Shuffle>),
+    Rotated(Rotated),
+}
+
+/// An order from outside, of random access: it begins one sample later each epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Rotated(pub(crate) usize);
+
+impl Order for Rotated {
+    fn len(&self) -> u64 {
+        self.0 as u64
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        vec![("rotated", 1), ("len", self.len())]
+    }
+
+    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
+        let first = (epoch % self.len()) as usize;
+        out.iter_mut().zip(start..).for_each(|(sample, place)| *sample = (first + place) % self.0);
+    }
+
+    fn is_random_access(&self) -> bool {
+        true
+    }
+}
+
+impl AnyOrder {
+    fn inner(&self) -> &dyn Order {
+        match self {
+            AnyOrder::Shuffle(order) => order,
+            AnyOrder::Sequential(order) => order,
+            AnyOrder::Subset(order) => order,
+            AnyOrder::Rotated(order) => order,
+        }
+    }
+}
+
+impl Order for AnyOrder {
+    fn len(&self) -> u64 {
+        self.inner().len()
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        self.inner().settings()
+    }
+
+    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
+        self.inner().fill(epoch, start, out);
+    }
+
+    fn is_random_access(&self) -> bool {
+        self.inner().is_random_access()
+    }
+}
+
+pub(crate) fn orders() -> impl Strategy<Value = AnyOrder> {
+    (1_usize..300, any::<u64>(), 0..4).prop_map(|(len, seed, kind)| match kind {
+        0 => AnyOrder::Shuffle(Shuffle::new(len, seed).unwrap()),
+        1 => AnyOrder::Sequential(Sequential::new(len).unwrap()),
+        2 => AnyOrder::Subset(Subset::new((0..len).map(|i| 3 * i + 1).collect()).unwrap().shuffled(seed).unwrap()),
+        _ => AnyOrder::Rotated(Rotated(len)),
+    })
+}
+
+pub(crate) fn batchers() -> impl Strategy<Value = Batcher<AnyOrder>> {
+    (orders(), 1_usize..40, any::<bool>()).prop_map(|(order, batch_size, drop)| {
+        let batcher = Batcher::over(order, batch_size).unwrap();
+        if drop && batch_size <= batcher.len() { batcher.drop_last().unwrap() } else { batcher }
+    })
 }
 
 // Steps ---------------------------------------------------------------------------------------------------------------

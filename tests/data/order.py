@@ -1,13 +1,15 @@
-"""The order, version 1, written from the words of src/order/order.md alone, and the golden vectors it gives.
+"""The order, version 1, and the draws, written from the words of src/order/order.md alone, and the golden vectors they give.
 
 `python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv,
-order_permutation.csv and order_split.csv next to itself. Slow and plain on purpose: standard library only, some two minutes.
+order_permutation.csv, order_split.csv and draws.csv next to itself; with the argument `draws` only the last two. Slow and plain on purpose:
+standard library only, some two minutes.
 """
 
 import math
 import platform
 import struct
-from itertools import accumulate, groupby, islice
+import sys
+from itertools import accumulate, islice
 from pathlib import Path
 
 M32, M64 = 2**32 - 1, 2**64 - 1
@@ -23,10 +25,9 @@ def quarter_round(s, a, b, c, d):
         s[z] = (mixed << bits | mixed >> (32 - bits)) & M32
 
 
-def chacha8(key, nonce):
+def chacha8(key, nonce, counter=0):
     """The 32-bit output words, without end."""
     constants = struct.unpack("<4I", b"expand 32-byte k")
-    counter = 0
     while True:
         start = [*constants, *struct.unpack("<8I", key), counter & M32, counter >> 32, nonce & M32, nonce >> 32]
         s = start[:]
@@ -134,50 +135,86 @@ def permutation(length, seed, epoch):
     return get
 
 
-# Split ---------------------------------------------------------------------------------------------------------------
+# Draws ---------------------------------------------------------------------------------------------------------------
+
+# The coefficients are read from the page, as a reader would type them.
+PAGE = Path(__file__).parents[2] / "src/order/order.md"
 
 
-def exact(shares):
-    total = 0.0
-    for share in shares:  # not `sum`, which compensates from Python 3.12 on
-        total += share
-    return [share / total for share in shares]
+def coefficients(name):
+    column = None
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if cells[0] == "" and name in cells[1:]:
+            column, values = cells.index(name), []
+        elif column and cells[0] in "₀₁₂₃₄₅₆₇":
+            numerator, _, denominator = cells[column].partition("/")
+            values.append(float(numerator) / float(denominator or 1))
+            if len(values) == 8:
+                return values
 
 
-def split(labels, shares, seed):
-    """The part of each sample; for one class, all labels are the same."""
-    shares = exact(shares)
-    x = sorted(batcher(len(labels), seed, 0, b"split v1"), key=lambda sample: labels[sample])
-    given, seen = [0] * len(shares), 0
-    parts = [0] * len(labels)
-    for _, run in groupby(x, key=lambda sample: labels[sample]):
-        run = list(run)
-        seen += len(run)
-        counts = [math.floor(share * len(run)) for share in shares]
-        lacks = [share * seen - (g + m) for share, g, m in zip(shares, given, counts)]
-        for j in sorted(range(len(shares)), key=lambda j: (-lacks[j], j))[: len(run) - sum(counts)]:
-            counts[j] += 1
-        dealt = [j for j, count in enumerate(counts) for _ in range(count)]
-        for sample, part in zip(run, dealt, strict=True):
-            parts[sample] = part
-        given = [g + m for g, m in zip(given, counts)]
-    return parts
+A, B, C, D, E, F, L = map(coefficients, "abcdefl")
+LN_2, ROOT_HALF = struct.unpack(">2d", bytes.fromhex("3FE62E42FEFA39EF 3FE6A09E667F3BCD"))
 
 
-# Keys ----------------------------------------------------------------------------------------------------------------
-
-
-def stable_hash(name):
+def stable_hash(data):
     h = 14695981039346656037
-    for byte in name:
-        h = (h ^ byte) * 1099511628211 % 2**64
+    for b in data:
+        h = (h ^ b) * 1099511628211 & M64
     return h
 
 
-def by_key(keys, shares, seed):
-    ends = list(accumulate(exact(shares)))[:-1]  # one sum after another
-    units = (next(words(key_of(b"keys  v1", seed, key, 0), 0)) // 2**11 * 2.0**-53 for key in keys)
-    return [sum(end <= unit for end in ends) for unit in units]
+def polynomial(u, x):
+    x2 = x * x
+    x4 = x2 * x2
+    return ((u[0] + u[1] * x) + (u[2] + u[3] * x) * x2) + ((u[4] + u[5] * x) + (u[6] + u[7] * x) * x2) * x4
+
+
+def normal(w):
+    o = (2 * w + 1) % 2**64
+    if o <= 15679732462653118464:
+        q = float(o) * 2.0**-65
+        r = 0.180625 - q * q
+        x = q * polynomial(A, r) / polynomial(B, r)
+    else:
+        m, exponent = math.frexp(float(2**64 - o) * 2.0**-65)
+        if m < ROOT_HALF:
+            m, exponent = 2 * m, exponent - 1
+        k = -exponent
+        s = (1 - m) / (1 + m)
+        s2 = s * s
+        s4 = s2 * s2
+        t = polynomial(L, s2) + (1 / 17 + 1 / 19 * s2) * (s4 * s4) * (s4 * s4)
+        z = math.sqrt(k * LN_2 + 2 * s * t)
+        x = polynomial(C, z - 1.6) / polynomial(D, z - 1.6) if z <= 5 else polynomial(E, z - 5) / polynomial(F, z - 5)
+    return -x if w >= 2**63 else x
+
+
+def draws(seed, purpose, counters, position=0):
+    """The 32-bit output words from `position` on."""
+    key = key_of(b"draws  1", seed, stable_hash(purpose.encode()), counters[0])
+    return islice(chacha8(key, counters[1], position // 16), position % 16, None)
+
+
+def word(out):
+    return next(out) | next(out) << 32
+
+
+# How each draw is made of the 32-bit output words, and its bits as an integer.
+DRAWS = {
+    "word": lambda out, _: word(out),
+    "below": lambda out, n: draw(n, 1, iter(lambda: word(out), None))[0],
+    "uniform32": lambda out, _: bits("f", (next(out) >> 8) * 2.0**-24),
+    "uniform64": lambda out, _: bits("d", (word(out) >> 11) * 2.0**-53),
+    "normal32": lambda out, _: bits("f", normal(word(out))),
+    "normal64": lambda out, _: bits("d", normal(word(out))),
+    "coin": lambda out, p: int((word(out) >> 11) * 2.0**-53 < p),
+}
+
+
+def bits(kind, x):
+    return int.from_bytes(struct.pack(">" + kind, x), "big")
 
 
 # Golden vectors ------------------------------------------------------------------------------------------------------
@@ -190,6 +227,39 @@ def digest(indices):
         for byte in index.to_bytes(8, "little"):
             h = (h ^ byte) * 0x100000001B3 & M64
     return f"{h:016x}"
+
+
+def exact(shares):
+    total = 0.0
+    for share in shares:  # not `sum`, which compensates from Python 3.12 on
+        total += share
+    return [share / total for share in shares]
+
+
+def parts(shares, classes, length, seed):
+    """The part of each sample; classes are lists of samples, in any order, by ascending label."""
+    shares = exact(shares)
+    place = {sample: i for i, sample in enumerate(batcher(length, seed, 0, b"split v1"))}
+    given, seen = [0] * len(shares), 0
+    part = [None] * length
+    for members in classes:
+        members = sorted(members, key=place.get)
+        seen += len(members)
+        counts = [math.floor(share * len(members)) for share in shares]
+        lacks = [share * seen - (g + m) for share, g, m in zip(shares, given, counts)]
+        for j in sorted(range(len(shares)), key=lambda j: (-lacks[j], j))[: len(members) - sum(counts)]:
+            counts[j] += 1
+        dealt = [j for j, count in enumerate(counts) for _ in range(count)]
+        for sample, j in zip(members, dealt, strict=True):
+            part[sample] = j
+        given = [g + m for g, m in zip(given, counts)]
+    return part
+
+
+def parts_by_key(shares, keys, seed):
+    begins = list(accumulate(exact(shares)))[:-1]  # one sum after another
+    unit = lambda key: (next(words(key_of(b"keys  v1", seed, key, 0), 0)) >> 11) / 2**53
+    return [sum(begin <= t for begin in begins) for t in map(unit, keys)]
 
 
 SEEDS = (0, 1, 42, 2**64 - 1)
@@ -219,42 +289,62 @@ def permutation_rows():
             yield length, seed, epoch, digest(map(get, range(5000))), map(get, positions)
 
 
-# Shares that are exact, that are not, that round down to one sample less, unequal and small ones.
-SHARES = ([1.0], [0.5, 0.5], [0.2] * 5, [0.1] * 10, [0.8, 0.1, 0.1], [0.29, 0.71], [0.7, 0.299, 0.001], [1 / 3] * 3, [0.1, 0.2, 0.7])
+def draws_rows():
+    streams = [
+        (0, "", (0, 0)),
+        (42, "weights", (0, 0)),
+        (42, "weights", (1, 0)),
+        (42, "weights", (0, 1)),
+        (43, "weights", (0, 0)),
+        (1, "Rauschen: Größe θ", (7, 2**32)),
+        (2**64 - 1, "dropout", (2**64 - 1, 2**64 - 1)),
+    ]
+    arguments = {"below": [1, 2, 3, 10**6, 2**32 + 1, 2**63 + 1, 2**64 - 1], "coin": [0.0, 2.0**-53, 0.3, 0.5, 1.0]}
+    # Where blocks of 16 and buffers of 64 and 256 words begin and end, and far off.
+    positions = [0, 1, 15, 62, 63, 255, 2**32 - 1, 2**36 - 3, 2**63 + 5]
+    for seed, purpose, counters in streams:
+        for position in positions if seed == 42 else positions[:1]:
+            for kind in DRAWS:
+                for argument in arguments.get(kind, [""]):
+                    yield kind, argument, seed, purpose, counters, position, 12
+    # The first two draws beyond 6.6 standard deviations of this stream, among the draws about them.
+    for kind in ("normal32", "normal64", "word"):
+        for place in FAR:
+            yield kind, "", 42, "tails", (0, 0), 2 * place - 10, 12
 
 
-def split_rows():
-    """Kind, len, seed, shares, digest, parts. Sample i has the label i * i mod 3 or mod 7, or the key i or of a name."""
-    kinds = {
-        "plain": lambda n: [0] * n,
-        "squares mod 3": lambda n: [i * i % 3 for i in range(n)],
-        "squares mod 7": lambda n: [i * i % 7 for i in range(n)],
-    }
-    for length in [10, 11, 33, 100, 1000, 4099]:
-        for kind, labels in kinds.items():
-            for k, shares in enumerate(SHARES):
-                classes = [labels(length).count(label) for label in set(labels(length))]
-                if min(classes) >= len(shares):
-                    seed = SEEDS[(k + length) % 4]
-                    yield kind, length, seed, shares, split(labels(length), shares, seed)
-    for shares in SHARES[3:5]:
-        yield "plain", 2**20 + 5, 42, shares, split([0] * (2**20 + 5), shares, 42)
-    for kind, key in (("key i", lambda i: i), ("key of sample-i", lambda i: stable_hash(b"sample-%d" % i))):
-        for seed in SEEDS:
-            for shares in SHARES:
-                yield kind, 200, seed, shares, by_key(map(key, range(200)), shares, seed)
-    big = [2**64 - 1 - i for i in range(200)]
-    yield "key 2^64 - 1 - i", 200, 2**64 - 1, SHARES[4], by_key(big, SHARES[4], 2**64 - 1)
+# Found by going through the stream.
+FAR = (1207513883, 34157073052)
+
+# Words for the ends of the ranges: the least magnitude, the ends of the centre and of the middle, the largest; and two
+# that show the last term of the logarithm.
+QUANTILES = [
+    8815720120268562943,
+    9223371259465837331,
+    0,
+    1,
+    2**62,
+    7839866231326559231,
+    7839866231326559232,
+    2**63 - 1 - 2**12,
+    2**63 - 128100000,
+    2**63 - 128050000,
+    2**63 - 1,
+]
 
 
-def write_splits():
-    with open(Path(__file__).with_name("order_split.csv"), "w", newline="\n") as file:
+def write_draws():
+    with open(Path(__file__).with_name("draws.csv"), "w", newline="\n", encoding="utf-8") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
-        print("# digest: FNV-1a of the part of each sample. parts: of the first 33 samples.", file=file)
-        print("kind,len,seed,shares,digest,parts", file=file)
-        for kind, length, seed, shares, parts in split_rows():
-            shares, first = " ".join(map(repr, shares)), " ".join(map(str, parts[:33]))
-            print(kind, length, seed, shares, digest(parts), first, sep=",", file=file)
+        print("# position: the 32-bit output word at which the first of the draws begins. values: bits, in hexadecimal.", file=file)
+        print("draw,argument,seed,purpose,counter0,counter1,position,values", file=file)
+        for kind, argument, seed, purpose, counters, position, count in draws_rows():
+            out = draws(seed, purpose, counters, position)
+            values = " ".join(f"{DRAWS[kind](out, argument):x}" for _ in range(count))
+            print(kind, argument, seed, purpose, *counters, position, values, sep=",", file=file)
+    for w in QUANTILES:
+        for w in (w, w + 2**63):
+            print(f"src/order/normal.rs: (0x{w:016X}, 0x{bits('d', normal(w)):016X}),")
 
 
 def write(name, rows, comment):
@@ -266,8 +356,50 @@ def write(name, rows, comment):
             print(length, seed, epoch, digest_, " ".join(map(str, values)), sep=",", file=file)
 
 
+# The label, another one with many small classes, and the key of sample i.
+LABEL = lambda i: (7 * i + i // 4) % 4
+SMALL = lambda i: i * i % 97
+KEY = lambda i: (i // 3 * 0x9E3779B97F4A7C15) & M64
+# Exact, rounded, some that round down to one sample less, and some that add up to less than 1.
+SHARES = ([1.0], [0.5, 0.5], [0.8, 0.1, 0.1], [0.2] * 5, [0.3, 0.3, 0.4], [0.7, 0.2, 0.1], [0.29, 0.71], [0.1] * 10)
+
+
+def write_splits():
+    with open(Path(__file__).with_name("order_split.csv"), "w", newline="\n") as file:
+        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
+        print("# digest: FNV-1a of the parts of all samples. values: those of the first 40.", file=file)
+        print("# label of sample i: (7 i + i / 4) mod 4, small: i^2 mod 97. key: (i / 3) * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
+        print("kind,len,shares,seed,digest,values", file=file)
+
+        def write(kind, length, shares, seed, part):
+            row = " ".join(map(repr, shares)), seed, digest(part), " ".join(map(str, part[:40]))
+            print(kind, length, *row, sep=",", file=file)
+
+        def stratified(label, length, shares, seed):
+            classes = {}
+            for i in range(length):
+                classes.setdefault(label(i), []).append(i)
+            return parts(shares, [classes[label] for label in sorted(classes)], length, seed)
+
+        for length in (40, 43, 100, 1001, 4099):
+            for shares in SHARES:
+                for seed in (0, 42, 2**64 - 1):
+                    write("plain", length, shares, seed, parts(shares, [range(length)], length, seed))
+                    write("stratified", length, shares, seed, stratified(LABEL, length, shares, seed))
+                    if length == 4099:
+                        write("small", length, shares, seed, stratified(SMALL, length, shares, seed))
+                    write("key", length, shares, seed, parts_by_key(shares, map(KEY, range(length)), seed))
+        length, shares = 2**20 + 5, [0.8, 0.1, 0.1]
+        write("plain", length, shares, 42, parts(shares, [range(length)], length, 42))
+        write("small", length, shares, 42, stratified(SMALL, length, shares, 42))
+
+
 if __name__ == "__main__":
     check_chacha8()
+    write_draws()
+    write_splits()
+    if sys.argv[1:] == ["draws"]:
+        sys.exit()
     write(
         "order_batcher.csv",
         batcher_rows(),
@@ -278,7 +410,6 @@ if __name__ == "__main__":
         permutation_rows(),
         "digest: FNV-1a of positions 0..5000. values: at positions 0..8, len / 2, and the last 4.",
     )
-    write_splits()
     bucket = list(range(2**20 + 5))
     shuffle(bucket, words(key_of(b"order v1", 42, 7, 3), 1))
     print("src/order/shuffle.rs, a bucket of 2^20 + 5 under seed 42, len 7, epoch 3, stream 1:", digest(bucket))

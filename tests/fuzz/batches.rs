@@ -6,7 +6,7 @@
 mod common;
 
 use common::{Whole, seldom};
-use gradstep::{Batcher, Permutation, Shard, gather};
+use gradstep::{Batcher, Order, Permutation, Sequential, Shard, Shuffle, gather};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
@@ -47,20 +47,24 @@ fuzz_target!(|input: Input| {
 fn batcher(input: &Input) {
     let [len, batch_size, number] = [input.len, input.batch_size, input.batch].map(|whole| whole.get() as usize);
     let made = match input.seed {
-        Some(seed) => Batcher::new(len, batch_size, seed),
-        None => Batcher::sequential(len, batch_size),
+        Some(seed) => Shuffle::new(len, seed).map(|order| Box::new(order) as Box<dyn Order>),
+        None => Sequential::new(len).map(|order| Box::new(order) as Box<dyn Order>),
     };
+    let order = made.as_ref().map_err(Clone::clone);
+    let made = order.and_then(|order| Batcher::over(order, batch_size));
     let made = if input.drop_last { made.and_then(Batcher::drop_last) } else { made };
-    let full = input.seed.is_some() || input.drop_last;
-    let holds = (1..=1 << 32).contains(&len) && batch_size > 0 && !(full && batch_size > len);
+    let fits = (1..=1 << 32).contains(&len) || (len > 0 && input.seed.is_none());
+    let holds = fits && batch_size > 0 && !(input.drop_last && batch_size > len);
     assert_eq!(made.is_ok(), holds);
+    let new = Batcher::new(len, batch_size, input.seed.unwrap_or(0));
+    assert_eq!(new.is_ok(), (1..=1 << 32).contains(&len) && batch_size > 0 && batch_size <= len);
     let Ok(batcher) = made else { return };
     let samples = if input.drop_last { len / batch_size * batch_size } else { len };
     let batches = samples.div_ceil(batch_size);
     assert_eq!((batcher.samples_per_epoch(), batcher.batches_per_epoch()), (samples, batches));
     let epoch = input.epoch.get();
-    let position = batcher.position(epoch, number);
-    assert_eq!(position.is_ok(), number <= batches);
+    let position = batcher.position(epoch, number as u64);
+    assert_eq!(position.is_ok(), number <= len);
     if len > 4096 && !(((1 << 20) - 64..=(1 << 20) + (1 << 16)).contains(&len) && seldom(input)) {
         return;
     }
@@ -77,23 +81,27 @@ fn batcher(input: &Input) {
     table.refill(input.other_epoch);
     let other = table.clone();
     table.refill(epoch);
-    assert_eq!((table.indices(), &other), (&order[..], &batcher.epoch(input.other_epoch)));
+    assert_eq!((table.indices(), other.indices()), (&order[..], batcher.epoch(input.other_epoch).indices()));
     assert_eq!((table.number(), other.number()), (epoch, input.other_epoch));
 
     // A stream from any position gives what the epochs hold, and stands where it says.
     if let Ok(position) = position {
-        let mut stream = batcher.resume(position).unwrap();
-        let (mut epoch, mut batch, mut table) = (epoch, number, batcher.epoch(epoch));
+        let mut stream = batcher.resume(&position).unwrap();
+        // Batches begin at any sample; the rest that is too short is left out with `drop_last`.
+        let end = |start: usize| if input.drop_last { len - (len - start) % batch_size } else { len };
+        let whole = Batcher::over(batcher.order(), len).unwrap();
+        let (mut epoch, mut done, mut table) = (epoch, number, whole.epoch(epoch));
         for _ in 0..if len > 4096 { 3 } else { 20 } {
-            if batch == batches && epoch < u64::MAX {
-                (epoch, batch) = (epoch + 1, 0);
+            if done == end(done) && epoch < u64::MAX {
+                (epoch, done) = (epoch + 1, 0);
                 table.refill(epoch);
             }
             let position = stream.position();
-            assert_eq!((position.epoch(), position.batch(), position.batcher()), (epoch, batch, batcher));
-            assert_eq!(stream.next_batch(), table.batch(batch));
-            batch = (batch + 1).min(batches);
-            assert_eq!(stream.is_epoch_end(), batch == batches);
+            assert_eq!((position.epoch(), position.samples()), (epoch, done as u64));
+            let batch = &table.indices()[done..end(done).min(done.saturating_add(batch_size))];
+            assert_eq!(stream.next_batch().unwrap_or(&[]), batch);
+            done += batch.len();
+            assert_eq!(stream.is_epoch_end(), done == end(done));
         }
     }
 
@@ -118,29 +126,19 @@ fn batcher(input: &Input) {
 
 fn permutation(input: &Input) {
     let (len, start) = (input.long.get(), input.start.get());
-    let made = Permutation::new(len, input.seed.unwrap_or(0), input.epoch.get());
+    let made = Permutation::new(len, input.seed.unwrap_or(0)).map(|order| order.at_epoch(input.epoch.get()));
     assert_eq!(made.is_ok(), (1 << 16..=1 << 62).contains(&len));
     let Ok(order) = made else { return };
-    let mut out = vec![u64::MAX; usize::from(input.row_len)];
-    let holds = start.checked_add(out.len() as u64).is_some_and(|end| end <= len) || out.is_empty();
-    assert_eq!(order.fill(start, &mut out).is_ok(), holds);
-    if holds {
-        for (i, &sample) in out.iter().enumerate() {
-            let position = start + i as u64;
-            assert!(sample < len);
+    let mut out = vec![0; usize::from(input.row_len)];
+    order.fill(input.epoch.get(), start as usize, &mut out);
+    for (i, &sample) in out.iter().enumerate() {
+        match start.checked_add(i as u64).filter(|&place| place < len) {
             // That both ways lead back makes them all different.
-            assert_eq!((order.get(position), order.position(sample)), (Some(sample), Some(position)));
+            Some(place) => {
+                assert_eq!((order.get(place), order.place(sample as u64)), (Some(sample as u64), Some(place)))
+            }
+            None => assert_eq!(sample, usize::MAX),
         }
-        let (first, mut sorted) = (out.clone(), out.clone());
-        sorted.sort_unstable();
-        assert!(sorted.windows(2).all(|pair| pair[0] < pair[1]));
-        let batch = start / (out.len().max(1) as u64);
-        let found = order.batch(batch, &mut out).map(<[u64]>::to_vec);
-        let begin = batch * first.len() as u64;
-        let expected: Vec<u64> = (begin..len).take(first.len()).map(|i| order.get(i).unwrap()).collect();
-        assert_eq!(found.unwrap_or_default(), expected);
-    } else {
-        assert!(out.iter().all(|&untouched| untouched == u64::MAX));
     }
-    assert_eq!((order.get(start).is_some(), order.position(start).is_some()), (start < len, start < len));
+    assert_eq!((order.get(start).is_some(), order.place(start).is_some()), (start < len, start < len));
 }

@@ -46,6 +46,9 @@ struct Options {
     /// How many samples a step averages over, on all ranks together
     #[arg(long, default_value_t = 64)]
     batch_size: usize,
+    /// Go on with --batch-size where the checkpoint was saved with another
+    #[arg(long)]
+    new_batch_size: bool,
     /// How often to go through the training samples [default: 20, with --data 10]
     #[arg(long)]
     epochs: Option<u64>,
@@ -93,14 +96,15 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     let network = Network { inputs: data.train.inputs, hidden: options.hidden, classes: 10 };
     let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
     let shard = batcher.shard(rank, ranks)?;
-    let steps = epochs.saturating_mul(batcher.batches_per_epoch() as u64);
-    let schedule = schedule::cosine(LEARNING_RATE, 0.0, steps)?;
+    // By samples, not steps, so that it is the same with another batch size.
+    let samples_per_epoch = batcher.samples_per_epoch() as u64;
+    let schedule = schedule::cosine(LEARNING_RATE, 0.0, epochs.saturating_mul(samples_per_epoch))?;
 
     let run = Run {
-        program: "data_parallel, version 1".to_string(),
+        program: "data_parallel, version 2".to_string(),
         data: name.to_string(),
         parameters: network.len(),
-        steps,
+        epochs,
         exact: options.exact,
     };
     let mut state = State {
@@ -124,7 +128,11 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
             }
         }
     }
-    let mut stream = batcher.resume(state.position)?;
+    let mut stream = if options.new_batch_size {
+        batcher.resume_with_new_batch_size(&state.position)?
+    } else {
+        batcher.resume(&state.position)?
+    };
 
     // Zeros at the end, so that the ranks' parts are equally long; they stay zeros.
     let part_len = network.len().div_ceil(ranks);
@@ -140,13 +148,13 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     let mut grads = vec![0.0; params.len()];
     let mut buffers = exact::Buffers::default();
 
-    let until = options.stop_at.map_or(steps, |step| step.min(steps));
     let (mut loss, mut samples) = (0.0, 0);
     let mut profile = Profile::new();
     loop {
-        let done = momentum.steps();
+        let (done, position) = (momentum.steps(), stream.position());
+        let at_end = position.epoch() >= epochs || options.stop_at.is_some_and(|step| done >= step);
         if let Some(path) = &options.checkpoint {
-            if done % STEPS_PER_CHECKPOINT == 0 || done >= until {
+            if done % STEPS_PER_CHECKPOINT == 0 || at_end {
                 let mut velocity = momentum.velocity().to_vec();
                 if options.sharded {
                     velocity = gather(&velocity, world);
@@ -154,18 +162,18 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
                 if rank == 0 {
                     velocity.truncate(network.len());
                     let params = params[..network.len()].to_vec();
-                    let position = stream.position();
+                    let position = position.clone();
                     checkpoint::save(path, &State { run: run.clone(), done, position, params, velocity })?;
                     println!("step {done}: saved");
                 }
             }
         }
-        if done >= until {
+        if at_end {
             break;
         }
 
         let batch = stream.next_batch().context("the stream has ended")?;
-        momentum.set_learning_rate(schedule(done))?;
+        momentum.set_learning_rate(schedule(position.epoch() * samples_per_epoch + position.samples()))?;
         profile.start();
 
         // `grads` becomes the sum over `samples`.

@@ -18,6 +18,6 @@ pub(crate) struct Run {
     pub(crate) program: String, // postcard saves no names by which to tell another program's checkpoint
     pub(crate) data: String,
     pub(crate) parameters: usize,
-    pub(crate) steps: u64,
+    pub(crate) epochs: u64,
     pub(crate) exact: bool,
 }

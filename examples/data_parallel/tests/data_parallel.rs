@@ -83,7 +83,7 @@ fn other_runs_agree_to_rounding_and_sharded_ones_to_the_bit() {
         let exact = after(1, &["--exact", UNEVEN, stop_at]);
         for ranks in RANKS {
             let state = after(ranks, &[UNEVEN, stop_at]);
-            assert_eq!((state.done, state.position), (exact.done, exact.position));
+            assert_eq!((state.done, &state.position), (exact.done, &exact.position));
             for (values, expected) in [(state.params, &exact.params), (state.velocity, &exact.velocity)] {
                 let largest = expected.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
                 let error = values.iter().zip(expected).fold(0.0_f32, |most, (x, y)| most.max((x - y).abs()));
@@ -111,6 +111,24 @@ fn another_number_of_ranks_goes_on_from_a_checkpoint() {
         assert_eq!(loaded(&path).done, done);
     }
     assert!(fs::read(&path).unwrap() == whole);
+}
+
+/// 60 steps of 64 samples on 4 ranks, then of 96 on 3: as the same on one rank, to the bit, also across the end of an epoch.
+#[test]
+fn another_batch_size_goes_on_from_a_checkpoint() {
+    let [changed, alone] = [[4, 3], [1, 1]].map(|[before, after]| {
+        let path = file(&format!("batch-size-{before}"));
+        lines(run(before, &path, &["--exact", "--batch-size=64", "--stop-at=60"]));
+        assert_eq!((loaded(&path).position.epoch(), loaded(&path).position.samples()), (0, 60 * 64));
+        let larger = ["--exact", "--batch-size=96", "--new-batch-size"];
+        lines(run(after, &path, &[&larger[..], &["--stop-at=94"]].concat()));
+        // 7,200 - 3,840 samples are 35 batches of 96.
+        assert_eq!((loaded(&path).position.epoch(), loaded(&path).position.samples()), (0, 3_840 + 34 * 96));
+        lines(run(after, &path, &[&larger[..], &["--stop-at=97"]].concat()));
+        assert_eq!((loaded(&path).position.epoch(), loaded(&path).position.samples()), (1, 2 * 96));
+        fs::read(&path).unwrap()
+    });
+    assert!(changed == alone);
 }
 
 #[test]
@@ -175,7 +193,8 @@ fn what_is_wrong_is_said_once() {
     refused(3, &path, &["--batch-size=2"], "error on rank 0: world_size is 3, expected at most batch_size = 2");
     lines(run(2, &path, &["--exact", "--stop-at=1"]));
     refused(2, &path, &["--stop-at=2"], "exact: true }, expected Run {");
-    refused(2, &path, &["--exact", "--epochs=3"], "steps: 2260");
+    refused(2, &path, &["--exact", "--epochs=3"], "epochs: 20, exact: true }, expected Run {");
+    refused(2, &path, &["--exact", "--batch-size=96"], "saved batch_size is 64, expected 96");
     let mut bytes = fs::read(&path).unwrap();
     bytes.pop();
     fs::write(&path, bytes).unwrap();

@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Batcher, Error, Form, Guard, MasterCopy, Momentum, NoiseScale, Optimizer, ParamGroups, Position, Sgd,
-    WeightDecay,
+    Accumulator, Batcher, Error, Form, Guard, MasterCopy, Momentum, NoiseScale, Optimizer, Order, ParamGroups,
+    Permutation, Position, Sequential, Sgd, Shuffle, Subset, WeightDecay,
 };
 use half::{bf16, f16};
 use num_traits::Float;
@@ -37,7 +37,6 @@ macro_rules! every_type {
             MixedGroups: MixedGroups,
             MasterBf16: MasterBf16,
             MasterF16: MasterF16,
-            Batcher: Batcher,
             Position: Position,
             Accumulator: gradstep::Accumulator,
             NoiseScale: gradstep::NoiseScale,
@@ -207,7 +206,9 @@ fn groups<O: Optimizer<F>, F: Float>(optimizers: Vec<O>) -> ParamGroups<F, O> {
     groups
 }
 
-fn groups_go_on<O: Optimizer<F> + Debug, F: Float + Serialize + Debug>(mut groups: ParamGroups<F, O>) -> String {
+fn groups_go_on<O: Optimizer<F> + Debug, F: Float + Serialize + Debug + Send + Sync>(
+    mut groups: ParamGroups<F, O>,
+) -> String {
     let names: Vec<String> = groups.names().map(String::from).collect();
     let lens: Vec<usize> = names.iter().map(|name| groups.get(name).unwrap().state_len().unwrap_or(2)).collect();
     groups.unfreeze("tensor 1").unwrap();
@@ -315,38 +316,39 @@ master!(MasterBf16, bf16, {
 });
 master!(MasterF16, f16, Guard(Sgd::new(2e-8).unwrap().with_weight_decay(WeightDecay::Decoupled(0.1)).unwrap()));
 
-impl Subject for Batcher {
-    fn values() -> Vec<Self> {
-        vec![
-            Batcher::new(10, 4, (1 << 53) + 1).unwrap(),
-            Batcher::new(10, 4, u64::MAX).unwrap().drop_last().unwrap(),
-            Batcher::new(10, 4, 0).unwrap(),
-            Batcher::sequential(10, 3).unwrap(),
-            Batcher::sequential(10, 3).unwrap().drop_last().unwrap(),
-            Batcher::new(Batcher::MAX_LEN, Batcher::MAX_LEN, 7).unwrap(),
-            Batcher::sequential(Batcher::MAX_LEN, usize::MAX - 1).unwrap(),
-        ]
-    }
-
-    fn goes_on(self) -> String {
-        let epochs = [0, u64::MAX].map(|epoch| (self.len() < 100).then(|| self.epoch(epoch)));
-        format!("{self:?} {epochs:?}")
-    }
+fn orders() -> [Box<dyn Order>; 6] {
+    [
+        Box::new(Shuffle::new(10, (1 << 53) + 1).unwrap()),
+        Box::new(Shuffle::new(10, u64::MAX).unwrap()),
+        Box::new(Shuffle::new(Shuffle::MAX_LEN, 0).unwrap()),
+        Box::new(Sequential::new(10).unwrap()),
+        Box::new(Permutation::new(1 << 48, 7).unwrap()),
+        Box::new(Subset::new((3..13).collect()).unwrap().shuffled(1).unwrap()),
+    ]
 }
 
 impl Subject for Position {
     fn values() -> Vec<Self> {
         let epochs = [0, (1 << 53) + 1, u64::MAX - 1].into_iter();
-        epochs
-            .flat_map(|epoch| Batcher::values().into_iter().map(move |batcher| (epoch, batcher)))
-            .map(|(epoch, batcher)| batcher.position(epoch, batcher.batches_per_epoch() - 1).unwrap())
-            .collect()
+        let positions = |epoch| {
+            orders().map(|order| {
+                let batcher = Batcher::over(order, 3).unwrap();
+                let batcher = if epoch > 0 { batcher.drop_last().unwrap() } else { batcher };
+                batcher.position(epoch, 6).unwrap()
+            })
+        };
+        epochs.flat_map(positions).collect()
     }
 
     fn goes_on(self) -> String {
-        let mut stream = (self.batcher().len() < 100).then(|| self.batcher().resume(self).unwrap());
-        let batches: Vec<_> = (0..10).map(|_| stream.as_mut()?.next_batch().map(<[usize]>::to_vec)).collect();
-        format!("{self:?} {batches:?}")
+        let streams = orders().map(|order| {
+            let batcher = Batcher::over(&order, 3).unwrap();
+            let batcher = if self.epoch() > 0 { batcher.drop_last().unwrap() } else { batcher };
+            // The longest table would take minutes.
+            let mut stream = (order.len() != Shuffle::MAX_LEN as u64).then(|| batcher.resume(&self))?.ok()?;
+            Some((0..10).map(|_| stream.next_batch().map(<[usize]>::to_vec)).collect::<Vec<_>>())
+        });
+        format!("{self:?} {streams:?}")
     }
 }
 

@@ -152,7 +152,7 @@ fn train(options: &Options) -> Result<(f64, Mlp)> {
     let saved = options.checkpoint.as_deref().map(checkpoint::load::<State>).transpose()?.flatten();
     if let Some(saved) = saved {
         ensure!(saved.settings == settings, "saved settings are {:?}, expected {settings:?}", saved.settings);
-        (stream, step) = (batcher.resume(saved.position)?, saved.step);
+        (stream, step) = (batcher.resume(&saved.position)?, saved.step);
         mlp = mlp.try_load_record(ModuleRecord::from_bytes(Bytes::from_bytes_vec(saved.module))?)?;
         optimizer = optimizer.from_bytes(Bytes::from_bytes_vec(saved.optimizer))?;
         println!("resumed at step {step}");

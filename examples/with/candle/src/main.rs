@@ -137,7 +137,7 @@ fn train(options: &Options) -> Result<(f64, VarMap)> {
     let saved = options.checkpoint.as_deref().map(checkpoint::load::<State>).transpose()?.flatten();
     if let Some(saved) = saved {
         ensure!(saved.settings == settings, "saved settings are {:?}, expected {settings:?}", saved.settings);
-        stream = batcher.resume(saved.position)?;
+        stream = batcher.resume(&saved.position)?;
         optimizer.model.restore(saved.model)?;
         let mut params = saved.params;
         for (name, var) in vars.data().lock().unwrap().iter() {

@@ -154,7 +154,7 @@ fn main() -> Result<()> {
     }
     let mut state = State { params, model, position: stream.position() };
     if let Some(saved) = options.checkpoint.as_deref().map(checkpoint::load::<State>).transpose()?.flatten() {
-        stream = batcher.resume(saved.position)?;
+        stream = batcher.resume(&saved.position)?;
         state.model.restore(saved.model)?;
         state.params = saved.params;
         println!("resumed at step {}", state.model.steps());

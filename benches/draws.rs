@@ -1,0 +1,107 @@
+//! Filling a slice with draws, beside rand and rand_distr with ChaCha8 (and torch and numpy, if PYTHON names an
+//! interpreter that has them).
+//!
+//! `cargo bench --bench draws [-- LONGEST]`; nanoseconds a draw, least of several rounds taken in turn, one thread.
+
+use std::{hint::black_box, process::Command};
+
+use gradstep::{Draws, Real};
+use rand::{Rng, RngExt, SeedableRng, distr::Distribution};
+use rand_chacha::ChaCha8Rng;
+
+mod common;
+use common::{alternate, heading, largest};
+
+/// What draws.py prints: the versions without an argument, else nanoseconds a draw of torch and numpy.
+fn python(arguments: &[&str]) -> Option<String> {
+    let interpreter = std::env::var_os("PYTHON")?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/draws.py");
+    let output = Command::new(interpreter).arg(script).args(arguments).output().expect("PYTHON runs");
+    assert!(output.status.success(), "draws.py: {}", String::from_utf8_lossy(&output.stderr));
+    Some(String::from_utf8(output.stdout).expect("plain text").trim().to_string())
+}
+
+/// Times `fill` beside `peer`, which gives one value at a time, and the same of torch and numpy.
+fn beside<T: Copy + Default>(
+    name: &str,
+    len: usize,
+    fill: impl Fn(&mut Draws, &mut [T]),
+    peer: impl Fn(&mut ChaCha8Rng) -> T,
+    number: impl Fn(T) -> f64,
+    mean: f64,
+) {
+    let (mut draws, mut words) = (Draws::new(1, "bench", [0, 0]), ChaCha8Rng::seed_from_u64(1));
+    let (mut own, mut theirs) = (vec![T::default(); len], vec![T::default(); len]);
+    let times = alternate(
+        (10_000_000 / len).clamp(5, 1000),
+        3,
+        &mut [&mut || fill(&mut draws, &mut own), &mut || theirs.fill_with(|| peer(&mut words))],
+    );
+    for values in [&own, &theirs] {
+        let found = values.iter().map(|&x| number(x)).sum::<f64>() / len as f64;
+        // A standard deviation is at most 1 (or 300 of integers below 1,000, whose mean is 499.5).
+        let limit = 6.0 * mean.max(1.0) / (len as f64).sqrt();
+        assert!((found - mean).abs() < limit, "{name}: mean {found}, expected {mean}");
+    }
+    let [own, peer] = times[..] else { panic!("two contenders") };
+    let others = python(&[name, &len.to_string()]).unwrap_or("nan nan".to_string());
+    let others: Vec<f64> = others.split_whitespace().map(|figure| figure.parse().expect("a figure")).collect();
+    let [own, peer] = [own, peer].map(|time| time / len as f64 * 1e9);
+    println!(
+        "{name:>12}, {len:>8}, {own:8.2}, {peer:6.2}, {:6.2}, {:6.2}, {:13.2}, {:14.2}, {:14.2}",
+        others[0],
+        others[1],
+        peer / own,
+        others[0] / own,
+        others[1] / own
+    );
+}
+
+fn uniform<F: Real + Default + Into<f64>>(name: &str, len: usize, peer: impl Fn(&mut ChaCha8Rng) -> F) {
+    beside(name, len, |draws, out: &mut [F]| draws.fill_uniform(out), peer, F::into, 0.5);
+}
+
+fn normal<F: Real + Default + Into<f64>>(name: &str, len: usize)
+where
+    rand_distr::StandardNormal: Distribution<F>,
+{
+    let peer = |words: &mut ChaCha8Rng| words.sample(rand_distr::StandardNormal);
+    beside(name, len, |draws, out: &mut [F]| draws.fill_normal(out), peer, F::into, 0.0);
+}
+
+fn main() {
+    let versions = python(&[]).unwrap_or("PYTHON names no interpreter".to_string());
+    heading(&format!("cargo bench --bench draws ({versions})"));
+    println!("        draw,      len, gradstep,   rand,  torch,  numpy, rand/gradstep, torch/gradstep, numpy/gradstep");
+    let longest = largest(1 << 20);
+    for len in [1 << 10, 1 << 14, 1 << 20].into_iter().filter(|&len| len <= longest) {
+        uniform("uniform f32", len, |words| words.random::<f32>());
+        uniform("uniform f64", len, |words| words.random::<f64>());
+        normal::<f32>("normal f32", len);
+        normal::<f64>("normal f64", len);
+        let word = |x: u64| x as f64 / 2.0_f64.powi(64);
+        beside("word", len, |draws, out| draws.fill_words(out), ChaCha8Rng::next_u64, word, 0.5);
+        let below = |draws: &mut Draws, out: &mut [u64]| draws.fill_below(1000, out).expect("valid");
+        beside("below 1000", len, below, |words| words.random_range(0..1000), |x| x as f64, 499.5);
+        let coin = |draws: &mut Draws, out: &mut [bool]| draws.fill_coin(0.3, out).expect("valid");
+        beside("coin", len, coin, |words| words.random_bool(0.3), f64::from, 0.3);
+    }
+    // One at a time, and from a stream of its own, as an augmentation takes them.
+    let (mut uniforms, mut normals, mut sample) = (Draws::new(1, "bench", [0, 0]), Draws::new(1, "bench", [0, 1]), 0);
+    let times = alternate(
+        1000,
+        3,
+        &mut [
+            &mut || (0..1000).for_each(|_| _ = black_box(uniforms.uniform::<f32>())),
+            &mut || (0..1000).for_each(|_| _ = black_box(normals.normal::<f64>())),
+            &mut || {
+                for _ in 0..1000 {
+                    sample += 1;
+                    black_box(Draws::new(1, "augmentation", [0, sample]).uniform::<f64>());
+                }
+            },
+        ],
+    );
+    let times: Vec<f64> = times.iter().map(|time| time / 1000.0 * 1e9).collect();
+    println!("# one uniform f32, one normal f64, a new stream and its first draw: {times:.2?} nanoseconds");
+}

@@ -1,0 +1,90 @@
+//! An order of your own: a curriculum that shows easy digits first, and mixes in more of the hard ones each epoch.
+//!
+//! ```sh
+//! cargo run --release --example curriculum
+//! ```
+//!
+//! How hard a sample is, is its loss after a first epoch of plain training. The example then trains twice from the same
+//! weights, with the curriculum and with a plain shuffle, and chooses nothing on the held-out digits. What to expect: no
+//! gain. (Wu, Dyer, Neyshabur 2021, "When Do Curricula Work?", found the same for usual training times.)
+
+mod common;
+
+use anyhow::Result;
+use common::{data, network::Network};
+use gradstep::{Batcher, Momentum, Optimizer, Order, Shuffle, stable_hash};
+
+/// Of epoch e, 16 / 2^e levels of difficulty stand one after the other, each of them shuffled. From epoch 4 on there is one
+/// level: a plain shuffle.
+struct Curriculum {
+    shuffle: Shuffle,
+    /// Of each place of the shuffle, from easy to hard.
+    ranks: Vec<usize>,
+}
+
+impl Curriculum {
+    /// `losses` say how hard each sample is.
+    fn new(losses: &[f64], seed: u64) -> Result<Self> {
+        let mut easy_to_hard: Vec<usize> = (0..losses.len()).collect();
+        easy_to_hard.sort_by(|&a, &b| losses[a].total_cmp(&losses[b]));
+        let mut ranks = vec![0; losses.len()];
+        easy_to_hard.into_iter().enumerate().for_each(|(rank, sample)| ranks[sample] = rank);
+        Ok(Curriculum { shuffle: Shuffle::new(losses.len(), seed)?, ranks })
+    }
+}
+
+impl Order for Curriculum {
+    fn len(&self) -> u64 {
+        self.shuffle.len()
+    }
+
+    /// With a hash of the ranks, so that no run is resumed with another curriculum.
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        let ranks: Vec<u8> = self.ranks.iter().flat_map(|&rank| (rank as u64).to_le_bytes()).collect();
+        [vec![("curriculum", 1), ("hash of the ranks", stable_hash(&ranks))], self.shuffle.settings()].concat()
+    }
+
+    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
+        self.shuffle.fill(epoch, start, out);
+        let levels = 16 >> epoch.min(4);
+        // Stable: within a level the samples stay shuffled.
+        out.sort_by_key(|&sample| self.ranks[sample] * levels / self.ranks.len());
+    }
+}
+
+const SEED: u64 = 0;
+
+fn main() -> Result<()> {
+    let data = data::digits()?;
+    let network = Network { inputs: data.train.inputs, hidden: 64, classes: 10 };
+    let shuffle = Shuffle::new(data.train.len(), SEED)?;
+
+    let mut params = network.initial(SEED);
+    train(&network, &mut params, &data, &shuffle, 1)?;
+    let mut grads = vec![0.0; params.len()];
+    let mut loss = |sample| network.loss_and_gradient(&params, &data.train, &[sample], &mut grads);
+    let losses: Vec<f64> = (0..data.train.len()).map(&mut loss).collect();
+
+    let curriculum = Curriculum::new(&losses, SEED)?;
+    for (name, order) in [("from easy to hard", &curriculum as &dyn Order), ("shuffled", &shuffle)] {
+        println!("{name}");
+        train(&network, &mut network.initial(SEED), &data, order, 8)?;
+    }
+    Ok(())
+}
+
+fn train(network: &Network, params: &mut [f32], data: &data::Split, order: &dyn Order, epochs: u64) -> Result<()> {
+    let mut momentum = Momentum::new(0.05, 0.9, params.len())?;
+    let mut grads = vec![0.0; params.len()];
+    let batcher = Batcher::over(order, 32)?;
+    for epoch in 0..epochs {
+        let mut loss = 0.0;
+        for batch in &batcher.epoch(epoch) {
+            loss += network.loss_and_gradient(params, &data.train, batch, &mut grads) * batch.len() as f64;
+            momentum.step(params, &grads)?;
+        }
+        let accuracy = 100.0 * network.accuracy(params, &data.held_out);
+        println!("epoch {}  loss {:.4}  held-out {accuracy:.2} %", epoch + 1, loss / batcher.len() as f64);
+    }
+    Ok(())
+}

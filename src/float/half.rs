@@ -1,0 +1,88 @@
+//! bf16 and f16 to f32 and back, without a branch and without a call, so that loops over them vectorise: the functions of
+//! `half` take several times as long. The same numbers; only a NaN of f16 may have another payload.
+
+use half::{bf16, f16};
+
+pub trait Convert {
+    fn widen(self) -> f32;
+    /// Rounded to nearest, ties to even.
+    fn narrow(value: f32) -> Self;
+}
+
+impl Convert for bf16 {
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        f32::from_bits(u32::from(self.to_bits()) << 16)
+    }
+
+    #[inline(always)]
+    fn narrow(value: f32) -> bf16 {
+        let bits = value.to_bits();
+        let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16;
+        let quiet = bits >> 16 | 0x40;
+        bf16::from_bits(if value.is_nan() { quiet } else { rounded } as u16)
+    }
+}
+
+/// Bits of an f32 with this exponent: of 2^exponent.
+const fn power(exponent: i32) -> u32 {
+    ((127 + exponent) as u32) << 23
+}
+
+/// f16's exponents begin 112 below f32's.
+const BIAS: u32 = 112 << 23;
+
+impl Convert for f16 {
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        let (sign, bits) = (u32::from(self.to_bits() & 0x8000) << 16, u32::from(self.to_bits() & 0x7FFF));
+        let infinite = if bits >= 0x7C00 { BIAS } else { 0 };
+        let normal = (bits << 13) + BIAS + infinite;
+        // Below its normal numbers f16 counts in steps of 2^-24. (Not by a subnormal f32: CPUs are slow with those.)
+        let subnormal = (bits as i32 as f32 * f32::from_bits(power(-24))).to_bits();
+        f32::from_bits(sign | if bits < 0x0400 { subnormal } else { normal })
+    }
+
+    #[inline(always)]
+    fn narrow(value: f32) -> f16 {
+        let (sign, bits) = (value.to_bits() >> 16 & 0x8000, value.to_bits() & 0x7FFF_FFFF);
+        let within = bits.min(power(16)); // from there on all are infinite
+        // f16 keeps 10 bits below the leading one, but none below 2^-24. So does f32 where a number 2^13 times as large
+        // is added: the addition rounds.
+        let exponent = within.max(power(-14)) & 0x7F80_0000;
+        let large = exponent + (13 << 23);
+        let digits = (f32::from_bits(within) + f32::from_bits(large)).to_bits() - large;
+        // The leading one, if it is there, adds 1 to the exponent.
+        let number = ((exponent - power(-14)) >> 13) + digits;
+        let nan = if value.is_nan() { 0x0200 } else { 0 };
+        f16::from_bits((sign | number | nan) as u16)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every half, what is half-way to the next, and what is beside that; and NaN.
+    #[test]
+    fn conversions_are_those_of_half() {
+        // NaN's payload aside.
+        let same = |a: f16, b: f16| a.to_bits() == b.to_bits() || a.is_nan() && b.is_nan();
+        for high in 0..=u16::MAX {
+            for low in [0, 1, 0x0FFF, 0x1000, 0x1001, 0x2FFF, 0x3000, 0x3001, 0x7FFF, 0x8000, 0x8001, 0xFFFF] {
+                let value = f32::from_bits(u32::from(high) << 16 | low);
+                assert_eq!(<bf16 as Convert>::narrow(value).to_bits(), bf16::from_f32(value).to_bits(), "{value:?}");
+                assert!(same(<f16 as Convert>::narrow(value), f16::from_f32(value)), "{value:?}");
+            }
+            let (b, f) = (bf16::from_bits(high), f16::from_bits(high));
+            assert!(b.widen().to_bits() == b.to_f32().to_bits() || b.widen().is_nan() && b.is_nan(), "{b:?}");
+            assert!(f.widen().to_bits() == f.to_f32().to_bits() || f.widen().is_nan() && f.is_nan(), "{f:?}");
+            // Half-way between two f16 numbers, and beside that.
+            for beside in [-1, 0, 1] {
+                let value = (f64::from(f) + f64::from(f16::from_bits(high.wrapping_add(1)))) / 2.0;
+                let value = f32::from_bits((value as f32).to_bits().wrapping_add_signed(beside));
+                assert!(same(<f16 as Convert>::narrow(value), f16::from_f32(value)), "{value:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+use rand::Rng;
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    hash::stable_hash,
+    normal::{BLOCK, normal, normals},
+    shuffle::draw,
+    words::words,
+};
+use crate::{check, error::Error, simd::wide};
+
+/// Everything else that a seed decides: initial weights, noise, dropout, augmentation.
+///
+/// A stream of draws, a pure function of (seed, purpose, two counters). Streams that differ in any of these are
+/// independent, so draws can begin anywhere without a replay: give each step its counter, each sample its epoch and index.
+/// Every value is frozen; [`order`](crate::order) describes each. A slice is filled with what as many single draws give.
+///
+/// | draw | is | 32-bit words of the stream |
+/// |---|---|---|
+/// | [`word`](Self::word) | 64 random bits | 2 |
+/// | [`below`](Self::below) | an integer below n, each exactly as likely (Lemire 2019) | 2; again 2 with probability (2^64 mod n) / 2^64 |
+/// | [`uniform`](Self::uniform) | a multiple of 2^-24 (f32) or 2^-53 (f64) in [0, 1) | 1 (f32), 2 (f64) |
+/// | [`normal`](Self::normal) | mean 0, variance 1, up to 9.16: the quantile of one of 2^64 probabilities (Wichura 1988) | 2 |
+/// | [`coin`](Self::coin) | true if a uniform f64 is below p | 2 |
+///
+/// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream makes 256 bytes of it, so a stream
+/// for a single draw costs some 60 times the draw. Feature `simd` fills with wide vectors. No allocation; some 330 bytes.
+///
+/// # Example
+/// The usual initialisations, for a layer of `inputs` (fan-in) and `outputs` (fan-out):
+/// ```
+/// use gradstep::Draws;
+/// # fn main() -> Result<(), gradstep::Error> {
+/// let (inputs, outputs, seed, layer) = (784.0_f32, 128.0, 42, 0);
+/// let mut weights = vec![0.0_f32; 784 * 128];
+/// let mut draws = Draws::new(seed, "weights", [layer, 0]);
+///
+/// // Glorot and Bengio 2010: variance 2 / (inputs + outputs); uniform in ±√(3 · variance), or normal.
+/// weights.fill_with(|| (6.0 / (inputs + outputs)).sqrt() * (2.0 * draws.uniform::<f32>() - 1.0));
+/// weights.fill_with(|| (2.0 / (inputs + outputs)).sqrt() * draws.normal::<f32>());
+/// // He et al. 2015, for ReLU: variance 2 / inputs.
+/// weights.fill_with(|| (6.0 / inputs).sqrt() * (2.0 * draws.uniform::<f32>() - 1.0));
+/// weights.fill_with(|| (2.0 / inputs).sqrt() * draws.normal::<f32>());
+/// # let variance = weights.iter().map(|w| w * w).sum::<f32>() / weights.len() as f32;
+/// # assert!((variance * inputs / 2.0 - 1.0).abs() < 0.02);
+///
+/// // Dropout at step 1,000: half of the units. Sample 17 in epoch 3: mirrored or not, moved by up to 4 pixels.
+/// let mut keep = [false; 128];
+/// Draws::new(seed, "dropout", [1_000, layer]).fill_coin(0.5, &mut keep)?;
+/// let mut sample = Draws::new(seed, "augmentation", [3, 17]);
+/// let (mirrored, right, down) = (sample.coin(0.5)?, sample.below(9)? as i64 - 4, sample.below(9)? as i64 - 4);
+/// # assert!(right.abs() <= 4 && down.abs() <= 4);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draws {
+    words: ChaCha8Rng,
+}
+
+impl Draws {
+    /// The stream of this seed, purpose and counters, from its beginning.
+    ///
+    /// The purpose is any name: its [`stable_hash`] counts. The counters tell apart what has the same purpose: layer,
+    /// step, or epoch and sample; 0 where there is nothing to count.
+    pub fn new(seed: u64, purpose: &str, counters: [u64; 2]) -> Self {
+        Draws { words: words(b"draws  1", seed, stable_hash(purpose.as_bytes()), counters[0], counters[1]) }
+    }
+
+    /// Goes on from 32-bit word `position` of the stream, forwards or back, at the cost of making a stream: to the k-th
+    /// draw (from 0) of k alike by `seek(k)` for `uniform::<f32>`, else `seek(2 * k)` (but `below`, which may reject words).
+    pub fn seek(&mut self, position: u64) {
+        self.words.set_word_pos(position.into());
+    }
+
+    /// 64 random bits.
+    pub fn word(&mut self) -> u64 {
+        self.words.next_u64()
+    }
+
+    /// Each is a [`word`](Self::word).
+    pub fn fill_words(&mut self, out: &mut [u64]) {
+        self.in_blocks(out, |words, out| out.copy_from_slice(words));
+    }
+
+    /// An integer below `n`, each exactly as likely.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if `n` is 0; then nothing is drawn.
+    pub fn below(&mut self, n: u64) -> Result<u64, Error> {
+        check::at_least_one("n", n)?;
+        let [number] = draw(n, &mut self.words);
+        Ok(number)
+    }
+
+    /// Each is [`below`](Self::below) `n`.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if `n` is 0; then nothing is drawn or written.
+    pub fn fill_below(&mut self, n: u64, out: &mut [u64]) -> Result<(), Error> {
+        check::at_least_one("n", n)?;
+        out.fill_with(|| draw::<1>(n, &mut self.words)[0]);
+        Ok(())
+    }
+
+    /// Uniform in [0, 1): a multiple of 2^-24 (f32) or 2^-53 (f64), each exactly as likely.
+    pub fn uniform<F: Real>(&mut self) -> F {
+        match size_of::<F>() {
+            4 => F::uniform(&self.words.next_u32().to_le_bytes()),
+            _ => F::uniform(&self.words.next_u64().to_le_bytes()),
+        }
+    }
+
+    /// Each is [`uniform`](Self::uniform).
+    pub fn fill_uniform<F: Real>(&mut self, out: &mut [F]) {
+        let mut buffer = [0; 8 * BLOCK];
+        for out in out.chunks_mut(buffer.len() / size_of::<F>()) {
+            let bytes = &mut buffer[..size_of_val(out)];
+            self.words.fill_bytes(bytes);
+            wide(
+                #[inline(always)]
+                || {
+                    for (x, bytes) in out.iter_mut().zip(bytes.chunks_exact(size_of::<F>())) {
+                        *x = F::uniform(bytes);
+                    }
+                },
+            );
+        }
+    }
+
+    /// Normal with mean 0 and variance 1. In f32 it is the f64 of the same word, rounded.
+    pub fn normal<F: Real>(&mut self) -> F {
+        F::round(normal(self.word()))
+    }
+
+    /// Each is [`normal`](Self::normal).
+    pub fn fill_normal<F: Real>(&mut self, out: &mut [F]) {
+        self.in_blocks(out, |words, out| normals(words, out, F::round));
+    }
+
+    /// True with probability `p`, to less than 2^-53: never for 0, always for 1.
+    ///
+    /// # Errors
+    /// [`Error::Number`] if `p` is not in 0..=1; then nothing is drawn.
+    pub fn coin(&mut self, p: f64) -> Result<bool, Error> {
+        check::fraction("p", p)?;
+        Ok(self.uniform::<f64>() < p)
+    }
+
+    /// Each is a [`coin`](Self::coin) of probability `p`.
+    ///
+    /// # Errors
+    /// [`Error::Number`] if `p` is not in 0..=1; then nothing is drawn or written.
+    pub fn fill_coin(&mut self, p: f64, out: &mut [bool]) -> Result<(), Error> {
+        check::fraction("p", p)?;
+        out.fill_with(|| self.uniform::<f64>() < p);
+        Ok(())
+    }
+
+    /// Calls `take` with the words for each part of `out`.
+    #[inline(always)]
+    fn in_blocks<T>(&mut self, out: &mut [T], take: impl Fn(&[u64], &mut [T])) {
+        let (mut bytes, mut words) = ([0; 8 * BLOCK], [0; BLOCK]);
+        for out in out.chunks_mut(BLOCK) {
+            let (bytes, words) = (&mut bytes[..8 * out.len()], &mut words[..out.len()]);
+            self.words.fill_bytes(bytes);
+            for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+                *word = u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default());
+            }
+            take(words, out);
+        }
+    }
+}
+
+/// f32 and f64: what [`Draws`] can draw.
+pub trait Real: Sealed {}
+
+impl Real for f32 {}
+impl Real for f64 {}
+
+/// Out of reach, so that there are no other reals.
+pub trait Sealed: Copy {
+    /// From as many bytes as it has.
+    fn uniform(bytes: &[u8]) -> Self;
+    /// To the nearest.
+    fn round(x: f64) -> Self;
+}
+
+impl Sealed for f32 {
+    #[inline(always)]
+    fn uniform(bytes: &[u8]) -> f32 {
+        (u32::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default()) >> 8) as f32 / (1 << 24) as f32
+    }
+
+    #[inline(always)]
+    fn round(x: f64) -> f32 {
+        x as f32
+    }
+}
+
+impl Sealed for f64 {
+    #[inline(always)]
+    fn uniform(bytes: &[u8]) -> f64 {
+        (u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default()) >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    #[inline(always)]
+    fn round(x: f64) -> f64 {
+        x
+    }
+}
