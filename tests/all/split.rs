@@ -166,6 +166,15 @@ fn every_sample_is_equally_likely_in_each_part() {
     assert!((both - 200).abs() < 5 * 15, "{both}"); // seeds are independent
 }
 
+/// Key 17 under seed 3 gives u = 0x139993BE430619 / 2^53 (`tests/data/order.py`'s words). A part begins with its bound.
+#[test]
+fn a_key_on_the_bound_is_in_the_next_part() {
+    let grid = 1.0 / (1_u64 << 53) as f64;
+    let u = 0x0013_9993_BE43_0619_u64 as f64 * grid;
+    let part = |bound: f64| Split::by_key([17], &[bound, 1.0 - bound], 3).unwrap().part_of(0);
+    assert_eq!([part(u - grid), part(u), part(u + grid)], [Some(1), Some(1), Some(0)]);
+}
+
 #[test]
 fn parts_are_orders_over_the_whole() {
     let split = Split::new(100, &[0.8, 0.2], 3).unwrap();
