@@ -18,8 +18,8 @@ use crate::{
 /// A pure function of its arguments; [`order`](crate::order) describes it.
 ///
 /// Cost: 4 bytes a sample, and 8 a sample of each part that is taken. To make it, 8 bytes a sample for the time,
-/// stratified 16. Of a million samples it took 4 ns a sample, where a shuffle takes 2.4; stratified 31 to 62, most of
-/// it for a stable sort by label; by key 90 to 100. To take a part, 2 to 10.
+/// stratified 16. Of a million samples it took 4 ns a sample, where a shuffle takes 2.4; stratified 31 to
+/// 62, with a stable sort by label; by key 90 to 100. To take a part, 2 to 10.
 ///
 /// # Example
 /// ```
@@ -65,9 +65,9 @@ impl Split {
         Ok(Split { parts, count: shares.len() })
     }
 
-    /// Each part gets its share of each class, to within one sample, chosen at random. Of small classes no part gets
-    /// more than its share in the end: what is left of one goes to the parts that are behind. `labels` are those of all
-    /// samples in turn.
+    /// Each part gets its share of each class, to within one sample, chosen at random. What is left of one class goes
+    /// to the parts that are behind, so that each has its share of all samples too, however small the classes. `labels`
+    /// are those of all samples in turn.
     ///
     /// # Errors
     /// Those of [`new`](Split::new); [`Error::SmallClass`] if a class has fewer samples than there are parts.
