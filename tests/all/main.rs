@@ -25,4 +25,5 @@ mod shard;
 mod shuffle;
 mod split;
 mod stream;
+mod subset;
 mod weight_decay;

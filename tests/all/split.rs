@@ -9,6 +9,12 @@ fn parts(split: &Split) -> Vec<u64> {
     (0..split.len()).map(|sample| split.part_of(sample).unwrap() as u64).collect()
 }
 
+fn sizes(split: &Split) -> Vec<usize> {
+    let mut sizes = vec![0; split.parts()];
+    parts(split).iter().for_each(|&part| sizes[part as usize] += 1);
+    sizes
+}
+
 /// Shares that add up to 1.
 fn shares() -> impl Strategy<Value = Vec<f64>> {
     prop::collection::vec(1_u32..100, 1..8).prop_map(|weights| {
@@ -54,6 +60,10 @@ proptest! {
                 labels.iter().zip(parts(&split)).filter(|(of, _)| **of == label).map(|(_, part)| part).collect();
             shares_are_met(&of_class, &shares);
         }
+        // All classes together too, to within two (0.9 is the most that was seen in 3,000 random cases).
+        for (size, share) in sizes(&split).into_iter().zip(&shares) {
+            prop_assert!((size as f64 - share * labels.len() as f64).abs() < 2.0);
+        }
     }
 
     #[test]
@@ -78,10 +88,12 @@ fn value_stability_split() {
         let (len, seed) = (len.parse::<usize>().unwrap(), seed.parse().unwrap());
         let shares: Vec<f64> = shares.split(' ').map(|share| share.parse().unwrap()).collect();
         let labels: Vec<usize> = (0..len).map(|i| (7 * i + i / 4) % 4).collect();
+        let small: Vec<u64> = (0..len as u64).map(|i| i * i % 97).collect();
         let keys = (0..len as u64).map(|i| (i / 3).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let split = match kind {
             "plain" => Split::new(len, &shares, seed),
             "stratified" => Split::stratified(&labels, &shares, seed),
+            "small" => Split::stratified(&small, &shares, seed),
             _ => Split::by_key(keys, &shares, seed),
         };
         let parts = parts(&split.unwrap());
@@ -91,19 +103,48 @@ fn value_stability_split() {
         assert_eq!(digest(&parts), fits, "digest of {kind}, len {len}, shares {shares:?}, seed {seed}");
         rows += 1;
     }
-    assert_eq!(rows, 270);
+    assert_eq!(rows, 386);
 }
 
-/// 100 classes of 11 samples in 10 folds: each fold has 1 or 2 of each class. Were the second always in the same fold, that
-/// one would have 200 samples.
+/// Of each class of 11 samples, one of 10 folds has 2. Were it always the same fold, that one would have 200 samples.
 #[test]
 fn what_is_left_over_does_not_collect_in_one_part() {
     let labels: Vec<usize> = (0..1100).map(|i| i % 100).collect();
     let folds = Split::stratified(&labels, &[0.1; 10], 42).unwrap();
-    for fold in 0..10 {
-        let len = folds.part(fold).unwrap().samples().len();
-        assert!((105..=115).contains(&len), "fold {fold}: {len}");
-    }
+    assert_eq!(sizes(&folds), [110; 10]);
+    // As scikit-learn's StratifiedKFold: with classes of all sizes too, folds are of one size, or of two.
+    let labels: Vec<usize> = (0..1000).flat_map(|class| vec![class; 10 + class * class % 17]).collect();
+    let sizes = sizes(&Split::stratified(&labels, &[0.1; 10], 42).unwrap());
+    let least = labels.len() / 10;
+    assert!(sizes.iter().all(|&size| size == least || size == least + 1), "{sizes:?}");
+}
+
+/// 3 classes of 5 in shares 0.5, 0.3, 0.2, worked out by hand: whole samples of each class are 2, 1, 1, and 1 is left.
+///
+/// | class | parts lack | of all | so get |
+/// |---|---|---|---|
+/// | first | 0.5, 0.5, 0 | 2.5, 1.5, 1 | 3, 1, 1 |
+/// | second | 5 − 5, 3 − 2, 2 − 2 | 5, 3, 2 | 2, 2, 1 |
+/// | third | 7.5 − 7, 4.5 − 4, 3 − 3 | 7.5, 4.5, 3 | 3, 1, 1 |
+#[test]
+fn a_small_case_by_hand() {
+    let labels: Vec<char> = "cabcabcabcabcab".chars().collect();
+    let parts = parts(&Split::stratified(&labels, &[0.5, 0.3, 0.2], 9).unwrap());
+    let of = |label| {
+        let of_part = |part| labels.iter().zip(&parts).filter(|&(&of, &p)| (of, p) == (label, part)).count();
+        [of_part(0), of_part(1), of_part(2)]
+    };
+    assert_eq!([of('a'), of('b'), of('c')], [[3, 1, 1], [2, 2, 1], [3, 1, 1]]);
+}
+
+/// 0.29 · 100 is 28.999… in f64, and 1,000 shares of 0.001 add up to 1.0000000000000007.
+#[test]
+fn rounding_takes_no_sample_from_a_part() {
+    assert_eq!(sizes(&Split::new(100, &[0.29, 0.71], 1).unwrap()), [29, 71]);
+    assert_eq!(sizes(&Split::new(7000, &[0.001; 1000], 1).unwrap()), [7; 1000]);
+    // Parts too small for a sample, or for a number.
+    assert_eq!(sizes(&Split::new(3, &[1.0, 1e-300, f64::MIN_POSITIVE / 4.0], 1).unwrap()), [3, 0, 0]);
+    assert_eq!(sizes(&Split::by_key(0..1000, &[1.0, 1e-300], 1).unwrap()), [1000, 0]);
 }
 
 /// Each sample is equally likely to be in the smaller part: over 2,000 seeds 200 times, with standard deviation 13.4.
@@ -123,6 +164,15 @@ fn every_sample_is_equally_likely_in_each_part() {
         Split::by_key((0..20_000).map(|i| stable_hash(format!("patient {i}").as_bytes())), &[0.9, 0.1], 8).unwrap();
     let both = parts(&keys).iter().zip(parts(&other)).filter(|&(&a, b)| a == 1 && b == 1).count() as i32;
     assert!((both - 200).abs() < 5 * 15, "{both}"); // seeds are independent
+}
+
+/// Key 17 under seed 3 gives u = 0x139993BE430619 / 2^53 (`tests/data/order.py`'s words). A part begins with its bound.
+#[test]
+fn a_key_on_the_bound_is_in_the_next_part() {
+    let grid = 1.0 / (1_u64 << 53) as f64;
+    let u = 0x0013_9993_BE43_0619_u64 as f64 * grid;
+    let part = |bound: f64| Split::by_key([17], &[bound, 1.0 - bound], 3).unwrap().part_of(0);
+    assert_eq!([part(u - grid), part(u), part(u + grid)], [Some(1), Some(1), Some(0)]);
 }
 
 #[test]
@@ -153,17 +203,17 @@ fn what_is_wrong_is_named() {
     );
     says(Split::new(10, &[1.0, 0.0], 1), "share is 0.0, expected a finite number above 0");
     says(Split::new(10, &[f64::NAN], 1), "share is NaN, expected a finite number above 0");
-    says(Split::new(0, &[1.0], 1), "len is 0, expected at least 1");
+    says(Split::new(0, &[1.0], 1), "number of samples is 0, expected at least number of parts = 1");
     says(Split::new(4, &[0.2; 5], 1), "number of samples is 4, expected at least number of parts = 5");
     says(
         Split::stratified(&["a", "b", "a", "a", "b"], &[0.3, 0.3, 0.4], 1),
         "class \"b\" has 2 samples, expected at least 3, the number of parts",
     );
-    says(Split::stratified::<u8>(&[], &[1.0], 1), "len is 0, expected at least 1");
+    says(Split::stratified::<u8>(&[], &[1.0], 1), "number of samples is 0, expected at least number of parts = 1");
     if usize::BITS > 32 {
         says(
             Split::new(Shuffle::MAX_LEN + 1, &[1.0], 1),
-            "len is 4294967297, expected at most 4294967296: use a Permutation for more samples",
+            "number of samples is 4294967297, expected at most Shuffle::MAX_LEN = 4294967296",
         );
     }
     let split = Split::new(10, &[0.99, 0.01], 1).unwrap();

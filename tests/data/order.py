@@ -9,7 +9,7 @@ import math
 import platform
 import struct
 import sys
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 
 M32, M64 = 2**32 - 1, 2**64 - 1
@@ -229,28 +229,37 @@ def digest(indices):
     return f"{h:016x}"
 
 
+def exact(shares):
+    total = 0.0
+    for share in shares:  # not `sum`, which compensates from Python 3.12 on
+        total += share
+    return [share / total for share in shares]
+
+
 def parts(shares, classes, length, seed):
     """The part of each sample; classes are lists of samples, in any order, by ascending label."""
-    begins = [0.0]
-    for share in shares[:-1]:
-        begins.append(begins[-1] + share)
+    shares = exact(shares)
     place = {sample: i for i, sample in enumerate(batcher(length, seed, 0, b"split v1"))}
+    given, seen = [0] * len(shares), 0
     part = [None] * length
-    for c, members in enumerate(classes):
+    for members in classes:
         members = sorted(members, key=place.get)
-        n, u = len(members), (2 * ((159 * c + 128) % 256) + 1) / 512
-        ends = [0] + [min(int(begin * n + u), n) for begin in begins[1:]]
-        for i, sample in enumerate(members):
-            part[sample] = max(k for k, end in enumerate(ends) if end <= i)
+        seen += len(members)
+        counts = [math.floor(share * len(members)) for share in shares]
+        lacks = [share * seen - (g + m) for share, g, m in zip(shares, given, counts)]
+        for j in sorted(range(len(shares)), key=lambda j: (-lacks[j], j))[: len(members) - sum(counts)]:
+            counts[j] += 1
+        dealt = [j for j, count in enumerate(counts) for _ in range(count)]
+        for sample, j in zip(members, dealt, strict=True):
+            part[sample] = j
+        given = [g + m for g, m in zip(given, counts)]
     return part
 
 
 def parts_by_key(shares, keys, seed):
-    begins = [0.0]
-    for share in shares[:-1]:
-        begins.append(begins[-1] + share)
+    begins = list(accumulate(exact(shares)))[:-1]  # one sum after another
     unit = lambda key: (next(words(key_of(b"keys  v1", seed, key, 0), 0)) >> 11) / 2**53
-    return [max(k for k, begin in enumerate(begins) if begin <= t) for t in map(unit, keys)]
+    return [sum(begin <= t for begin in begins) for t in map(unit, keys)]
 
 
 SEEDS = (0, 1, 42, 2**64 - 1)
@@ -347,28 +356,42 @@ def write(name, rows, comment):
             print(length, seed, epoch, digest_, " ".join(map(str, values)), sep=",", file=file)
 
 
-# The label and the key of sample i.
+# The label, another one with many small classes, and the key of sample i.
 LABEL = lambda i: (7 * i + i // 4) % 4
+SMALL = lambda i: i * i % 97
 KEY = lambda i: (i // 3 * 0x9E3779B97F4A7C15) & M64
+# Exact, rounded, some that round down to one sample less, and some that add up to less than 1.
+SHARES = ([1.0], [0.5, 0.5], [0.8, 0.1, 0.1], [0.2] * 5, [0.3, 0.3, 0.4], [0.7, 0.2, 0.1], [0.29, 0.71], [0.1] * 10)
 
 
 def write_splits():
     with open(Path(__file__).with_name("order_split.csv"), "w", newline="\n") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
         print("# digest: FNV-1a of the parts of all samples. values: those of the first 40.", file=file)
-        print("# label of sample i: (7 i + i / 4) mod 4. key: (i / 3) * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
+        print("# label of sample i: (7 i + i / 4) mod 4, small: i^2 mod 97. key: (i / 3) * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
         print("kind,len,shares,seed,digest,values", file=file)
-        for length in (30, 33, 100, 1001, 4099):
-            for shares in ([1.0], [0.5, 0.5], [0.8, 0.1, 0.1], [0.2] * 5, [0.3, 0.3, 0.4], [0.7, 0.2, 0.1]):
+
+        def write(kind, length, shares, seed, part):
+            row = " ".join(map(repr, shares)), seed, digest(part), " ".join(map(str, part[:40]))
+            print(kind, length, *row, sep=",", file=file)
+
+        def stratified(label, length, shares, seed):
+            classes = {}
+            for i in range(length):
+                classes.setdefault(label(i), []).append(i)
+            return parts(shares, [classes[label] for label in sorted(classes)], length, seed)
+
+        for length in (40, 43, 100, 1001, 4099):
+            for shares in SHARES:
                 for seed in (0, 42, 2**64 - 1):
-                    classes = [[i for i in range(length) if LABEL(i) == label] for label in range(4)]
-                    for kind, part in (
-                        ("plain", parts(shares, [range(length)], length, seed)),
-                        ("stratified", parts(shares, classes, length, seed)),
-                        ("key", parts_by_key(shares, map(KEY, range(length)), seed)),
-                    ):
-                        row = " ".join(map(repr, shares)), seed, digest(part), " ".join(map(str, part[:40]))
-                        print(kind, length, *row, sep=",", file=file)
+                    write("plain", length, shares, seed, parts(shares, [range(length)], length, seed))
+                    write("stratified", length, shares, seed, stratified(LABEL, length, shares, seed))
+                    if length == 4099:
+                        write("small", length, shares, seed, stratified(SMALL, length, shares, seed))
+                    write("key", length, shares, seed, parts_by_key(shares, map(KEY, range(length)), seed))
+        length, shares = 2**20 + 5, [0.8, 0.1, 0.1]
+        write("plain", length, shares, 42, parts(shares, [range(length)], length, 42))
+        write("small", length, shares, 42, stratified(SMALL, length, shares, 42))
 
 
 if __name__ == "__main__":
