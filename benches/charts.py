@@ -159,5 +159,24 @@ def front(rows):
     save(figure, "peers")
 
 
+def models():
+    rows = [row for row in records("models") if row["model"] != "a thousand of 64"]
+    figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
+    for axes, model in zip(panels, dict.fromkeys(row["model"] for row in rows)):
+        found = [row for row in rows if row["model"] == model][::-1]
+        times = [float(row["us"]) / 1000 for row in found]
+        own = [row["contender"].startswith("ParamGroups") for row in found]
+        bars = axes.barh([row["contender"] for row in found], times, 0.7, color=[ORANGE if is_own else GREY for is_own in own])
+        axes.bar_label(bars, [f"{time:.1f}" for time in times], padding=4)
+        axes.set_title(model)
+        axes.tick_params(axis="y", length=0)
+        axes.xaxis.set_visible(False)
+        axes.margins(x=0.15)
+        axes.spines[["left", "bottom"]].set_visible(False)
+    figure.suptitle("A momentum step of all tensors (milliseconds; shorter is better; 1T: one thread, else 2)", fontsize=12)
+    save(figure, "models")
+
+
 epoch()
 step()
+models()
