@@ -6,7 +6,7 @@
 //! chance, and one in 10^5 those that count rare events (`fixed_points`), whose tail is somewhat heavier. There are
 //! some 250 scores below: 1 in 1,000 for the file, once and for all, since every seed is fixed.
 
-use gradstep::{Batcher, Draws, Order as _, Permutation};
+use gradstep::{Batcher, Draws, Order as _, Permutation, Real};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -553,20 +553,26 @@ fn streams_are_independent() {
     assert_fair(correlation(&one, &two), "counters exchanged");
 }
 
-/// 10^9 normal draws: how many are beyond each of the half standard deviations up to 6, on each side.
-/// `cargo test --release --features simd --test statistics -- --ignored`, half a minute.
+/// 10^9 normal draws of each type: how many are beyond each of the half standard deviations up to 6, on each side.
+/// `cargo test --release --features simd --test statistics -- --ignored`, 20 seconds.
 #[test]
-#[ignore = "10^9 draws"]
+#[ignore = "2 · 10^9 draws"]
 fn tails_of_a_billion_normals() {
+    tails::<f64>();
+    tails::<f32>();
+}
+
+fn tails<F: Real + Default + Into<f64>>() {
     const TRIALS: usize = 1_000_000_000;
     let mut beyond = [[0_usize; 13]; 2];
     let mut draws = Draws::new(2026, "tails", [0, 0]);
-    let mut out = vec![0.0_f64; 100_000];
+    let mut out = vec![F::default(); 100_000];
     for _ in 0..TRIALS / out.len() {
         draws.fill_normal(&mut out);
-        for x in &out {
+        for &x in &out {
             // In the bin that it falls into; summed up below.
-            beyond[usize::from(*x < 0.0)][((x.abs() * 2.0) as usize).min(12)] += 1;
+            let x: f64 = x.into();
+            beyond[usize::from(x < 0.0)][((x.abs() * 2.0) as usize).min(12)] += 1;
         }
     }
     for (side, mut counts) in beyond.into_iter().enumerate() {

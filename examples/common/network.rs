@@ -1,7 +1,6 @@
 //! A neural network with one hidden layer over one flat slice of parameters; its gradient is coded by hand.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use gradstep::Draws;
 
 use super::data::Samples;
 
@@ -29,19 +28,12 @@ impl Network {
 
     /// Biases of 0, and weights uniform in ±√(6 / the layer's inputs) (He et al. 2015, for ReLU).
     pub(crate) fn initial(&self, seed: u64) -> Vec<f32> {
-        // From the generator's words, because rand's own sampling may change between its versions.
-        let mut key = *b"weights, and the seed:          ";
-        key[24..].copy_from_slice(&seed.to_le_bytes());
-        let mut words = ChaCha8Rng::from_seed(key);
-
         let mut params = vec![0.0; self.len()];
         let (first, second) = params.split_at_mut(self.second());
-        for (layer, inputs, outputs) in [(first, self.inputs, self.hidden), (second, self.hidden, self.classes)] {
-            let limit = (6.0 / inputs as f32).sqrt();
-            for weight in &mut layer[outputs..] {
-                let unit = (words.next_u32() >> 8) as f32 / (1 << 24) as f32; // in [0, 1), exact
-                *weight = limit * (2.0 * unit - 1.0);
-            }
+        let layers = [(first, self.inputs, self.hidden), (second, self.hidden, self.classes)];
+        for (number, (layer, inputs, outputs)) in (0..).zip(layers) {
+            let (mut draws, limit) = (Draws::new(seed, "weights", [number, 0]), (6.0 / inputs as f32).sqrt());
+            layer[outputs..].fill_with(|| limit * (2.0 * draws.uniform::<f32>() - 1.0));
         }
         params
     }

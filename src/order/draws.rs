@@ -3,7 +3,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     hash::stable_hash,
-    normal::{BLOCK, normal, normals},
+    normal32,
+    normal64::{self, BLOCK},
     shuffle::draw,
     words::{unit, words},
 };
@@ -20,7 +21,7 @@ use crate::{check, error::Error, simd::wide};
 /// | [`word`](Self::word) | 64 random bits | 2 |
 /// | [`below`](Self::below) | an integer below n, each exactly as likely (Lemire 2019) | 2; again 2 with probability (2^64 mod n) / 2^64 |
 /// | [`uniform`](Self::uniform) | a multiple of 2^-24 (f32) or 2^-53 (f64) in [0, 1) | 1 (f32), 2 (f64) |
-/// | [`normal`](Self::normal) | mean 0, variance 1, up to 9.16: the quantile of one of 2^64 probabilities (Wichura 1988) | 2 |
+/// | [`normal`](Self::normal) | mean 0, variance 1, the quantile of one of 2^32 (f32, up to 6.23) or 2^64 (f64, up to 9.16) probabilities (Wichura 1988) | 1 (f32), 2 (f64) |
 /// | [`coin`](Self::coin) | true if a uniform f64 is below p | 2 |
 ///
 /// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream makes 256 bytes of it, so a stream
@@ -68,7 +69,7 @@ impl Draws {
     }
 
     /// Goes on from 32-bit word `position` of the stream, forwards or back, at the cost of making a stream: to the k-th
-    /// draw (from 0) of k alike by `seek(k)` for `uniform::<f32>`, else `seek(2 * k)` (but `below`, which may reject words).
+    /// draw (from 0) of k alike by `seek(k)` for numbers in f32, else `seek(2 * k)` (but `below`, which may reject words).
     pub fn seek(&mut self, position: u64) {
         self.words.set_word_pos(position.into());
     }
@@ -105,37 +106,22 @@ impl Draws {
 
     /// Uniform in [0, 1): a multiple of 2^-24 (f32) or 2^-53 (f64), each exactly as likely.
     pub fn uniform<F: Real>(&mut self) -> F {
-        match size_of::<F>() {
-            4 => F::uniform(&self.words.next_u32().to_le_bytes()),
-            _ => F::uniform(&self.words.next_u64().to_le_bytes()),
-        }
+        F::uniform(Word::next(&mut self.words))
     }
 
     /// Each is [`uniform`](Self::uniform).
     pub fn fill_uniform<F: Real>(&mut self, out: &mut [F]) {
-        let mut buffer = [0; 8 * BLOCK];
-        for out in out.chunks_mut(buffer.len() / size_of::<F>()) {
-            let bytes = &mut buffer[..size_of_val(out)];
-            self.words.fill_bytes(bytes);
-            wide(
-                #[inline(always)]
-                || {
-                    for (x, bytes) in out.iter_mut().zip(bytes.chunks_exact(size_of::<F>())) {
-                        *x = F::uniform(bytes);
-                    }
-                },
-            );
-        }
+        self.in_blocks(out, |words, out| each(words, out, F::uniform));
     }
 
-    /// Normal with mean 0 and variance 1. In f32 it is the f64 of the same word, rounded.
+    /// Normal with mean 0 and variance 1.
     pub fn normal<F: Real>(&mut self) -> F {
-        F::round(normal(self.word()))
+        F::normal(Word::next(&mut self.words))
     }
 
     /// Each is [`normal`](Self::normal).
     pub fn fill_normal<F: Real>(&mut self, out: &mut [F]) {
-        self.in_blocks(out, |words, out| normals(words, out, F::round));
+        self.in_blocks(out, F::normals);
     }
 
     /// True with probability `p`, to less than 2^-53: never for 0, always for 1.
@@ -153,23 +139,35 @@ impl Draws {
     /// [`Error::Number`] if `p` is not in 0..=1; then nothing is drawn or written.
     pub fn fill_coin(&mut self, p: f64, out: &mut [bool]) -> Result<(), Error> {
         check::fraction("p", p)?;
-        out.fill_with(|| self.uniform::<f64>() < p);
+        self.in_blocks(out, |words, out| each(words, out, |word| unit(word) < p));
         Ok(())
     }
 
     /// Calls `take` with the words for each part of `out`.
     #[inline(always)]
-    fn in_blocks<T>(&mut self, out: &mut [T], take: impl Fn(&[u64], &mut [T])) {
-        let (mut bytes, mut words) = ([0; 8 * BLOCK], [0; BLOCK]);
+    fn in_blocks<W: Word, T>(&mut self, out: &mut [T], take: impl Fn(&[W], &mut [T])) {
+        let (mut bytes, mut words) = ([0; 8 * BLOCK], [W::default(); BLOCK]);
         for out in out.chunks_mut(BLOCK) {
-            let (bytes, words) = (&mut bytes[..8 * out.len()], &mut words[..out.len()]);
+            let (bytes, words) = (&mut bytes[..size_of::<W>() * out.len()], &mut words[..out.len()]);
             self.words.fill_bytes(bytes);
-            for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(8)) {
-                *word = u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default());
+            for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(size_of::<W>())) {
+                *word = W::read(bytes);
             }
             take(words, out);
         }
     }
+}
+
+#[inline(always)]
+fn each<W: Copy, T>(words: &[W], out: &mut [T], of: impl Fn(W) -> T) {
+    wide(
+        #[inline(always)]
+        || {
+            for (x, &word) in out.iter_mut().zip(words) {
+                *x = of(word);
+            }
+        },
+    );
 }
 
 /// f32 and f64: what [`Draws`] can draw.
@@ -180,32 +178,79 @@ impl Real for f64 {}
 
 /// Out of reach, so that there are no other reals.
 pub trait Sealed: Copy {
-    /// From as many bytes as it has.
-    fn uniform(bytes: &[u8]) -> Self;
-    /// To the nearest.
-    fn round(x: f64) -> Self;
+    /// As wide as itself.
+    type Word: Word;
+    fn uniform(word: Self::Word) -> Self;
+    fn normal(word: Self::Word) -> Self;
+    /// For at most [`BLOCK`] words.
+    fn normals(words: &[Self::Word], out: &mut [Self]);
 }
 
 impl Sealed for f32 {
+    type Word = u32;
+
     #[inline(always)]
-    fn uniform(bytes: &[u8]) -> f32 {
-        (u32::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default()) >> 8) as f32 / (1 << 24) as f32
+    fn uniform(word: u32) -> f32 {
+        (word >> 8) as f32 / (1 << 24) as f32
     }
 
     #[inline(always)]
-    fn round(x: f64) -> f32 {
-        x as f32
+    fn normal(word: u32) -> f32 {
+        normal32::normal(word)
+    }
+
+    #[inline(always)]
+    fn normals(words: &[u32], out: &mut [f32]) {
+        each(words, out, normal32::normal);
     }
 }
 
 impl Sealed for f64 {
+    type Word = u64;
+
     #[inline(always)]
-    fn uniform(bytes: &[u8]) -> f64 {
-        unit(u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default()))
+    fn uniform(word: u64) -> f64 {
+        unit(word)
     }
 
     #[inline(always)]
-    fn round(x: f64) -> f64 {
-        x
+    fn normal(word: u64) -> f64 {
+        normal64::normal(word)
+    }
+
+    #[inline(always)]
+    fn normals(words: &[u64], out: &mut [f64]) {
+        normal64::normals(words, out);
+    }
+}
+
+/// u32 and u64: what a stream is cut into.
+pub trait Word: Copy + Default {
+    fn next(words: &mut ChaCha8Rng) -> Self;
+    /// From as many bytes as it has.
+    fn read(bytes: &[u8]) -> Self;
+}
+
+impl Word for u32 {
+    #[inline(always)]
+    fn next(words: &mut ChaCha8Rng) -> u32 {
+        words.next_u32()
+    }
+
+    #[inline(always)]
+    fn read(bytes: &[u8]) -> u32 {
+        u32::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default())
+    }
+}
+
+impl Word for u64 {
+    #[inline(always)]
+    fn next(words: &mut ChaCha8Rng) -> u64 {
+        words.next_u64()
+    }
+
+    #[inline(always)]
+    fn read(bytes: &[u8]) -> u64 {
+        u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default())
     }
 }

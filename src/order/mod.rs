@@ -2,7 +2,8 @@
 
 pub(crate) mod draws;
 pub(crate) mod hash;
-mod normal;
+mod normal32;
+mod normal64;
 pub(crate) mod permutation;
 pub(crate) mod sequential;
 pub(crate) mod shuffle;

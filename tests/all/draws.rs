@@ -217,12 +217,6 @@ fn normals_are_quantiles() {
 }
 
 #[test]
-fn an_f32_normal_is_the_f64_rounded() {
-    let wide = single(5000, Draws::normal::<f64>);
-    assert_eq!(single(5000, Draws::normal::<f32>), wide.iter().map(|&x| x as f32).collect::<Vec<_>>());
-}
-
-#[test]
 fn errors_say_what_was_expected_and_draw_nothing() {
     let mut draws = stream();
     draws.word();

@@ -150,7 +150,7 @@ def coefficients(name):
         elif column and cells[0] in "₀₁₂₃₄₅₆₇":
             numerator, _, denominator = cells[column].partition("/")
             values.append(float(numerator) / float(denominator or 1))
-            if len(values) == 8:
+            if len(values) == (4 if name.endswith("32") else 8):
                 return values
 
 
@@ -191,6 +191,54 @@ def normal(w):
     return -x if w >= 2**63 else x
 
 
+class F32:
+    """A number of 32 bits. (Rounding the f64 result of +, −, ·, / or √ once more gives the nearest f32.)"""
+
+    def __init__(self, x):
+        self.x = struct.unpack("f", struct.pack("f", x))[0]
+
+    def __add__(self, other):
+        return F32(self.x + other.x)
+
+    def __sub__(self, other):
+        return F32(self.x - other.x)
+
+    def __mul__(self, other):
+        return F32(self.x * other.x)
+
+    def __truediv__(self, other):
+        return F32(self.x / other.x)
+
+
+def coefficients32(name):
+    return [F32(c) for c in coefficients(name)]
+
+
+A32, B32, C32, D32, L32 = map(coefficients32, ("a32", "b32", "c32", "d32", "l32"))
+LN_2_32, ROOT_HALF_32 = map(F32, struct.unpack(">2f", bytes.fromhex("3F317218 3F3504F3")))
+
+
+def polynomial32(u, x):
+    return (u[0] + u[1] * x) + (u[2] + u[3] * x) * (x * x)
+
+
+def normal32(w):
+    i = w % 2**31
+    q = (F32(i) + F32(0.5)) * F32(2.0**-32)
+    if q.x <= F32(0.425).x:
+        r = F32(0.180625) - q * q
+        x = q * polynomial32(A32, r) / polynomial32(B32, r)
+    else:
+        m, exponent = math.frexp(((F32(2**31 - 1 - i) + F32(0.5)) * F32(2.0**-32)).x)
+        if m < ROOT_HALF_32.x:
+            m, exponent = 2 * m, exponent - 1
+        k, m = F32(-exponent), F32(m)
+        s = (F32(1) - m) / (F32(1) + m)
+        z = F32(math.sqrt((k * LN_2_32 + F32(2) * s * polynomial32(L32, s * s)).x))
+        x = polynomial32(C32, z - F32(1.6)) / polynomial32(D32, z - F32(1.6))
+    return -x.x if w >= 2**31 else x.x
+
+
 def draws(seed, purpose, counters, position=0):
     """The 32-bit output words from `position` on."""
     key = key_of(b"draws  1", seed, stable_hash(purpose.encode()), counters[0])
@@ -207,7 +255,7 @@ DRAWS = {
     "below": lambda out, n: draw(n, 1, iter(lambda: word(out), None))[0],
     "uniform32": lambda out, _: bits("f", (next(out) >> 8) * 2.0**-24),
     "uniform64": lambda out, _: bits("d", (word(out) >> 11) * 2.0**-53),
-    "normal32": lambda out, _: bits("f", normal(word(out))),
+    "normal32": lambda out, _: bits("f", normal32(next(out))),
     "normal64": lambda out, _: bits("d", normal(word(out))),
     "coin": lambda out, p: int((word(out) >> 11) * 2.0**-53 < p),
 }
@@ -308,7 +356,7 @@ def draws_rows():
                 for argument in arguments.get(kind, [""]):
                     yield kind, argument, seed, purpose, counters, position, 12
     # The first two draws beyond 6.6 standard deviations of this stream, among the draws about them.
-    for kind in ("normal32", "normal64", "word"):
+    for kind in ("normal64", "word"):
         for place in FAR:
             yield kind, "", 42, "tails", (0, 0), 2 * place - 10, 12
 
@@ -331,6 +379,8 @@ QUANTILES = [
     2**63 - 128050000,
     2**63 - 1,
 ]
+# The least magnitude, the last integer whose half an f32 holds and the next, the ends of the centre, the largest.
+QUANTILES_32 = [0, 1, 2**23 - 1, 2**23, 2**30, 0x6CCCCD40, 0x6CCCCD41, 2**31 - 2**23, 2**31 - 2, 2**31 - 1]
 
 
 def write_draws():
@@ -344,7 +394,9 @@ def write_draws():
             print(kind, argument, seed, purpose, *counters, position, values, sep=",", file=file)
     for w in QUANTILES:
         for w in (w, w + 2**63):
-            print(f"src/order/normal.rs: (0x{w:016X}, 0x{bits('d', normal(w)):016X}),")
+            print(f"src/order/normal64.rs: (0x{w:016X}, 0x{bits('d', normal(w)):016X}),")
+    for w in QUANTILES_32:
+        print(f"src/order/normal32.rs: (0x{w:08X}, 0x{bits('f', normal32(w)):08X}),")
 
 
 def write(name, rows, comment):

@@ -21,13 +21,13 @@ pub(super) fn normal(word: u64) -> f64 {
     signed(word, if depth <= NEAR { near(depth) } else { far(depth) })
 }
 
-/// `out[i] = round(normal(words[i]))`, for at most [`BLOCK`] words.
-pub(super) fn normals<F>(words: &[u64], out: &mut [F], round: impl Fn(f64) -> F) {
+/// `out[i] = normal(words[i])`, for at most [`BLOCK`] words.
+pub(super) fn normals(words: &[u64], out: &mut [f64]) {
     wide(
         #[inline(always)]
         || {
             for (x, &word) in out.iter_mut().zip(words) {
-                *x = round(signed(word, central(word)));
+                *x = signed(word, central(word));
             }
             // 15 % are not central. They are gathered, so that they too go side by side, and put over what stands there.
             let (mut places, mut count) = ([0_u8; BLOCK], 0);
@@ -46,10 +46,10 @@ pub(super) fn normals<F>(words: &[u64], out: &mut [F], round: impl Fn(f64) -> F)
                 *tail = signed(*tail, near(depth)).to_bits();
             }
             for (&tail, &place) in tails.iter().zip(places) {
-                out[usize::from(place)] = round(f64::from_bits(tail));
+                out[usize::from(place)] = f64::from_bits(tail);
             }
             if any_far > 0 {
-                out.iter_mut().zip(words).for_each(|(x, &word)| *x = round(normal(word)));
+                out.iter_mut().zip(words).for_each(|(x, &word)| *x = normal(word));
             }
         },
     );
@@ -178,7 +178,7 @@ mod tests {
                 let mut words = [7; BLOCK];
                 words[place] = word;
                 let mut out = [0.0; BLOCK];
-                normals(&words, &mut out, |x| x);
+                normals(&words, &mut out);
                 assert_eq!(out.map(f64::to_bits), words.map(|word| normal(word).to_bits()), "{word:#x} at {place}");
             }
         }
