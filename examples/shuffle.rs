@@ -16,11 +16,9 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use common::plot::{self, COLORS, Chart};
 use common::{data, network::Network};
-use gradstep::{Batcher, Error, Momentum, Optimizer, Sgd};
+use gradstep::{Batcher, Draws, Error, Momentum, Optimizer, Sgd};
 use indicatif::ProgressBar;
 use plotters::prelude::*;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 /// Compares three ways to order the samples, on two samples, on least squares and on the digits.
@@ -57,12 +55,14 @@ const ORDERS: [(Order, &str, RGBColor); 3] = [
 
 /// The samples of one epoch after another, `len` in each.
 fn epochs(order: Order, len: usize, seed: u64) -> Result<impl Iterator<Item = Vec<usize>>, Error> {
-    let (batcher, mut words) = (Batcher::new(len, 1, seed)?, ChaCha8Rng::seed_from_u64(seed));
+    let batcher = Batcher::new(len, 1, seed)?;
     Ok((0..).map(move |epoch| match order {
         Order::Reshuffled => batcher.epoch(epoch).indices().to_vec(),
         Order::Fixed => batcher.epoch(0).indices().to_vec(),
-        // A word's share of 2^32, as a share of len.
-        Order::Replacement => (0..len).map(|_| ((u64::from(words.next_u32()) * len as u64) >> 32) as usize).collect(),
+        Order::Replacement => {
+            let mut draws = Draws::new(seed, "with replacement", [epoch, 0]);
+            (0..len).map(|_| draws.below(len as u64).expect("len is at least 1") as usize).collect()
+        }
     }))
 }
 
@@ -196,8 +196,8 @@ fn row_gradient((row, target): &Row, x: &[f64]) -> [f64; COLUMNS] {
 
 /// Entries and noise uniform in [-1, 1); target = the sum of the row + noise.
 fn rows() -> Vec<Row> {
-    let mut words = ChaCha8Rng::seed_from_u64(0);
-    let mut uniform = || f64::from(words.next_u32()) / 2.0_f64.powi(31) - 1.0;
+    let mut draws = Draws::new(0, "rows", [0, 0]);
+    let mut uniform = || 2.0 * draws.uniform::<f64>() - 1.0;
     let row = |_| {
         let row: [f64; COLUMNS] = std::array::from_fn(|_| uniform());
         (row, row.iter().sum::<f64>() + uniform())

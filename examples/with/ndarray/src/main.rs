@@ -17,10 +17,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use data::Samples;
-use gradstep::{Batcher, Momentum, ParamGroups, Position, gather, schedule};
+use gradstep::{Batcher, Draws, Momentum, ParamGroups, Position, gather, schedule};
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// Trains 64 - 32 - 10 on the digits.
@@ -80,15 +78,12 @@ fn step(
 
 /// Uniform weights in ±√(6 / inputs), biases of 0.
 fn initial(sizes: [usize; 3], seed: u64) -> [ArrayD<f32>; 4] {
-    let mut words = ChaCha8Rng::seed_from_u64(seed);
-    let mut weight = |inputs: usize, outputs: usize| {
-        let limit = (6.0 / inputs as f32).sqrt();
-        ArrayD::from_shape_simple_fn(vec![inputs, outputs], || {
-            limit * (words.next_u32() as f32 / 2_147_483_648.0 - 1.0)
-        })
+    let weight = |layer, inputs: usize, outputs: usize| {
+        let (mut draws, limit) = (Draws::new(seed, "weights", [layer, 0]), (6.0 / inputs as f32).sqrt());
+        ArrayD::from_shape_simple_fn(vec![inputs, outputs], || limit * (2.0 * draws.uniform::<f32>() - 1.0))
     };
     let [a, b, c] = sizes;
-    [weight(a, b), ArrayD::zeros(vec![b]), weight(b, c), ArrayD::zeros(vec![c])]
+    [weight(0, a, b), ArrayD::zeros(vec![b]), weight(1, b, c), ArrayD::zeros(vec![c])]
 }
 
 fn matrix(param: &ArrayD<f32>) -> ArrayView2<'_, f32> {
