@@ -3,7 +3,7 @@
 
 use allocation_counter::measure;
 use gradstep::{
-    Batcher, Optimizer, ParamGroups, Permutation, Sgd, check_finite, clip_global_norm, elementwise, gather,
+    Batcher, Draws, Optimizer, ParamGroups, Permutation, Sgd, check_finite, clip_global_norm, elementwise, gather,
 };
 
 mod common;
@@ -85,4 +85,13 @@ fn epochs_and_batches() {
     let mut stream = Batcher::over(Permutation::new(1 << 40, 1).unwrap(), 100).unwrap().stream();
     stream.next_batch().unwrap();
     allocates_nothing("permutation", || stream.next_batch().map(<[usize]>::len));
+    let mut draws = Draws::new(1, "noise", [0, 0]);
+    let (mut numbers, mut integers, mut coins) = ([0.0_f32; 1000], [0; 1000], [false; 1000]);
+    allocates_nothing("draws", || {
+        Draws::new(1, "noise", [0, 1]).fill_normal(&mut numbers);
+        draws.fill_uniform(&mut numbers);
+        draws.fill_words(&mut integers);
+        draws.fill_below(10, &mut integers).unwrap();
+        draws.fill_coin(0.5, &mut coins).unwrap();
+    });
 }

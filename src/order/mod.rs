@@ -20,7 +20,7 @@ pub const VERSION: u64 = 1;
 ///
 /// An order is a pure function of its settings and the epoch: the same today and tomorrow, on every machine. This crate has
 /// [`Shuffle`](crate::Shuffle), [`Sequential`](crate::Sequential), [`Permutation`](crate::Permutation) (shuffled, without a
-/// table) and [`Subset`](crate::Subset) (any of them over some of the samples). `&O` and `Box<O>` are orders too.
+/// table) and [`Subset`](crate::Subset) (some of the samples, in turn or shuffled). `&O` and `Box<O>` are orders too.
 ///
 /// # Example
 /// An order of your own: every epoch goes through the samples backwards. `examples/curriculum.rs` is a longer one.

@@ -1,0 +1,149 @@
+//! Splits of any labels, keys and shares: rejected where the documentation says so, and else every sample in one part,
+//! shares met, and the parts orders over the whole. Any stream of draws, from anywhere, one at a time or filled.
+#![no_main]
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::Whole;
+use gradstep::{Batcher, Draws, Error, Split, Subset};
+use libfuzzer_sys::{
+    arbitrary::{self, Arbitrary},
+    fuzz_target,
+};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    /// Of each sample: its class, and its key.
+    labels: Vec<u8>,
+    shares: Shares,
+    seed: u64,
+    part: Whole,
+    purpose: String,
+    counters: [u64; 2],
+    position: Whole,
+    n: u64,
+    p: f64,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Shares {
+    Any(Vec<f64>),
+    /// Their parts of the sum.
+    Weights(Vec<u16>),
+}
+
+fuzz_target!(|input: Input| {
+    splits(&input);
+    draws(&input);
+});
+
+fn splits(input: &Input) {
+    let shares = match &input.shares {
+        Shares::Any(shares) => shares.clone(),
+        Shares::Weights(weights) => {
+            let sum: f64 = weights.iter().copied().map(f64::from).sum();
+            weights.iter().map(|&weight| f64::from(weight) / sum).collect()
+        }
+    };
+    let (labels, len) = (&input.labels, input.labels.len());
+    let sum: f64 = shares.iter().sum();
+    let valid = !shares.is_empty() && shares.iter().all(|&share| share > 0.0) && (sum - 1.0).abs() <= 1e-9;
+    let near = ((sum - 1.0).abs() - 1e-9).abs() < 1e-12; // `sum` may be rounded to the other side
+    let mut classes = BTreeMap::<u8, Vec<usize>>::new();
+    for (sample, &label) in labels.iter().enumerate() {
+        classes.entry(label).or_default().push(sample);
+    }
+    let all = Vec::from_iter(0..len);
+
+    let made = [
+        (Split::new(len, &shares, input.seed), shares.len() <= len),
+        (
+            Split::stratified(labels, &shares, input.seed),
+            shares.len() <= len && classes.values().all(|class| class.len() >= shares.len()),
+        ),
+        (Split::by_key(labels.iter().map(|&label| label.into()), &shares, input.seed), true),
+    ];
+    for (i, (split, fits)) in made.into_iter().enumerate() {
+        assert!(near || split.is_ok() == (valid && fits), "{split:?}");
+        let Ok(split) = split else { continue };
+        assert_eq!((split.len(), split.parts(), split.part_of(len)), (len, shares.len(), None));
+        let groups = if i == 0 { vec![&all] } else { classes.values().collect() };
+        for group in groups {
+            let mut counts = vec![0; shares.len()];
+            group.iter().for_each(|&sample| counts[split.part_of(sample).unwrap()] += 1);
+            for (share, &count) in shares.iter().zip(&counts) {
+                let met = (f64::from(count) - share / sum * group.len() as f64).abs() < 1.0 + 1e-9;
+                assert!(if i < 2 { met } else { [0, group.len() as i32].contains(&count) }, "{counts:?}");
+            }
+        }
+        let part = input.part.get() as usize;
+        let (inside, outside) = all.iter().partition(|&&sample| split.part_of(sample) == Some(part));
+        parts(split.part(part), part < shares.len(), inside, input.seed);
+        parts(split.all_but(part), part < shares.len(), outside, input.seed);
+    }
+}
+
+/// A part has its samples, in ascending order or shuffled.
+fn parts(part: Result<Subset, Error>, exists: bool, samples: Vec<usize>, seed: u64) {
+    assert_eq!(part.is_ok(), exists && !samples.is_empty());
+    let Ok(part) = part else { return };
+    assert_eq!(part.samples(), samples);
+    let batcher = Batcher::over(part.clone(), 7).unwrap();
+    assert_eq!(batcher.epoch(seed).indices(), samples);
+    let mut shuffled = Batcher::over(part.shuffled(seed).unwrap(), 7).unwrap().epoch(seed).indices().to_vec();
+    shuffled.sort_unstable();
+    assert_eq!(shuffled, samples);
+}
+
+fn draws(input: &Input) {
+    let draws = Draws::new(input.seed, &input.purpose, input.counters);
+    let at = |position: u64| {
+        let mut draws = draws.clone();
+        draws.seek(position);
+        draws
+    };
+    let start = input.position.get();
+    if let Some(next) = start.checked_add(1) {
+        let mut one = at(start);
+        one.uniform::<f32>();
+        assert_eq!(one, at(next));
+    }
+    let (mut words, mut single) = ([0; 100], at(start));
+    at(start).fill_words(&mut words);
+    assert!(words.iter().all(|&word| word == single.word()));
+    if let Some(end) = start.checked_add(200) {
+        assert_eq!(single, at(end));
+    }
+
+    let (mut filled, mut single, mut filling) = ([0; 100], at(start), at(start));
+    assert_eq!(filling.fill_below(input.n, &mut filled).is_ok(), input.n > 0);
+    if input.n > 0 {
+        assert!(filled.iter().all(|&number| number < input.n && Ok(number) == single.below(input.n)));
+    }
+    assert_eq!(single, filling);
+
+    let (mut coins, mut single, mut filling) = ([false; 100], at(start), at(start));
+    let holds = (0.0..=1.0).contains(&input.p);
+    assert_eq!(filling.fill_coin(input.p, &mut coins).is_ok(), holds);
+    if holds {
+        assert!(coins.iter().all(|&coin| Ok(coin) == single.coin(input.p)));
+        assert!(input.p > 0.0 || !coins.contains(&true));
+        assert!(input.p < 1.0 || !coins.contains(&false));
+    }
+    assert_eq!(single, filling);
+
+    let (mut uniform, mut normal) = ([0.0_f32; 100], [0.0_f32; 100]);
+    at(start).fill_uniform(&mut uniform);
+    at(start).fill_normal(&mut normal);
+    let mut single = [at(start), at(start)];
+    assert!(uniform.iter().all(|&x| (0.0..1.0).contains(&x) && x == single[0].uniform()));
+    assert!(normal.iter().all(|&x| (1e-10..6.3).contains(&x.abs()) && x == single[1].normal()));
+    let (mut uniform, mut normal) = ([0.0_f64; 100], [0.0_f64; 100]);
+    at(start).fill_uniform(&mut uniform);
+    at(start).fill_normal(&mut normal);
+    let mut single = [at(start), at(start)];
+    assert!(uniform.iter().all(|&x| (0.0..1.0).contains(&x) && x == single[0].uniform()));
+    assert!(normal.iter().all(|&x| (1e-20..9.3).contains(&x.abs()) && x == single[1].normal()));
+}
