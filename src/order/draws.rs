@@ -81,7 +81,7 @@ impl Draws {
 
     /// Each is a [`word`](Self::word).
     pub fn fill_words(&mut self, out: &mut [u64]) {
-        self.in_blocks(out, |words, out| out.copy_from_slice(words));
+        self.in_blocks::<f64, _>(out, |words, out| out.copy_from_slice(words));
     }
 
     /// An integer below `n`, each exactly as likely.
@@ -106,22 +106,22 @@ impl Draws {
 
     /// Uniform in [0, 1): a multiple of 2^-24 (f32) or 2^-53 (f64), each exactly as likely.
     pub fn uniform<F: Real>(&mut self) -> F {
-        F::uniform(Word::next(&mut self.words))
+        F::uniform(F::next(&mut self.words))
     }
 
     /// Each is [`uniform`](Self::uniform).
     pub fn fill_uniform<F: Real>(&mut self, out: &mut [F]) {
-        self.in_blocks(out, |words, out| each(words, out, F::uniform));
+        self.in_blocks::<F, _>(out, |words, out| each(words, out, F::uniform));
     }
 
     /// Normal with mean 0 and variance 1.
     pub fn normal<F: Real>(&mut self) -> F {
-        F::normal(Word::next(&mut self.words))
+        F::normal(F::next(&mut self.words))
     }
 
     /// Each is [`normal`](Self::normal).
     pub fn fill_normal<F: Real>(&mut self, out: &mut [F]) {
-        self.in_blocks(out, F::normals);
+        self.in_blocks::<F, _>(out, F::normals);
     }
 
     /// True with probability `p`, to less than 2^-53: never for 0, always for 1.
@@ -139,19 +139,19 @@ impl Draws {
     /// [`Error::Number`] if `p` is not in 0..=1; then nothing is drawn or written.
     pub fn fill_coin(&mut self, p: f64, out: &mut [bool]) -> Result<(), Error> {
         check::fraction("p", p)?;
-        self.in_blocks(out, |words, out| each(words, out, |word| unit(word) < p));
+        self.in_blocks::<f64, _>(out, |words, out| each(words, out, |word| unit(word) < p));
         Ok(())
     }
 
     /// Calls `take` with the words for each part of `out`.
     #[inline(always)]
-    fn in_blocks<W: Word, T>(&mut self, out: &mut [T], take: impl Fn(&[W], &mut [T])) {
-        let (mut bytes, mut words) = ([0; 8 * BLOCK], [W::default(); BLOCK]);
+    fn in_blocks<F: Real, T>(&mut self, out: &mut [T], take: impl Fn(&[F::Word], &mut [T])) {
+        let (mut bytes, mut words) = ([0; 8 * BLOCK], [F::Word::default(); BLOCK]);
         for out in out.chunks_mut(BLOCK) {
-            let (bytes, words) = (&mut bytes[..size_of::<W>() * out.len()], &mut words[..out.len()]);
+            let (bytes, words) = (&mut bytes[..size_of::<F::Word>() * out.len()], &mut words[..out.len()]);
             self.words.fill_bytes(bytes);
-            for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(size_of::<W>())) {
-                *word = W::read(bytes);
+            for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(size_of::<F::Word>())) {
+                *word = F::read(bytes);
             }
             take(words, out);
         }
@@ -178,8 +178,11 @@ impl Real for f64 {}
 
 /// Out of reach, so that there are no other reals.
 pub trait Sealed: Copy {
-    /// As wide as itself.
-    type Word: Word;
+    /// What it is made of: u32 or u64.
+    type Word: Copy + Default;
+    fn next(words: &mut ChaCha8Rng) -> Self::Word;
+    /// From as many bytes as it has.
+    fn read(bytes: &[u8]) -> Self::Word;
     fn uniform(word: Self::Word) -> Self;
     fn normal(word: Self::Word) -> Self;
     /// For at most [`BLOCK`] words.
@@ -188,6 +191,16 @@ pub trait Sealed: Copy {
 
 impl Sealed for f32 {
     type Word = u32;
+
+    #[inline(always)]
+    fn next(words: &mut ChaCha8Rng) -> u32 {
+        words.next_u32()
+    }
+
+    #[inline(always)]
+    fn read(bytes: &[u8]) -> u32 {
+        u32::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default())
+    }
 
     #[inline(always)]
     fn uniform(word: u32) -> f32 {
@@ -209,6 +222,16 @@ impl Sealed for f64 {
     type Word = u64;
 
     #[inline(always)]
+    fn next(words: &mut ChaCha8Rng) -> u64 {
+        words.next_u64()
+    }
+
+    #[inline(always)]
+    fn read(bytes: &[u8]) -> u64 {
+        u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default())
+    }
+
+    #[inline(always)]
     fn uniform(word: u64) -> f64 {
         unit(word)
     }
@@ -221,36 +244,5 @@ impl Sealed for f64 {
     #[inline(always)]
     fn normals(words: &[u64], out: &mut [f64]) {
         normal64::normals(words, out);
-    }
-}
-
-/// u32 and u64: what a stream is cut into.
-pub trait Word: Copy + Default {
-    fn next(words: &mut ChaCha8Rng) -> Self;
-    /// From as many bytes as it has.
-    fn read(bytes: &[u8]) -> Self;
-}
-
-impl Word for u32 {
-    #[inline(always)]
-    fn next(words: &mut ChaCha8Rng) -> u32 {
-        words.next_u32()
-    }
-
-    #[inline(always)]
-    fn read(bytes: &[u8]) -> u32 {
-        u32::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default())
-    }
-}
-
-impl Word for u64 {
-    #[inline(always)]
-    fn next(words: &mut ChaCha8Rng) -> u64 {
-        words.next_u64()
-    }
-
-    #[inline(always)]
-    fn read(bytes: &[u8]) -> u64 {
-        u64::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default())
     }
 }
