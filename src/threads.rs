@@ -56,20 +56,26 @@ pub(crate) fn share<T: Send>(count: usize, parts: impl Iterator<Item = T> + Send
         use std::sync::{Mutex, PoisonError};
         let parts = Mutex::new(parts);
         let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let run = || {
+        return on_threads(count, &|| {
             while let Some(part) = next() {
                 work(part);
             }
-        };
-        return rayon::in_place_scope(|scope| {
-            for _ in 1..rayon::current_num_threads().min(count) {
-                scope.spawn(|_| run());
-            }
-            run();
         });
     }
     let _ = count;
     parts.for_each(work);
+}
+
+/// `run` on this thread and on up to `count - 1` others. Not generic, so that rayon's part is compiled once and not for
+/// every rule.
+#[cfg(feature = "rayon")]
+fn on_threads(count: usize, run: &(dyn Fn() + Sync)) {
+    rayon::in_place_scope(|scope| {
+        for _ in 1..rayon::current_num_threads().min(count) {
+            scope.spawn(|_| run());
+        }
+        run();
+    });
 }
 
 /// [`share`] of work that may fail, and whose parts may be shared again: all of it on threads of the pool, since a thread

@@ -1,4 +1,4 @@
-use core::iter;
+use core::{iter, mem::take};
 
 use num_traits::Float;
 
@@ -134,11 +134,15 @@ fn split<F, G: Read<F>, const N: usize>(
 ) -> (Slices<F, G, N>, Slices<F, G, N>) {
     let (left_params, right_params) = params.split_at_mut(at);
     let (left_grads, right_grads) = grads.split(at);
-    let (mut left_state, mut right_state) = ([(); N].map(|()| &mut [][..]), [(); N].map(|()| &mut [][..]));
-    for (n, slice) in state.into_iter().enumerate() {
-        (left_state[n], right_state[n]) = slice.split_at_mut(at);
+    let (mut left_state, mut right_state) = (state, [const { empty() }; N]);
+    for (left, right) in left_state.iter_mut().zip(&mut right_state) {
+        (*left, *right) = take(left).split_at_mut(at);
     }
     ((left_params, left_state, left_grads), (right_params, right_state, right_grads))
+}
+
+const fn empty<'a, F>() -> &'a mut [F] {
+    &mut []
 }
 
 #[inline(always)]
@@ -161,13 +165,15 @@ fn part<F: Copy, G: Read<F>, const N: usize>(
 
 #[inline(always)]
 fn each<F: Copy, G: Read<F>, const N: usize>(
-    (params, state, grads): Slices<F, G, N>,
+    (params, mut state, grads): Slices<F, G, N>,
     rule: impl Fn(F, [F; N], F) -> (F, [F; N]),
 ) {
     // Equal lengths, said once more where the compiler sees it: it then drops the bounds checks and vectorises.
     let len = params.len();
     let (mut grads, _) = grads.split(len);
-    let state = state.map(|slice| &mut slice[..len]);
+    for slice in &mut state {
+        *slice = &mut take(slice)[..len];
+    }
     for i in 0..len {
         let g = grads.read(i);
         let mut old = [g; N];
