@@ -24,36 +24,35 @@ impl Convert for bf16 {
     }
 }
 
-/// Bits of an f32 with this exponent: of 2^exponent.
-const fn power(exponent: i32) -> u32 {
-    ((127 + exponent) as u32) << 23
+const fn power(exponent: i32) -> f32 {
+    f32::from_bits(((127 + exponent) as u32) << 23)
 }
-
-/// f16's exponents begin 112 below f32's.
-const BIAS: u32 = 112 << 23;
 
 impl Convert for f16 {
     #[inline(always)]
     fn widen(self) -> f32 {
-        let (sign, bits) = (u32::from(self.to_bits() & 0x8000) << 16, u32::from(self.to_bits() & 0x7FFF));
-        let infinite = if bits >= 0x7C00 { BIAS } else { 0 };
-        let normal = (bits << 13) + BIAS + infinite;
-        // Below its normal numbers f16 counts in steps of 2^-24. (Not by a subnormal f32: CPUs are slow with those.)
-        let subnormal = (bits as i32 as f32 * f32::from_bits(power(-24))).to_bits();
-        f32::from_bits(sign | if bits < 0x0400 { subnormal } else { normal })
+        let (sign, digits) = (u32::from(self.to_bits()) << 16 & 0x8000_0000, u32::from(self.to_bits() & 0x7FFF) << 13);
+        // Exponents such that f16's largest is f32's, so that infinity and NaN are what they were; the product is exact.
+        let shifted = f32::from_bits(digits + (224 << 23));
+        let normal = shifted * power(-112);
+        // With exponent 0 there is no leading one: the number is 2 normal - 2^-14, which is not less than normal elsewhere.
+        // (Not by a subnormal f32: CPUs are slow with those.)
+        let subnormal = shifted * power(-111) - power(-14);
+        let value = if subnormal < normal { subnormal } else { normal };
+        f32::from_bits(sign | value.to_bits())
     }
 
     #[inline(always)]
     fn narrow(value: f32) -> f16 {
         let (sign, bits) = (value.to_bits() >> 16 & 0x8000, value.to_bits() & 0x7FFF_FFFF);
-        let within = bits.min(power(16)); // from there on all are infinite
+        let within = bits.min(power(16).to_bits()); // from there on all are infinite
         // f16 keeps 10 bits below the leading one, but none below 2^-24. So does f32 where a number 2^13 times as large
         // is added: the addition rounds.
-        let exponent = within.max(power(-14)) & 0x7F80_0000;
-        let large = exponent + (13 << 23);
-        let digits = (f32::from_bits(within) + f32::from_bits(large)).to_bits() - large;
+        let exponent = within.max(power(-14).to_bits()) & 0x7F80_0000;
+        // 15 << 10, so that f16's exponent counts from 2^-14 on: modulo 2^16 it subtracts 113 << 10.
+        let large = f32::from_bits(exponent + (13 << 23) + (15 << 10));
         // The leading one, if it is there, adds 1 to the exponent.
-        let number = ((exponent - power(-14)) >> 13) + digits;
+        let number = (exponent >> 13).wrapping_add((f32::from_bits(within) + large).to_bits()); // but for the upper 16 bits
         let nan = if value.is_nan() { 0x0200 } else { 0 };
         f16::from_bits((sign | number | nan) as u16)
     }

@@ -69,6 +69,7 @@ where
 /// assert_eq!(params, [0.5, 3.0]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[inline]
 pub fn elementwise_scaled<F, const N: usize>(
     params: &mut [F],
     state: [&mut [F]; N],
@@ -87,6 +88,7 @@ where
     }
 }
 
+#[inline(always)]
 fn scaled<F: Float + Send + Sync, G: Read<F>, const N: usize>(
     slices: Slices<F, G, N>,
     scale: f64,

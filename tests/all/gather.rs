@@ -46,6 +46,8 @@ fn rows_of_nothing() {
     assert!(out.is_empty());
     gather(&[1, 2], 1, &[1, 1], &mut out).unwrap();
     assert_eq!(out, [2, 2]);
+    gather(&[1, 2], 1, &[0], &mut out).unwrap();
+    assert_eq!(out, [1]); // shorter than the last
 }
 
 #[test]

@@ -162,6 +162,47 @@ fn lengths_are_checked_in_a_checked_step_too() {
     assert_eq!((f16s.steps(), bf16s.steps(), bf16s.master()), (0, 0, &[1.0; 3][..]));
 }
 
+/// A scaled gradient just above half-way between two halves; by way of f32 it would be half-way, and go to the even one.
+#[test]
+fn scaled_gradients_are_rounded_once() {
+    macro_rules! steps_by {
+        ($half:ident, $digits:literal, $rule:expr) => {
+            let scale = 1.0 + 2.0_f64.powi(-$digits - 1) + 2.0_f64.powi(-40);
+            let mut params = [$half::ZERO];
+            let mut master = MasterCopy::new($rule, &params).unwrap();
+            master.step_checked(&mut params, Grads::scaled(&[$half::ONE], scale)).unwrap();
+            assert_eq!(master.master(), [-1.0 - 2.0_f32.powi(-$digits)]);
+        };
+    }
+    steps_by!(bf16, 7, Sgd::new(1.0).unwrap());
+    steps_by!(f16, 10, Sgd::new(1.0).unwrap());
+    steps_by!(bf16, 7, Plain);
+    steps_by!(f16, 10, Plain);
+}
+
+/// Its own loop: it needs the copy of the gradients.
+struct Plain;
+
+impl Optimizer<f32> for Plain {
+    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), Error> {
+        elementwise(params, [], grads, |p, [], g| (p - g, []))
+    }
+
+    fn learning_rate(&self) -> f32 {
+        1.0
+    }
+
+    fn set_learning_rate(&mut self, _: f32) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn steps(&self) -> u64 {
+        0
+    }
+
+    fn reset(&mut self) {}
+}
+
 /// Sign descent with a memory. `SCALES` says whether it takes all gradients, or owns its loop.
 #[derive(Clone)]
 struct Signs<const SCALES: bool>(Vec<f32>);
