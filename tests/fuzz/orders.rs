@@ -4,10 +4,10 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use common::Whole;
-use gradstep::{Batcher, Draws, Error, Split, Subset};
+use gradstep::{Batcher, Draws, Error, Real, Split, Subset};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
@@ -134,16 +134,15 @@ fn draws(input: &Input) {
     }
     assert_eq!(single, filling);
 
-    let (mut uniform, mut normal) = ([0.0_f32; 100], [0.0_f32; 100]);
-    at(start).fill_uniform(&mut uniform);
-    at(start).fill_normal(&mut normal);
-    let mut single = [at(start), at(start)];
-    assert!(uniform.iter().all(|&x| (0.0..1.0).contains(&x) && x == single[0].uniform()));
-    assert!(normal.iter().all(|&x| (1e-10..6.3).contains(&x.abs()) && x == single[1].normal()));
-    let (mut uniform, mut normal) = ([0.0_f64; 100], [0.0_f64; 100]);
-    at(start).fill_uniform(&mut uniform);
-    at(start).fill_normal(&mut normal);
-    let mut single = [at(start), at(start)];
-    assert!(uniform.iter().all(|&x| (0.0..1.0).contains(&x) && x == single[0].uniform()));
-    assert!(normal.iter().all(|&x| (1e-20..9.3).contains(&x.abs()) && x == single[1].normal()));
+    reals::<f32>(&at(start), 1e-10..6.3);
+    reals::<f64>(&at(start), 1e-20..9.3);
+}
+
+fn reals<F: Real + Default + PartialEq + Into<f64>>(draws: &Draws, magnitudes: Range<f64>) {
+    let (mut uniform, mut normal) = ([F::default(); 100], [F::default(); 100]);
+    draws.clone().fill_uniform(&mut uniform);
+    draws.clone().fill_normal(&mut normal);
+    let mut single = [draws.clone(), draws.clone()];
+    assert!(uniform.iter().all(|&x| (0.0..1.0).contains(&x.into()) && x == single[0].uniform()));
+    assert!(normal.iter().all(|&x| magnitudes.contains(&x.into().abs()) && x == single[1].normal()));
 }
