@@ -3,5 +3,6 @@
 #![allow(dead_code, reason = "no example uses all of it")]
 
 pub(crate) mod data;
+pub(crate) mod layers;
 pub(crate) mod network;
 pub(crate) mod plot;

@@ -1,4 +1,5 @@
-//! A neural network with one hidden layer over one flat slice of parameters; its gradient is coded by hand.
+//! A neural network with one hidden layer over one flat slice of parameters, one sample after the other; its gradient is
+//! coded by hand.
 
 use gradstep::Draws;
 
@@ -26,16 +27,9 @@ impl Network {
         self.second() + (1 + self.hidden) * self.classes
     }
 
-    /// Biases of 0, and weights uniform in ±√(6 / the layer's inputs) (He et al. 2015, for ReLU).
+    /// As [`initial`].
     pub(crate) fn initial(&self, seed: u64) -> Vec<f32> {
-        let mut params = vec![0.0; self.len()];
-        let (first, second) = params.split_at_mut(self.second());
-        let layers = [(first, self.inputs, self.hidden), (second, self.hidden, self.classes)];
-        for (number, (layer, inputs, outputs)) in (0..).zip(layers) {
-            let (mut draws, limit) = (Draws::new(seed, "weights", [number, 0]), (6.0 / inputs as f32).sqrt());
-            layer[outputs..].fill_with(|| limit * (2.0 * draws.uniform::<f32>() - 1.0));
-        }
-        params
+        initial(&[self.inputs, self.hidden, self.classes], seed)
     }
 
     /// Returns the mean cross-entropy over the samples of `batch` and writes its gradient to `grads`.
@@ -95,6 +89,19 @@ impl Network {
     }
 }
 
+/// The parameters of layers from each size to the next, in the order that [`Network`] has them: biases of 0, and weights
+/// uniform in ±√(6 / the layer's inputs) (He et al. 2015, for ReLU).
+pub(crate) fn initial(sizes: &[usize], seed: u64) -> Vec<f32> {
+    let mut params = Vec::new();
+    for (number, layer) in (0..).zip(sizes.windows(2)) {
+        let (inputs, outputs) = (layer[0], layer[1]);
+        let (mut draws, limit) = (Draws::new(seed, "weights", [number, 0]), (6.0 / inputs as f32).sqrt());
+        params.resize(params.len() + outputs, 0.0);
+        params.extend((0..inputs * outputs).map(|_| limit * (2.0 * draws.uniform::<f32>() - 1.0)));
+    }
+    params
+}
+
 /// A layer's rows of weights, one for each input.
 fn rows(layer: &[f32], outputs: usize) -> impl Iterator<Item = &[f32]> {
     layer[outputs..].chunks_exact(outputs)
@@ -128,7 +135,7 @@ fn add_gradient(layer: &mut [f32], input: &[f32], d: &[f32]) {
 }
 
 /// Turns logits into probabilities in place and returns the cross-entropy `-ln p[label]`.
-fn softmax(logits: &mut [f32], label: usize) -> f64 {
+pub(crate) fn softmax(logits: &mut [f32], label: usize) -> f64 {
     // Subtract the largest: the result is the same, and exp cannot overflow.
     let largest = logits.iter().fold(f32::NEG_INFINITY, |a, &b| a.max(b));
     let shifted = logits[label] - largest;

@@ -66,11 +66,11 @@ where
     Ok(chart)
 }
 
-/// As short as possible: 0.25, 30, 1e-6.
+/// As short as possible: 0.25, 16384, 1e-6.
 fn number(value: &f64) -> String {
     if value.abs() < 1e-15 {
         "0".to_string() // a rounding error of the ticks
-    } else if (0.01..10_000.0).contains(&value.abs()) {
+    } else if (0.01..100_000.0).contains(&value.abs()) {
         let digits = format!("{value:.3}");
         digits.trim_end_matches('0').trim_end_matches('.').to_string()
     } else {

@@ -145,6 +145,19 @@ fn halved_and_limited_in_every_type() {
 }
 
 #[test]
+fn long_slices_are_clipped_to_their_ends() {
+    // Longer than what threads share, and no multiple of a part.
+    let grads = || [vec![8.0_f32; (1 << 18) + 7], vec![-8.0; 3], vec![8.0; (1 << 16) + 1]];
+    let mut limited = grads();
+    clip_value(&mut limited, 2.0).unwrap();
+    assert!(limited.concat().iter().all(|g| g.abs() == 2.0));
+    let mut halved = grads();
+    let norm = global_norm(&halved).unwrap();
+    clip_global_norm(&mut halved, norm / 2.0).unwrap();
+    assert!(halved.concat().iter().all(|g| g.abs() == 4.0));
+}
+
+#[test]
 fn no_gradients() {
     clip_value(&mut [[0.0_f32; 0]; 2], 1.0).unwrap();
     assert_eq!(clip_global_norm(&mut [[0.0_f32; 0]; 2], 1.0), Ok(0.0));

@@ -1,13 +1,14 @@
 //! What momentum does: it carries past a small minimum and a flat place, and speeds up the way down a narrow valley.
 //!
 //! ```sh
-//! cargo run --release --example momentum                                  # figures into target/figures
-//! cargo run --release --example momentum -- --figures examples/figures    # those of examples/README.md
+//! cargo run --release --bin momentum                                  # figures into target/figures
+//! cargo run --release --bin momentum -- --figures figures    # those of README.md
 //! ```
 //!
 //! Prints where each rule ends on a curve, and how fast each descends a quadratic beside what theory says. Draws both.
 //! Takes a second or two.
 
+#[path = "../../../common/mod.rs"]
 mod common;
 
 use std::path::{Path, PathBuf};

@@ -1,13 +1,14 @@
 //! What a new order each epoch gains over one fixed order and over drawing with replacement.
 //!
 //! ```sh
-//! cargo run --release --example shuffle                                  # figures into target/figures
-//! cargo run --release --example shuffle -- --figures examples/figures    # those of examples/README.md
+//! cargo run --release --bin shuffle                                  # figures into target/figures
+//! cargo run --release --bin shuffle -- --figures figures    # those of README.md
 //! ```
 //!
 //! Three problems: two samples, where the exact answer is known; least squares, where theory gives the exponents; and
 //! the digits. Prints the same numbers on every run; on another platform the last digits may differ.
 
+#[path = "../../../common/mod.rs"]
 mod common;
 
 use std::path::{Path, PathBuf};
