@@ -32,7 +32,10 @@ use task::Task;
 struct Options {
     #[command(flatten)]
     task: task::Options,
-    /// The number of steps of a run, with batches of 32
+    /// The number of samples in a batch
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+    /// The number of steps of a run
     #[arg(long, default_value_t = 4000)]
     steps: usize,
     /// The number of runs, each with its own seed
@@ -108,7 +111,7 @@ fn train(
         (rate, 0.0) => Box::new(Sgd::new(rate)?),
         (rate, momentum) => Box::new(Momentum::new(rate, momentum, params.len())?.with_form(form)),
     };
-    let mut stream = Batcher::new(task.data.train.len(), 32, seed)?.stream();
+    let mut stream = Batcher::new(task.data.train.len(), options.batch_size, seed)?.stream();
     let mut losses = vec![0.0; options.steps / WINDOW];
     for losses in &mut losses {
         for _ in 0..WINDOW {
@@ -138,8 +141,8 @@ type Sweep = Vec<(f32, Form, Vec<Losses>)>;
 /// Prints the end of each rule and rate, and returns each rule at its best rate.
 fn print(options: &Options, sweep: &Sweep) -> Vec<Best> {
     println!(
-        "the loss over the last quarter of {} steps, mean of {} seeds; *: the best rate",
-        options.steps, options.seeds
+        "the loss over the last quarter of {} steps with batches of {}, mean of {} seeds; *: the best rate",
+        options.steps, options.batch_size, options.seeds
     );
     let rates = RATES.map(|exponent| format!("    2^{exponent:<3}"));
     println!("rule                 {}   η / (1 - λ)", rates.collect::<String>());
