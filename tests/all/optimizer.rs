@@ -1,8 +1,8 @@
 //! What holds for every optimizer of the list, for any float, behind any trait object.
 
 use gradstep::{
-    Accumulator, Batcher, Epoch, Error, Form, Guard, Momentum, Optimizer, ParamGroups, Permutation, Position, Sgd,
-    Shard, Stream, WeightDecay, clip_global_norm, schedule, step_clipped,
+    Accumulator, Batcher, Epoch, Error, Form, Grads, Guard, Momentum, Optimizer, ParamGroups, Permutation, Position,
+    Sgd, Shard, Stream, WeightDecay, clip_global_norm, schedule, step_clipped,
 };
 use half::{bf16, f16};
 use num_traits::{Float, cast};
@@ -462,4 +462,55 @@ fn a_clipped_step_is_all_or_nothing() {
     );
     let error = step_clipped(&mut SignDescent(0.5), &mut [1.0_f32], &[1.0], 0.5).unwrap_err();
     assert_eq!(error, Error::CannotScale);
+}
+
+/// A rule from outside that refuses more than lengths, in `check` alone: `step_checked` may rely on it.
+struct OnlyPositive(Sgd<f32>);
+
+impl Optimizer<f32> for OnlyPositive {
+    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), Error> {
+        self.check(params, grads)?;
+        self.0.step(params, grads)
+    }
+
+    fn check(&self, params: &[f32], grads: &[f32]) -> Result<(), Error> {
+        if params.iter().any(|&p| p <= 0.0) {
+            return Err(Sgd::new(-1.0_f32).unwrap_err()); // some error
+        }
+        self.0.check(params, grads)
+    }
+
+    fn step_checked(&mut self, params: &mut [f32], grads: Grads<f32>) -> Result<(), Error> {
+        self.0.step_checked(params, grads)
+    }
+
+    fn can_scale(&self) -> bool {
+        true
+    }
+
+    fn learning_rate(&self) -> f32 {
+        self.0.learning_rate()
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), Error> {
+        self.0.set_learning_rate(learning_rate)
+    }
+
+    fn steps(&self) -> u64 {
+        self.0.steps()
+    }
+
+    fn reset(&mut self) {
+        self.0.reset();
+    }
+}
+
+#[test]
+fn a_clipped_step_asks_the_rule_s_check() {
+    let mut rule = OnlyPositive(Sgd::new(0.5).unwrap());
+    let mut params = [1.0, -1.0];
+    assert!(step_clipped(&mut rule, &mut params, &[3.0, 4.0], 2.5).is_err());
+    assert_eq!((rule.steps(), params), (0, [1.0, -1.0]));
+    assert_eq!(step_clipped(&mut rule, &mut params[..1], &[4.0], 2.0), Ok(4.0));
+    assert_eq!((rule.steps(), params), (1, [0.0, -1.0]));
 }
