@@ -91,8 +91,7 @@ impl Layers {
             for (mut row, &sample) in activations.pop().expect("the logits").rows_mut().into_iter().zip(part) {
                 let label = usize::from(samples.labels[sample]);
                 let output = row.as_slice_mut().expect("rows are slices");
-                correct +=
-                    usize::from((0..output.len()).max_by(|&a, &b| output[a].total_cmp(&output[b])) == Some(label));
+                correct += usize::from(network::is_largest(output, label));
                 loss += network::softmax(output, label);
             }
         }

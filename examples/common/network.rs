@@ -73,7 +73,7 @@ impl Network {
         let correct = (0..samples.len()).filter(|&sample| {
             let (pixels, label) = samples.get(sample);
             self.forward(params, pixels, &mut hidden, &mut output);
-            (0..self.classes).max_by(|&a, &b| output[a].total_cmp(&output[b])) == Some(label)
+            is_largest(&output, label)
         });
         correct.count() as f64 / samples.len() as f64
     }
@@ -132,6 +132,11 @@ fn add_gradient(layer: &mut [f32], input: &[f32], d: &[f32]) {
             }
         }
     }
+}
+
+/// Whether no class has a larger output than `label`; of equal ones the last counts.
+pub(crate) fn is_largest(output: &[f32], label: usize) -> bool {
+    (0..output.len()).max_by(|&a, &b| output[a].total_cmp(&output[b])) == Some(label)
 }
 
 /// Turns logits into probabilities in place and returns the cross-entropy `-ln p[label]`.

@@ -1,4 +1,6 @@
-//! What the experiments with batch sizes train: one network, on the digits or on MNIST.
+//! What the experiments train: one network, on the digits or on MNIST.
+
+#![allow(dead_code, reason = "no experiment uses all of it")]
 
 use std::path::PathBuf;
 
@@ -18,6 +20,21 @@ pub(crate) struct Options {
     pub(crate) figures: PathBuf,
 }
 
+impl Options {
+    /// The data, and its name in figures.
+    pub(crate) fn load(&self) -> Result<(&'static str, Split)> {
+        Ok(match &self.data {
+            None => ("digits", data::digits()?),
+            Some(dir) => ("mnist", data::mnist(dir)?),
+        })
+    }
+}
+
+/// Batch sizes: 1, then each `factor` times as large as the one before, below `len`.
+pub(crate) fn sizes(factor: usize, len: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(1), move |size| Some(size * factor)).take_while(move |&size| size < len)
+}
+
 pub(crate) struct Task {
     pub(crate) name: &'static str,
     pub(crate) data: Split,
@@ -29,21 +46,12 @@ pub(crate) struct Task {
 
 impl Task {
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        let (name, data) = match &options.data {
-            None => ("digits", data::digits()?),
-            Some(dir) => ("mnist", data::mnist(dir)?),
-        };
+        let (name, data) = options.load()?;
         let (len, network) = (data.train.len(), Network { inputs: data.train.inputs, hidden: 64, classes: 10 });
         ensure!(len >= 64, "{len} training samples, expected at least 64");
         println!("{name}: {len} training samples, {} held out, {} parameters", data.held_out.len(), network.len());
         let layers = Layers { sizes: vec![network.inputs, network.hidden, network.classes], threads: 1 };
         Ok(Task { name, data, probe: (0..len).step_by(5).collect(), layers, network })
-    }
-
-    /// Batch sizes: 1, then each `factor` times as large as the one before.
-    pub(crate) fn sizes(&self, factor: usize) -> impl Iterator<Item = usize> {
-        let len = self.data.train.len();
-        std::iter::successors(Some(1), move |size| Some(size * factor)).take_while(move |&size| size < len)
     }
 
     pub(crate) fn loss_and_gradient(&self, params: &[f32], batch: &[usize], grads: &mut [f32]) -> f64 {

@@ -104,9 +104,8 @@ impl Experiment {
     fn new(options: &Options) -> Result<Self> {
         let task = Task::new(&options.task)?;
         // MNIST has twelve times the pixels of the digits and eight times the samples. So fewer sizes, up to a quarter.
-        let mnist = options.task.data.is_some();
-        let sizes =
-            if mnist { task.sizes(4).collect() } else { task.sizes(2).chain([task.data.train.len()]).collect() };
+        let (mnist, len) = (options.task.data.is_some(), task.data.train.len());
+        let sizes = if mnist { task::sizes(4, len).collect() } else { task::sizes(2, len).chain([len]).collect() };
         let (epochs, updates, target, seeds) = if mnist { (16, 8192, 0.1, 3) } else { (32, 4096, 0.05, 5) };
         let (epochs, updates, seeds) = if options.quick { (1, 16, 2) } else { (epochs, updates, seeds) };
         let seeds = options.seeds.unwrap_or(seeds);

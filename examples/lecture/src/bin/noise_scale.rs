@@ -86,7 +86,8 @@ impl Experiment {
     /// Finds the best rate of each batch size, the sizes side by side on all cores.
     fn search_all(&self) -> Result<Vec<Best>> {
         let task = &self.task;
-        let sizes: Vec<usize> = task.sizes(4).chain([task.data.train.len()]).collect();
+        let len = task.data.train.len();
+        let sizes: Vec<usize> = task::sizes(4, len).chain([len]).collect();
         let bar = ProgressBar::new(sizes.len() as u64)
             .with_style(ProgressStyle::with_template("searching {bar:32} {pos}/{len} sizes {elapsed}")?);
         // The longest first.
@@ -97,7 +98,7 @@ impl Experiment {
         println!("epochs to training loss {}: the middle of {} seeds, least to largest", self.target, self.seeds);
         println!(" batch   rate     epochs                  updates   rates tried, and their epochs");
         for Best { batch_size, learning_rate, epochs: [least, middle, most], tried } in &best {
-            let updates = middle * task.data.train.len() as f64 / *batch_size as f64;
+            let updates = middle * len as f64 / *batch_size as f64;
             let tried = tried.iter().map(|(rate, epochs)| format!("{rate}: {epochs:.1}")).collect::<Vec<_>>();
             println!(
                 "{batch_size:6} {learning_rate:7} {middle:9.2} ({least:.2} to {most:.2}) {updates:9.0}   {}",

@@ -13,13 +13,14 @@
 
 #[path = "../../../common/mod.rs"]
 mod common;
+#[path = "../task.rs"]
+mod task;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::Parser;
-use common::data::{self, Samples};
+use common::data::Samples;
 use common::layers::{Layers, multiply};
 use common::network::{self, Network};
 use common::plot::{self, Area, COLORS};
@@ -31,15 +32,11 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 /// Measures the time of an update against the batch size, beside the limits of memory and of arithmetic.
 #[derive(Parser)]
 struct Options {
-    /// A folder with the four files of MNIST, raw or .gz, to use in place of the embedded digits
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[command(flatten)]
+    task: task::Options,
     /// Batches of up to 64, one round
     #[arg(long)]
     quick: bool,
-    /// Where to write the figures
-    #[arg(long, value_name = "DIR", default_value = "target/figures")]
-    figures: PathBuf,
 }
 
 /// One way to compute the updates of one network, and its times.
@@ -82,16 +79,13 @@ impl Limits {
 type Times<'a> = (String, Vec<usize>, Vec<Way<'a>>);
 
 fn main() -> Result<()> {
-    let Options { data, quick, figures } = Options::parse();
-    let (name, data) = match &data {
-        None => ("digits", data::digits()?),
-        Some(dir) => ("mnist", data::mnist(dir)?),
-    };
+    let Options { task, quick } = Options::parse();
+    let (name, data) = task.load()?;
     let samples = &data.train;
     let small = measure("weights in the cache", samples, &[64], quick)?;
     let large = measure("weights in memory", samples, &[4096, 4096], quick)?;
     for (what, in_epoch) in [("update", false), ("epoch", true)] {
-        let path = figures.join(format!("{what}_time_{name}.svg"));
+        let path = task.figures.join(format!("{what}_time_{name}.svg"));
         println!("figure: {}", path.display());
         plot::svg(&path, (800, 880), |root| {
             let (upper, lower) = root.split_vertically(440);
@@ -150,10 +144,7 @@ fn measure<'a>(name: &str, samples: &'a Samples, hidden: &[usize], quick: bool) 
     }
     let names = ways.iter().map(|way| format!("{:>28} (of limit)", way.name));
     println!("time  batch | update, ms: {}", names.collect::<Vec<_>>().join(" | "));
-    let mut sizes: Vec<usize> = std::iter::successors(Some(1), |size| Some(2 * size))
-        .take_while(|&size| size < samples.len())
-        .chain([samples.len()])
-        .collect();
+    let mut sizes: Vec<usize> = task::sizes(2, samples.len()).chain([samples.len()]).collect();
     if quick {
         sizes.truncate(7);
     }

@@ -13,7 +13,6 @@
 #[path = "../../../common/mod.rs"]
 mod common;
 #[path = "../task.rs"]
-#[allow(dead_code, reason = "used by the experiments with batch sizes")]
 mod task;
 
 use std::path::Path;
@@ -201,7 +200,6 @@ fn weights(figure: &Path) -> Result<()> {
 /// The loss at the end against the rate, and against the rate that a constant gradient would feel, η / (1 - λ).
 fn draw_rates(figure: &Path, options: &Options, sweep: &Sweep) -> Result<()> {
     println!("figure: {}", figure.display());
-    let classical = || sweep.iter().filter(|(_, form, _)| *form == Form::Classical).zip(0..);
     plot::svg(figure, (800, 880), |root| {
         let (upper, lower) = root.split_vertically(440);
         let y = ("training loss", (0.01..3.0).log_scale());
@@ -209,7 +207,7 @@ fn draw_rates(figure: &Path, options: &Options, sweep: &Sweep) -> Result<()> {
         let mut above = plot::axes(&upper, &title, ("learning rate η", (4e-4..1.0).log_scale()), y.clone())?;
         let title = "the same, by η / (1 - λ)";
         let mut below = plot::axes(&lower, title, ("η / (1 - λ)", (4e-4..128.0).log_scale()), y)?;
-        for ((momentum, _, runs), number) in classical() {
+        for ((momentum, _, runs), number) in sweep.iter().filter(|(_, form, _)| *form == Form::Classical).zip(0..) {
             let color = HSLColor(0.08 + 0.1 * f64::from(number), 0.85, 0.4);
             let points = |scale: f64| {
                 let ends = RATES.zip(runs).map(move |(exponent, losses)| (2_f64.powi(exponent) * scale, end(losses)));
