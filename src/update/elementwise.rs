@@ -49,7 +49,7 @@ pub fn elementwise<F, const N: usize>(
 where
     F: Copy + Send + Sync,
 {
-    run((params, state, grads), rule)
+    run(params, state, grads, rule)
 }
 
 /// [`elementwise`] with gradients that are scaled, or widened, on the way: for
@@ -80,42 +80,69 @@ where
     F: Float + Send + Sync,
 {
     match source {
-        Source::Slice(grads) => scaled((params, state, grads), scale, rule),
+        Source::Slice(grads) => scaled(params, state, grads, scale, rule),
         #[cfg(feature = "half")]
-        Source::Bf16(halves) => scaled((params, state, halves), scale, rule),
+        Source::Bf16(halves) => scaled(params, state, halves, scale, rule),
         #[cfg(feature = "half")]
-        Source::F16(halves) => scaled((params, state, halves), scale, rule),
+        Source::F16(halves) => scaled(params, state, halves, scale, rule),
     }
 }
 
 #[inline(always)]
 fn scaled<F: Float + Send + Sync, G: Read<F>, const N: usize>(
-    slices: Slices<F, G, N>,
+    params: &mut [F],
+    state: [&mut [F]; N],
+    grads: G,
     scale: f64,
     rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
 ) -> Result<(), Error> {
-    if scale == 1.0 { run(slices, rule) } else { run(slices, move |p, s, g| rule(p, s, G::round(scale * to_f64(g)))) }
+    if scale == 1.0 {
+        run(params, state, grads, rule)
+    } else {
+        run(params, state, grads, move |p, s, g| rule(p, s, G::round(scale * to_f64(g))))
+    }
 }
 
 /// Parameters, state, gradients.
 type Slices<'a, F, G, const N: usize> = (&'a mut [F], [&'a mut [F]; N], G);
 
+// Inlined, as what it calls: a step of 64 parameters would feel each call.
+#[inline(always)]
 fn run<F: Copy + Send + Sync, G: Read<F>, const N: usize>(
-    slices: Slices<F, G, N>,
+    params: &mut [F],
+    state: [&mut [F]; N],
+    grads: G,
     rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
 ) -> Result<(), Error> {
-    let (params, state, grads) = &slices;
     let len = params.len();
     check::length("grads", grads.len(), "params", len)?;
-    for slice in state {
+    for slice in &state {
         check::length("state", slice.len(), "params", len)?;
     }
     if len <= ALONE {
-        part(slices, rule);
+        part((params, state, grads), &rule);
     } else {
-        share(len.div_ceil(PART), parts(slices), |slices| part(slices, rule));
+        shared(params, state, grads, &rule);
     }
     Ok(())
+}
+
+#[inline(never)]
+fn shared<F: Copy + Send + Sync, G: Read<F>, const N: usize>(
+    params: &mut [F],
+    state: [&mut [F]; N],
+    grads: G,
+    rule: &(impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync),
+) {
+    // Compiled once, and not for each way in which parts are handed out.
+    #[inline(never)]
+    fn work<F: Copy, G: Read<F>, const N: usize>(
+        slices: Slices<F, G, N>,
+        rule: &(impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy),
+    ) {
+        part(slices, rule);
+    }
+    share(params.len().div_ceil(PART), parts((params, state, grads)), |slices| work(slices, rule));
 }
 
 fn parts<F, G: Read<F>, const N: usize>(slices: Slices<F, G, N>) -> impl Iterator<Item = Slices<F, G, N>> {
@@ -150,26 +177,37 @@ const fn empty<'a, F>() -> &'a mut [F] {
 #[inline(always)]
 fn part<F: Copy, G: Read<F>, const N: usize>(
     slices: Slices<F, G, N>,
-    rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy,
+    rule: &(impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy),
 ) {
-    if cfg!(not(feature = "simd")) || slices.0.len() < SHORT {
-        return each(slices, rule);
+    let len = slices.0.len();
+    let head = if cfg!(not(feature = "simd")) || len < SHORT {
+        len
+    } else if len < LONG {
+        0
+    } else {
+        // Up to where a vector of 32 bytes begins: a vector across two cache lines costs twice, and allocators align to 16.
+        slices.0.as_ptr().align_offset(32).min(LONG)
+    };
+    let ((params, state, grads), rest) = split(slices, head);
+    each(params, state, grads, rule);
+    if head < len {
+        let (params, state, grads) = rest;
+        wide(
+            #[inline(always)]
+            || each(params, state, grads, rule),
+        );
     }
-    // Up to where a vector of 32 bytes begins: a vector across two cache lines costs twice, and allocators align to 16.
-    let head = if slices.0.len() < LONG { 0 } else { slices.0.as_ptr().align_offset(32).min(LONG) };
-    let (head, aligned) = split(slices, head);
-    each(head, rule);
-    wide(
-        #[inline(always)]
-        || each(aligned, rule),
-    );
 }
 
+// Each slice an argument: then the compiler knows that they do not overlap, and does not compare their ends in each call.
 #[inline(always)]
 fn each<F: Copy, G: Read<F>, const N: usize>(
-    (params, mut state, grads): Slices<F, G, N>,
-    rule: impl Fn(F, [F; N], F) -> (F, [F; N]),
+    params: &mut [F],
+    mut state: [&mut [F]; N],
+    grads: G,
+    rule: &(impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy),
 ) {
+    let rule = *rule;
     // Equal lengths, said once more where the compiler sees it: it then drops the bounds checks and vectorises.
     let len = params.len();
     let (mut grads, _) = grads.split(len);

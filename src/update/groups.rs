@@ -286,33 +286,28 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         self.calls += 1;
         let (mut place, mut previous, mut left) = (0, None, self.groups.len() - self.frozen);
         let mut visit_one = |name: &str, params: &mut [P], grads: &[P]| {
-            let found =
-                self.find(name, place, previous).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
+            let found = self.find(name, place, previous)?;
             let group = &mut self.groups[found];
             if group.last_call == self.calls {
                 return Err(Error::DuplicateTensor { name: name.to_string() });
             }
             group.last_call = self.calls;
+            place += 1;
+            previous = Some(found);
             let visited = if group.frozen {
                 group.optimizer.check(params, grads)
             } else {
                 left -= 1;
                 visit(&mut group.optimizer, params, grads)
             };
-            // Without duplicates there are no more places than groups.
-            self.last_order[place] = found;
-            place += 1;
-            if let Some(previous) = previous.replace(found).filter(|&previous| self.groups[previous].next != found) {
-                self.groups[previous].next = found;
-            }
             visited.map_err(|error| in_tensor(name, error))
         };
         // Kept here too, since the walk may drop it.
         let mut rejected = Ok(());
         walk(&mut |name, params, grads| {
             let visited = visit_one(name, params, grads);
-            if rejected.is_ok() {
-                rejected.clone_from(&visited);
+            if let (Ok(()), Err(error)) = (&rejected, &visited) {
+                rejected = Err(error.clone());
             }
             visited
         })?;
@@ -449,13 +444,28 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         Ok(())
     }
 
-    /// Looks first at the group that had this place in the last call, then at the one that came after `previous`.
-    fn find(&self, name: &str, place: usize, previous: Option<usize>) -> Option<usize> {
+    /// Which group is next: the one that had this place in the last call, or else the one that came after `previous` then, or
+    /// else any.
+    fn find(&mut self, name: &str, place: usize, previous: Option<usize>) -> Result<usize, Error> {
+        match self.last_order.get(place) {
+            Some(&found) if self.groups[found].name == name => Ok(found),
+            _ => self.find_elsewhere(name, place, previous),
+        }
+    }
+
+    #[cold]
+    fn find_elsewhere(&mut self, name: &str, place: usize, previous: Option<usize>) -> Result<usize, Error> {
         let is_it = |&guess: &usize| self.groups.get(guess).is_some_and(|group| group.name == name);
-        let by_place = self.last_order.get(place).copied().filter(is_it);
-        by_place
-            .or_else(|| previous.map(|previous| self.groups[previous].next).filter(is_it))
-            .or_else(|| self.by_name.get(name).copied())
+        let after = previous.map(|previous| self.groups[previous].next).filter(is_it);
+        let found = after.or_else(|| self.by_name.get(name).copied());
+        let found = found.ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
+        if let Some(place) = self.last_order.get_mut(place) {
+            *place = found;
+        }
+        if let Some(previous) = previous {
+            self.groups[previous].next = found;
+        }
+        Ok(found)
     }
 
     fn group(&mut self, name: &str) -> Result<&mut Group<O, F>, Error> {
@@ -514,6 +524,7 @@ fn check_saved_len(name: &'static str, saved: Option<usize>, expected: Option<us
     if saved == expected { Ok(()) } else { Err(Error::Saved { name, saved: words(saved), expected: words(expected) }) }
 }
 
+#[cold]
 fn in_tensor(name: &str, error: Error) -> Error {
     Error::InTensor { name: name.to_string(), error: Box::new(error) }
 }

@@ -236,6 +236,7 @@ impl<F: Float + Send + Sync> Momentum<F> {
         check::length("params", params, "velocity", self.velocity.len())
     }
 
+    #[inline(always)]
     fn update(
         &mut self,
         params: &mut [F],
