@@ -1,7 +1,16 @@
-//! What benches share: the line that names the machine, the one argument, timing in turn, one thread, and torch and numpy.
+//! What benches share: the line that names the machine, the one argument, timing in turn, one thread, slices that start at a
+//! page, and torch and numpy.
 #![allow(dead_code, reason = "each bench takes what it needs")]
 
-use std::{env, fs, hint::black_box, path::Path, process::Command, thread, time::Instant};
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    env, fs,
+    hint::black_box,
+    path::Path,
+    process::Command,
+    thread,
+    time::Instant,
+};
 
 /// The features of gradstep that change its speed.
 pub fn features() -> &'static str {
@@ -60,6 +69,30 @@ pub fn seconds(mut contender: impl FnMut()) -> f64 {
     let start = Instant::now();
     black_box(&mut contender)();
     start.elapsed().as_secs_f64()
+}
+
+/// Every slice starts where a page does. Else the place where each contender's slices happen to lie decides more than its
+/// code, as long as they fit into the first caches.
+struct Pages;
+
+#[global_allocator]
+static PAGES: Pages = Pages;
+
+impl Pages {
+    fn layout(layout: Layout) -> Layout {
+        if layout.size() < 4096 { layout } else { layout.align_to(4096).expect("a power of two") }
+    }
+}
+
+// SAFETY: the system's allocator, with the same layout in both calls.
+unsafe impl GlobalAlloc for Pages {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        unsafe { System.alloc(Self::layout(layout)) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, Self::layout(layout)) }
+    }
 }
 
 /// On one thread, whatever the features.

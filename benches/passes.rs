@@ -35,6 +35,23 @@ fn squares(grads: &[f32]) -> f64 {
     sums.iter().sum()
 }
 
+/// Of bf16, widened part by part, so that both loops vectorise.
+#[inline(always)]
+fn squares_bf16(grads: &[bf16]) -> f64 {
+    let (mut sums, mut wide) = ([0.0; 16], [0.0; 256]);
+    for part in grads.chunks_exact(256) {
+        wide.iter_mut().zip(part).for_each(|(wide, g)| *wide = f32::from_bits(u32::from(g.to_bits()) << 16));
+        let mut lanes = sums; // of their own, or they are taken for 16 scalars
+        for row in wide.chunks_exact(16) {
+            for (sum, &g) in lanes.iter_mut().zip(row) {
+                *sum += f64::from(g) * f64::from(g);
+            }
+        }
+        sums = lanes;
+    }
+    sums.iter().sum()
+}
+
 #[inline(always)]
 fn scale(grads: &mut [f32], by: f64) {
     grads.iter_mut().for_each(|g| *g = (f64::from(*g) * by) as f32);
@@ -327,6 +344,12 @@ fn rows(grads: &[f32]) -> Vec<Row<'_>> {
         "global_norm bf16 / f32",
         Box::new(move || assert!(global_norm(&[&half]).is_ok())),
         Box::new(bare_norm),
+    ));
+    let half = bf16s(grads);
+    rows.push((
+        "global_norm bf16 / bare loop of it",
+        Box::new(move || assert!(global_norm(&[&half]).is_ok())),
+        bare!(|grads| let half = bf16s(grads); assert!(squares_bf16(&half) > 0.0)),
     ));
     let half = f16s(grads);
     rows.push(("global_norm f16 / f32", Box::new(move || assert!(global_norm(&[&half]).is_ok())), Box::new(bare_norm)));
