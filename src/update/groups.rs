@@ -459,6 +459,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         let after = previous.map(|previous| self.groups[previous].next).filter(is_it);
         let found = after.or_else(|| self.by_name.get(name).copied());
         let found = found.ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
+        // Past the last place a tensor is given twice.
         if let Some(place) = self.last_order.get_mut(place) {
             *place = found;
         }
