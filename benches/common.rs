@@ -71,12 +71,10 @@ pub fn seconds(mut contender: impl FnMut()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// Every slice starts where a page does. Else the place where each contender's slices happen to lie decides more than its
-/// code, as long as they fit into the first caches.
-struct Pages;
-
-#[global_allocator]
-static PAGES: Pages = Pages;
+/// For a bench whose contenders have slices of their own: every slice starts where a page does. Else the place where they
+/// happen to lie decides more than the code, as long as they fit into the first caches. Each such bench says
+/// `#[global_allocator] static PAGES: Pages = Pages;`.
+pub struct Pages;
 
 impl Pages {
     fn layout(layout: Layout) -> Layout {

@@ -7,7 +7,10 @@ use half::{bf16, f16};
 use num_traits::{Float, NumCast};
 
 mod common;
-use common::{alternate, heading, largest};
+use common::{Pages, alternate, heading, largest};
+
+#[global_allocator]
+static PAGES: Pages = Pages;
 
 fn slices<F: Float>(n: usize) -> (Vec<F>, Vec<F>) {
     let numbers = |modulus: usize| {

@@ -14,7 +14,10 @@ use half::{bf16, f16};
 use pulp::Arch;
 
 mod common;
-use common::{heading, largest, least, seconds};
+use common::{Pages, heading, largest, least, seconds};
+
+#[global_allocator]
+static PAGES: Pages = Pages;
 
 const RATE: f32 = 1e-3;
 const LAMBDA: f32 = 0.9;

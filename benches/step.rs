@@ -5,7 +5,10 @@
 use gradstep::{Momentum, Optimizer, Sgd};
 
 mod common;
-use common::{alternate, heading, largest};
+use common::{Pages, alternate, heading, largest};
+
+#[global_allocator]
+static PAGES: Pages = Pages;
 
 const LEARNING_RATE: f32 = 1e-3;
 const MOMENTUM: f32 = 0.9;
