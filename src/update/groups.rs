@@ -55,7 +55,6 @@ pub struct ParamGroups<P, O, F = P> {
     pub(crate) groups: Vec<Group<O, F>>,
     pub(crate) factor: F,
     pub(crate) steps: u64,
-    frozen: usize,
     by_name: BTreeMap<String, usize>,
     /// Which group stood at each place of the last call: training steps come in the same order again and again.
     last_order: Vec<usize>,
@@ -100,7 +99,6 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
             groups: Vec::new(),
             factor: F::one(),
             steps: 0,
-            frozen: 0,
             by_name: BTreeMap::new(),
             last_order: Vec::new(),
             calls: 0,
@@ -134,7 +132,6 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         self.last_order.push(self.groups.len());
         let next = self.groups.len() + 1;
         self.groups.push(Group { name, optimizer, learning_rate, frozen, last_call: 0, next });
-        self.frozen += usize::from(frozen);
     }
 
     /// One step of every tensor's optimizer on `(name, params, grads)`, in any order; all of them or none.
@@ -284,21 +281,18 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         visit: impl Fn(&mut O, &mut [P], &[P]) -> Result<(), Error>,
     ) -> Result<(), E> {
         self.calls += 1;
-        let (mut place, mut previous, mut left) = (0, None, self.groups.len() - self.frozen);
+        let mut place = 0;
         let mut visit_one = |name: &str, params: &mut [P], grads: &[P]| {
-            let found = self.find(name, place, previous)?;
+            let found = self.find(name, place)?;
             let group = &mut self.groups[found];
             if group.last_call == self.calls {
                 return Err(Error::DuplicateTensor { name: name.to_string() });
             }
             group.last_call = self.calls;
             place += 1;
-            previous = Some(found);
-            let visited = if group.frozen {
-                group.optimizer.check(params, grads)
-            } else {
-                left -= 1;
-                visit(&mut group.optimizer, params, grads)
+            let visited = match group.frozen {
+                true => group.optimizer.check(params, grads),
+                false => visit(&mut group.optimizer, params, grads),
             };
             visited.map_err(|error| in_tensor(name, error))
         };
@@ -312,11 +306,10 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
             visited
         })?;
         rejected?;
-        let missing = self.groups.iter().find(|group| left > 0 && !group.frozen && group.last_call != self.calls);
-        match missing {
-            Some(group) => Err(Error::MissingTensor { name: group.name.clone() }.into()),
-            None => Ok(()),
-        }
+        // None is given twice, so that as many as there are, are all.
+        let all = place == self.groups.len();
+        let missing = self.groups.iter().find(|group| !all && !group.frozen && group.last_call != self.calls);
+        missing.map_or(Ok(()), |group| Err(Error::MissingTensor { name: group.name.clone() }.into()))
     }
 
     /// How many steps were applied to the model. A step that returned `Err` does not count. The count stops at
@@ -389,8 +382,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     }
 
     fn set_frozen(&mut self, name: &str, frozen: bool) -> Result<(), Error> {
-        let was = mem::replace(&mut self.group(name)?.frozen, frozen);
-        self.frozen = self.frozen - usize::from(was) + usize::from(frozen);
+        self.group(name)?.frozen = frozen;
         Ok(())
     }
 
@@ -444,17 +436,18 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         Ok(())
     }
 
-    /// Which group is next: the one that had this place in the last call, or else the one that came after `previous` then, or
+    /// Which group is next: the one that had this place in the last call, or else the one that came after the one before, or
     /// else any.
-    fn find(&mut self, name: &str, place: usize, previous: Option<usize>) -> Result<usize, Error> {
+    fn find(&mut self, name: &str, place: usize) -> Result<usize, Error> {
         match self.last_order.get(place) {
             Some(&found) if self.groups[found].name == name => Ok(found),
-            _ => self.find_elsewhere(name, place, previous),
+            _ => self.find_elsewhere(name, place),
         }
     }
 
     #[cold]
-    fn find_elsewhere(&mut self, name: &str, place: usize, previous: Option<usize>) -> Result<usize, Error> {
+    fn find_elsewhere(&mut self, name: &str, place: usize) -> Result<usize, Error> {
+        let previous = place.checked_sub(1).map(|previous| self.last_order[previous]);
         let is_it = |&guess: &usize| self.groups.get(guess).is_some_and(|group| group.name == name);
         let after = previous.map(|previous| self.groups[previous].next).filter(is_it);
         let found = after.or_else(|| self.by_name.get(name).copied());
