@@ -27,15 +27,20 @@ fn wide<R>(f: impl FnOnce() -> R) -> R {
     if cfg!(feature = "simd") { Arch::new().dispatch(f) } else { f() }
 }
 
+/// By value: behind a reference the sums are taken for 16 scalars.
 #[inline(always)]
-fn squares(grads: &[f32]) -> f64 {
-    let mut sums = [0.0; 16];
+fn add_squares(mut sums: [f64; 16], grads: &[f32]) -> [f64; 16] {
     for row in grads.chunks_exact(16) {
         for (sum, &g) in sums.iter_mut().zip(row) {
             *sum += f64::from(g) * f64::from(g);
         }
     }
-    sums.iter().sum()
+    sums
+}
+
+#[inline(always)]
+fn squares(grads: &[f32]) -> f64 {
+    add_squares([0.0; 16], grads).iter().sum()
 }
 
 /// Of bf16, widened part by part, so that both loops vectorise.
@@ -44,13 +49,7 @@ fn squares_bf16(grads: &[bf16]) -> f64 {
     let (mut sums, mut wide) = ([0.0; 16], [0.0; 256]);
     for part in grads.chunks_exact(256) {
         wide.iter_mut().zip(part).for_each(|(wide, g)| *wide = f32::from_bits(u32::from(g.to_bits()) << 16));
-        let mut lanes = sums; // of their own, or they are taken for 16 scalars
-        for row in wide.chunks_exact(16) {
-            for (sum, &g) in lanes.iter_mut().zip(row) {
-                *sum += f64::from(g) * f64::from(g);
-            }
-        }
-        sums = lanes;
+        sums = add_squares(sums, &wide);
     }
     sums.iter().sum()
 }

@@ -127,6 +127,7 @@ fn run<F: Copy + Send + Sync, G: Read<F>, const N: usize>(
     Ok(())
 }
 
+// Not inlined, so that the way of a short step stays short.
 #[inline(never)]
 fn shared<F: Copy + Send + Sync, G: Read<F>, const N: usize>(
     params: &mut [F],

@@ -306,9 +306,10 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
             visited
         })?;
         rejected?;
-        // None is given twice, so that as many as there are, are all.
-        let all = place == self.groups.len();
-        let missing = self.groups.iter().find(|group| !all && !group.frozen && group.last_call != self.calls);
+        if place == self.groups.len() {
+            return Ok(()); // none was given twice, so these are all
+        }
+        let missing = self.groups.iter().find(|group| !group.frozen && group.last_call != self.calls);
         missing.map_or(Ok(()), |group| Err(Error::MissingTensor { name: group.name.clone() }.into()))
     }
 
@@ -450,8 +451,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         let previous = place.checked_sub(1).map(|previous| self.last_order[previous]);
         let is_it = |&guess: &usize| self.groups.get(guess).is_some_and(|group| group.name == name);
         let after = previous.map(|previous| self.groups[previous].next).filter(is_it);
-        let found = after.or_else(|| self.by_name.get(name).copied());
-        let found = found.ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
+        let found = after.map_or_else(|| self.index(name), Ok)?;
         // Past the last place a tensor is given twice.
         if let Some(place) = self.last_order.get_mut(place) {
             *place = found;
@@ -463,10 +463,12 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     }
 
     fn group(&mut self, name: &str) -> Result<&mut Group<O, F>, Error> {
-        match self.by_name.get(name) {
-            Some(&found) => Ok(&mut self.groups[found]),
-            None => Err(Error::UnknownTensor { name: name.to_string() }),
-        }
+        let found = self.index(name)?;
+        Ok(&mut self.groups[found])
+    }
+
+    fn index(&self, name: &str) -> Result<usize, Error> {
+        self.by_name.get(name).copied().ok_or_else(|| Error::UnknownTensor { name: name.to_string() })
     }
 
     /// Whether `factor`, and every learning rate times it, is a learning rate.
