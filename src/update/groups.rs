@@ -152,8 +152,8 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         P: Send + Sync,
         F: Send,
     {
-        self.visit_all(&mut walk(tensors), |optimizer, params, grads| optimizer.check(params, grads))?;
-        self.step_found(tensors, 1.0)
+        let in_order = self.check_all(tensors, |optimizer, params, grads| optimizer.check(params, grads))?;
+        self.step_found(tensors, 1.0, in_order)
     }
 
     /// Clips the gradients by the norm of all tensors together and steps, without changing the gradients: to the bit
@@ -187,7 +187,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         F: Send,
     {
         check::above_zero("max_norm", max_norm)?;
-        self.visit_all(&mut walk(tensors), |optimizer, params, grads| {
+        let in_order = self.check_all(tensors, |optimizer, params, grads| {
             if !optimizer.can_scale() {
                 return Err(Error::CannotScale);
             }
@@ -202,17 +202,38 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
             },
         )?;
         let scale = clip_scale(norm, max_norm)?;
-        self.step_found(tensors, scale)?;
+        self.step_found(tensors, scale, in_order)?;
         Ok(norm)
     }
 
-    /// Steps the tensors of the visit before, which has found and checked them.
-    fn step_found(&mut self, tensors: &mut [Tensor<P>], scale: f64) -> Result<(), Error>
+    /// Finds all tensors and asks `check` about each, before the first one changes. Returns whether all are given in the
+    /// order of insertion; otherwise `last_order` says which groups they are.
+    fn check_all(
+        &mut self,
+        tensors: &mut [Tensor<P>],
+        check: impl Fn(&O, &[P], &[P]) -> Result<(), Error>,
+    ) -> Result<bool, Error> {
+        let named = |(group, (name, ..)): (&Group<O, F>, &Tensor<P>)| group.name == *name;
+        let in_order = tensors.len() == self.groups.len() && iter::zip(&self.groups, &*tensors).all(named);
+        if in_order {
+            for (group, (name, params, grads)) in iter::zip(&self.groups, tensors) {
+                check(&group.optimizer, params, grads).map_err(|error| in_tensor(name, error))?;
+            }
+        } else {
+            let mut walk = |visit: &mut Visit<P>| {
+                tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads))
+            };
+            self.visit_all(&mut walk, |optimizer, params, grads| check(optimizer, params, grads))?;
+        }
+        Ok(in_order)
+    }
+
+    fn step_found(&mut self, tensors: &mut [Tensor<P>], scale: f64, in_order: bool) -> Result<(), Error>
     where
         P: Send + Sync,
         F: Send,
     {
-        let step = |group: &mut Group<O, F>, (name, params, grads): &mut Tensor<P>| match group.frozen {
+        let step = |(group, (name, params, grads)): (&mut Group<O, F>, &mut Tensor<P>)| match group.frozen {
             true => Ok(()),
             false => group
                 .optimizer
@@ -220,16 +241,17 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
                 .map_err(|error| in_tensor(name, error)),
         };
         let len: usize = tensors.iter().map(|(_, params, _)| params.len()).sum();
-        // In another order the groups cannot be cut into runs.
-        let in_order = || tensors.len() == self.groups.len() && self.last_order.iter().copied().eq(0..tensors.len());
-        if len > SIDE_BY_SIDE && in_order() {
+        if !in_order {
+            // The groups cannot be cut into runs.
+            for (&found, tensor) in iter::zip(&self.last_order, tensors) {
+                step((&mut self.groups[found], tensor))?;
+            }
+        } else if len > SIDE_BY_SIDE {
             try_share(len.div_ceil(PART), runs(&mut self.groups, tensors), |(groups, tensors)| {
-                groups.iter_mut().zip(tensors).try_for_each(|(group, tensor)| step(group, tensor))
+                iter::zip(groups, tensors).try_for_each(step)
             })?;
         } else {
-            for (tensor, &found) in tensors.iter_mut().zip(&self.last_order) {
-                step(&mut self.groups[found], tensor)?;
-            }
+            iter::zip(&mut self.groups, tensors).try_for_each(step)?;
         }
         self.steps = self.steps.saturating_add(1);
         Ok(())
@@ -509,11 +531,6 @@ fn runs<'a, 'b, G, P>(
 
 /// What a walk calls with each tensor's name, parameters and gradients.
 type Visit<'a, P> = dyn FnMut(&str, &mut [P], &[P]) -> Result<(), Error> + 'a;
-
-/// Over a list.
-fn walk<P>(tensors: &mut [Tensor<P>]) -> impl FnMut(&mut Visit<P>) -> Result<(), Error> {
-    |visit| tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads))
-}
 
 fn check_saved_len(name: &'static str, saved: Option<usize>, expected: Option<usize>) -> Result<(), Error> {
     let words = |len: Option<usize>| len.map_or("any".to_string(), |len| len.to_string());
