@@ -143,9 +143,9 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// tensor whose optimizer rejects its slices. Nothing has changed then.
     ///
     /// # Cost
-    /// The optimizers' [`check`](Optimizer::check) and `step`, and finding each tensor: one comparison of names, or two, if
-    /// it comes after the same tensor as in the last call (at first: in the order of insertion), about log₂ n if not. No
-    /// allocation. With feature `rayon` each long tensor is stepped by several threads; and if all tensors are given in the
+    /// The optimizers' [`check`](Optimizer::check) and `step`, and finding each tensor: one comparison of names if all are
+    /// given in the order of insertion, up to three if it comes after the same tensor as in the last call, about log₂ n if
+    /// not. No allocation. With feature `rayon` each long tensor is stepped by several threads; and if all are given in the
     /// order of insertion, short ones side by side.
     pub fn step(&mut self, tensors: &mut [Tensor<P>]) -> Result<(), Error>
     where
