@@ -81,6 +81,9 @@ where
 {
     match source {
         Source::Slice(grads) => scaled(params, state, grads, scale, rule),
+        // `MasterCopy` alone has halves, and f32s: the loops of all other types need not be compiled.
+        #[cfg(feature = "half")]
+        _ if const { size_of::<F>() != size_of::<f32>() } => Err(Error::CannotScale),
         #[cfg(feature = "half")]
         Source::Bf16(halves) => scaled(params, state, halves, scale, rule),
         #[cfg(feature = "half")]

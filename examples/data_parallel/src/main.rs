@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use clap::Parser;
 use gradstep::{Batcher, Momentum, Optimizer, schedule};
 use mpi::collective::SystemOperation;
@@ -76,7 +76,7 @@ fn main() -> Result<()> {
     if let Err(error) = train(&options, &world) {
         let message = format!("error on rank {}: {error:#}\n", world.rank());
         if world.rank() > 0 {
-            thread::sleep(Duration::from_secs(1)); // what goes wrong on all ranks is said by rank 0 alone
+            thread::sleep(Duration::from_secs(1)); // what goes wrong on all ranks in training, rank 0 says first
         }
         eprint!("{message}");
         world.abort(1); // the others may be waiting for this one
@@ -86,16 +86,20 @@ fn main() -> Result<()> {
 
 fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     let (rank, ranks) = (world.rank() as usize, world.size() as usize);
-    let (name, data, epochs) = match &options.data {
-        None => ("digits", data::digits()?, 20),
-        Some(dir) => ("MNIST", data::mnist(dir)?, 10),
+    let prepare = || {
+        let (name, data, epochs) = match &options.data {
+            None => ("digits", data::digits()?, 20),
+            Some(dir) => ("MNIST", data::mnist(dir)?, 10),
+        };
+        let epochs = options.epochs.unwrap_or(epochs);
+        ensure!(epochs >= 1, "epochs is 0, expected at least 1");
+        ensure!(options.hidden >= 1, "hidden is 0, expected at least 1");
+        let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
+        let shard = batcher.shard(rank, ranks)?;
+        Ok((name, data, epochs, batcher, shard))
     };
-    let epochs = options.epochs.unwrap_or(epochs);
-    ensure!(epochs >= 1, "epochs is 0, expected at least 1");
-    ensure!(options.hidden >= 1, "hidden is 0, expected at least 1");
+    let (name, data, epochs, batcher, shard) = agreed(prepare(), world)?;
     let network = Network { inputs: data.train.inputs, hidden: options.hidden, classes: 10 };
-    let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
-    let shard = batcher.shard(rank, ranks)?;
     // By samples, not steps, so that it is the same with another batch size.
     let samples_per_epoch = batcher.samples_per_epoch() as u64;
     let schedule = schedule::cosine(LEARNING_RATE, 0.0, epochs.saturating_mul(samples_per_epoch))?;
@@ -121,18 +125,20 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     }
     if let Some(path) = &options.checkpoint {
         if let Some(saved) = load(path, world)? {
-            ensure!(saved.run == run, "{}: saved by {:?}, expected {run:?}", path.display(), saved.run);
+            let other = || format!("{}: saved by {:?}, expected {run:?}", path.display(), saved.run);
+            agreed((saved.run == run).then_some(()).with_context(other), world)?;
             state = saved;
             if rank == 0 {
                 println!("resumed at step {}", state.done);
             }
         }
     }
-    let mut stream = if options.new_batch_size {
-        batcher.resume_with_new_batch_size(&state.position)?
+    let stream = if options.new_batch_size {
+        batcher.resume_with_new_batch_size(&state.position)
     } else {
-        batcher.resume(&state.position)?
+        batcher.resume(&state.position)
     };
+    let mut stream = agreed(stream.map_err(Error::from), world)?;
 
     // Zeros at the end, so that the ranks' parts are equally long; they stay zeros.
     let part_len = network.len().div_ceil(ranks);
@@ -244,12 +250,22 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     Ok(())
 }
 
+/// `result` if all ranks succeed. Otherwise the first that failed returns to say its error, and the others wait for the end:
+/// what is wrong on all is said once.
+fn agreed<T>(result: Result<T>, world: &SimpleCommunicator) -> Result<T> {
+    let (rank, ranks) = (world.rank(), world.size());
+    let mut first_failed = ranks;
+    world.all_reduce_into(&if result.is_ok() { ranks } else { rank }, &mut first_failed, SystemOperation::min());
+    if first_failed < ranks && first_failed != rank {
+        world.barrier(); // to which that rank does not come
+    }
+    result
+}
+
 /// What rank 0 finds at `path`, on every rank.
 fn load(path: &Path, world: &SimpleCommunicator) -> Result<Option<State>> {
-    let mut bytes = Vec::new();
-    if world.rank() == 0 {
-        bytes = postcard::to_allocvec(&checkpoint::load::<State>(path)?)?;
-    }
+    let found = || Ok(postcard::to_allocvec(&checkpoint::load::<State>(path)?)?);
+    let mut bytes = agreed(if world.rank() == 0 { found() } else { Ok(Vec::new()) }, world)?;
     let mut len = bytes.len();
     world.process_at_rank(0).broadcast_into(&mut len);
     bytes.resize(len, 0);
