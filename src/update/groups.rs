@@ -75,6 +75,16 @@ pub(crate) struct Group<O, F> {
     next: usize,
 }
 
+impl<O, F> Group<O, F> {
+    /// A frozen tensor stays as it is.
+    fn step<P>(&mut self, params: &mut [P], grads: Grads<P>) -> Result<(), Error>
+    where
+        O: Optimizer<P, F>,
+    {
+        if self.frozen { Ok(()) } else { self.optimizer.step_checked(params, grads) }
+    }
+}
+
 /// The memory of earlier calls does not count.
 impl<P, O: PartialEq, F: PartialEq> PartialEq for ParamGroups<P, O, F> {
     fn eq(&self, other: &Self) -> bool {
@@ -152,7 +162,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         P: Send + Sync,
         F: Send,
     {
-        let in_order = self.check_all(tensors, |optimizer, params, grads| optimizer.check(params, grads))?;
+        let in_order = self.check_all(tensors, |group, params, grads| group.optimizer.check(params, grads))?;
         self.step_found(tensors, 1.0, in_order)
     }
 
@@ -187,11 +197,11 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         F: Send,
     {
         check::above_zero("max_norm", max_norm)?;
-        let in_order = self.check_all(tensors, |optimizer, params, grads| {
-            if !optimizer.can_scale() {
+        let in_order = self.check_all(tensors, |group, params, grads| {
+            if !group.frozen && !group.optimizer.can_scale() {
                 return Err(Error::CannotScale);
             }
-            optimizer.check(params, grads)
+            group.optimizer.check(params, grads)
         })?;
         let norm = norm(
             || tensors.iter().map(|(_, _, grads)| *grads),
@@ -211,19 +221,19 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     fn check_all(
         &mut self,
         tensors: &mut [Tensor<P>],
-        check: impl Fn(&O, &[P], &[P]) -> Result<(), Error>,
+        check: impl Fn(&Group<O, F>, &[P], &[P]) -> Result<(), Error>,
     ) -> Result<bool, Error> {
         let named = |(group, (name, ..)): (&Group<O, F>, &Tensor<P>)| group.name == *name;
         let in_order = tensors.len() == self.groups.len() && iter::zip(&self.groups, &*tensors).all(named);
         if in_order {
             for (group, (name, params, grads)) in iter::zip(&self.groups, tensors) {
-                check(&group.optimizer, params, grads).map_err(|error| in_tensor(name, error))?;
+                check(group, params, grads).map_err(|error| in_tensor(name, error))?;
             }
         } else {
             let mut walk = |visit: &mut Visit<P>| {
                 tensors.iter_mut().try_for_each(|(name, params, grads)| visit(name, params, grads))
             };
-            self.visit_all(&mut walk, |optimizer, params, grads| check(optimizer, params, grads))?;
+            self.visit_all(&mut walk, |group, params, grads| check(group, params, grads))?;
         }
         Ok(in_order)
     }
@@ -233,12 +243,8 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         P: Send + Sync,
         F: Send,
     {
-        let step = |(group, (name, params, grads)): (&mut Group<O, F>, &mut Tensor<P>)| match group.frozen {
-            true => Ok(()),
-            false => group
-                .optimizer
-                .step_checked(params, Grads::scaled(grads, scale))
-                .map_err(|error| in_tensor(name, error)),
+        let step = |(group, (name, params, grads)): (&mut Group<O, F>, &mut Tensor<P>)| {
+            group.step(params, Grads::scaled(grads, scale)).map_err(|error| in_tensor(name, error))
         };
         let len: usize = tensors.iter().map(|(_, params, _)| params.len()).sum();
         if !in_order {
@@ -291,8 +297,8 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// # Ok::<(), Error>(())
     /// ```
     pub fn step_each<E: From<Error>>(&mut self, mut walk: impl FnMut(&mut Visit<P>) -> Result<(), E>) -> Result<(), E> {
-        self.visit_all(&mut walk, |optimizer, params, grads| optimizer.check(params, grads))?;
-        self.visit_all(&mut walk, |optimizer, params, grads| optimizer.step_checked(params, grads.into()))?;
+        self.visit_all(&mut walk, |group, params, grads| group.optimizer.check(params, grads))?;
+        self.visit_all(&mut walk, |group, params, grads| group.step(params, grads.into()))?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }
@@ -300,7 +306,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     fn visit_all<E: From<Error>>(
         &mut self,
         walk: &mut impl FnMut(&mut Visit<P>) -> Result<(), E>,
-        visit: impl Fn(&mut O, &mut [P], &[P]) -> Result<(), Error>,
+        visit: impl Fn(&mut Group<O, F>, &mut [P], &[P]) -> Result<(), Error>,
     ) -> Result<(), E> {
         self.calls += 1;
         let mut place = 0;
@@ -312,11 +318,7 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
             }
             group.last_call = self.calls;
             place += 1;
-            let visited = match group.frozen {
-                true => group.optimizer.check(params, grads),
-                false => visit(&mut group.optimizer, params, grads),
-            };
-            visited.map_err(|error| in_tensor(name, error))
+            visit(group, params, grads).map_err(|error| in_tensor(name, error))
         };
         // Kept here too, since the walk may drop it.
         let mut rejected = Ok(());

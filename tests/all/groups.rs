@@ -373,6 +373,15 @@ fn a_clipped_step_is_all_or_nothing() {
     let (mut a, mut b) = ([1.0], [1.0]);
     let error = model.step_clipped(1.0, &mut [("a", &mut a, &[9.0]), ("b", &mut b, &[9.0])]).unwrap_err();
     assert_eq!(error, Error::InTensor { name: "a".into(), error: Box::new(Error::CannotScale) });
+
+    // Frozen, it need not scale, in whatever order.
+    for names in [["a", "b", "c"], ["c", "b", "a"]] {
+        let mut params = [[1.0]; 3];
+        names.iter().for_each(|name| model.freeze(name).unwrap());
+        let [x, y, z] = &mut params;
+        let given = &mut [(names[0], &mut x[..], &[2.0][..]), (names[1], y, &[4.0]), (names[2], z, &[4.0])];
+        assert_eq!((model.step_clipped(1.0, given).unwrap(), params), (6.0, [[1.0]; 3]));
+    }
 }
 
 // One tensor at a time -----------------------------------------------------------------------------------------------
