@@ -75,16 +75,6 @@ pub(crate) struct Group<O, F> {
     next: usize,
 }
 
-impl<O, F> Group<O, F> {
-    /// A frozen tensor stays as it is.
-    fn step<P>(&mut self, params: &mut [P], grads: Grads<P>) -> Result<(), Error>
-    where
-        O: Optimizer<P, F>,
-    {
-        if self.frozen { Ok(()) } else { self.optimizer.step_checked(params, grads) }
-    }
-}
-
 /// The memory of earlier calls does not count.
 impl<P, O: PartialEq, F: PartialEq> PartialEq for ParamGroups<P, O, F> {
     fn eq(&self, other: &Self) -> bool {
@@ -243,8 +233,12 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
         P: Send + Sync,
         F: Send,
     {
-        let step = |(group, (name, params, grads)): (&mut Group<O, F>, &mut Tensor<P>)| {
-            group.step(params, Grads::scaled(grads, scale)).map_err(|error| in_tensor(name, error))
+        let step = |(group, (name, params, grads)): (&mut Group<O, F>, &mut Tensor<P>)| match group.frozen {
+            true => Ok(()),
+            false => group
+                .optimizer
+                .step_checked(params, Grads::scaled(grads, scale))
+                .map_err(|error| in_tensor(name, error)),
         };
         let len: usize = tensors.iter().map(|(_, params, _)| params.len()).sum();
         if !in_order {
@@ -298,7 +292,10 @@ impl<P, F: Float, O: Optimizer<P, F>> ParamGroups<P, O, F> {
     /// ```
     pub fn step_each<E: From<Error>>(&mut self, mut walk: impl FnMut(&mut Visit<P>) -> Result<(), E>) -> Result<(), E> {
         self.visit_all(&mut walk, |group, params, grads| group.optimizer.check(params, grads))?;
-        self.visit_all(&mut walk, |group, params, grads| group.step(params, grads.into()))?;
+        self.visit_all(&mut walk, |group, params, grads| match group.frozen {
+            true => group.optimizer.check(params, grads),
+            false => group.optimizer.step_checked(params, grads.into()),
+        })?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }

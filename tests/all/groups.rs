@@ -375,9 +375,9 @@ fn a_clipped_step_is_all_or_nothing() {
     assert_eq!(error, Error::InTensor { name: "a".into(), error: Box::new(Error::CannotScale) });
 
     // Frozen, it need not scale, in whatever order.
+    ["a", "b", "c"].iter().for_each(|name| model.freeze(name).unwrap());
     for names in [["a", "b", "c"], ["c", "b", "a"]] {
         let mut params = [[1.0]; 3];
-        names.iter().for_each(|name| model.freeze(name).unwrap());
         let [x, y, z] = &mut params;
         let given = &mut [(names[0], &mut x[..], &[2.0][..]), (names[1], y, &[4.0]), (names[2], z, &[4.0])];
         assert_eq!((model.step_clipped(1.0, given).unwrap(), params), (6.0, [[1.0]; 3]));
@@ -449,6 +449,17 @@ fn a_second_walk_that_differs_is_an_error() {
     });
     assert_eq!(stepped, Err(Error::MissingTensor { name: "c".into() }));
     assert_eq!(model.steps(), 0);
+
+    // Also of a frozen tensor.
+    model.freeze("a").unwrap();
+    let mut walks = 0;
+    let error = model.step_each(|visit| {
+        walks += 1;
+        visit("a", &mut [1.0][..], &[1.0; 2][..walks])?;
+        visit("b", &mut [1.0; 2], &[1.0; 2])?;
+        visit("c", &mut [1.0; 3], &[1.0; 3])
+    });
+    assert_eq!(error.unwrap_err().to_string(), "tensor `a`: grads has length 2, expected 1, the length of params");
 }
 
 /// A walk that drops what `visit` returns is no way around it.
