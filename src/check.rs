@@ -6,11 +6,11 @@ use core::ops::{
     RangeBounds,
 };
 
-use num_traits::Float;
+use num_traits::{Float, Zero};
 
 use crate::{
     error::{Error, Relation},
-    float::to_f64,
+    float::{from_f64, to_f64},
 };
 
 pub(crate) const FINITE: (Bound<f64>, Bound<f64>) = (Excluded(f64::NEG_INFINITY), Excluded(f64::INFINITY));
@@ -18,36 +18,51 @@ pub(crate) const FINITE: (Bound<f64>, Bound<f64>) = (Excluded(f64::NEG_INFINITY)
 pub(crate) const ABOUT_ONE: (Bound<f64>, Bound<f64>) = (Included(1.0 - 1e-9), Included(1.0 + 1e-9));
 const AT_LEAST_ZERO: (Bound<f64>, Bound<f64>) = (Included(0.0), Excluded(f64::INFINITY));
 const ABOVE_ZERO: (Bound<f64>, Bound<f64>) = (Excluded(0.0), Excluded(f64::INFINITY));
-const NORMAL: (Bound<f64>, Bound<f64>) = (Included(f64::MIN_POSITIVE), Excluded(f64::INFINITY));
 
 /// NaN is in no range.
-pub(crate) fn number<F: Float>(name: &'static str, value: F, range: (Bound<f64>, Bound<f64>)) -> Result<F, Error> {
-    let wide = to_f64(value);
-    if range.contains(&wide) { Ok(value) } else { Err(Error::Number { name, value: wide, range }) }
+pub(crate) fn number(name: &'static str, value: f64, range: (Bound<f64>, Bound<f64>)) -> Result<f64, Error> {
+    if range.contains(&value) { Ok(value) } else { Err(Error::Number { name, value, range }) }
 }
 
-pub(crate) fn at_least_zero<F: Float>(name: &'static str, value: F) -> Result<F, Error> {
+pub(crate) fn at_least_zero(name: &'static str, value: f64) -> Result<f64, Error> {
     number(name, value, AT_LEAST_ZERO)
 }
 
-pub(crate) fn above_zero<F: Float>(name: &'static str, value: F) -> Result<F, Error> {
+pub(crate) fn above_zero(name: &'static str, value: f64) -> Result<f64, Error> {
     number(name, value, ABOVE_ZERO)
 }
 
-pub(crate) fn normal(name: &'static str, value: f64) -> Result<f64, Error> {
-    number(name, value, NORMAL)
-}
-
-pub(crate) fn fraction<F: Float>(name: &'static str, value: F) -> Result<F, Error> {
+pub(crate) fn fraction(name: &'static str, value: f64) -> Result<f64, Error> {
     number(name, value, (Included(0.0), Included(1.0)))
 }
 
-pub(crate) fn learning_rate<F: Float>(value: F) -> Result<F, Error> {
-    at_least_zero("learning_rate", value)
+/// A number with which a rule computes in `P`: what it rounds to there must be valid as well, and above 0 where it is.
+#[inline]
+fn setting<P: Float + 'static>(
+    name: &'static str,
+    value: f64,
+    (from, to): (Bound<f64>, Bound<f64>),
+) -> Result<f64, Error> {
+    number(name, value, (from, to))?;
+    let rounded = to_f64(from_f64::<P>(value));
+    let range = (if value > 0.0 { Excluded(0.0) } else { from }, to);
+    if range.contains(&rounded) { Ok(value) } else { Err(Error::Rounded { name, value, rounded, range }) }
 }
 
-pub(crate) fn momentum<F: Float>(value: F) -> Result<F, Error> {
-    number("momentum", value, (Included(0.0), Excluded(1.0)))
+pub(crate) fn learning_rate<P: Float + 'static>(value: f64) -> Result<f64, Error> {
+    setting::<P>("learning_rate", value, AT_LEAST_ZERO)
+}
+
+pub(crate) fn momentum<P: Float + 'static>(value: f64) -> Result<f64, Error> {
+    setting::<P>("momentum", value, (Included(0.0), Excluded(1.0)))
+}
+
+pub(crate) fn weight_decay<P: Float + 'static>(value: f64) -> Result<f64, Error> {
+    setting::<P>("weight_decay", value, AT_LEAST_ZERO)
+}
+
+pub(crate) fn limit<P: Float + 'static>(value: f64) -> Result<f64, Error> {
+    setting::<P>("limit", value, ABOVE_ZERO)
 }
 
 /// `of` says what the bound is; empty if it is always the same.
@@ -78,9 +93,9 @@ pub(crate) fn same(name: &'static str, saved: impl ToString, expected: impl ToSt
 }
 
 /// `len` zeros, or an error where `vec!` would panic or abort.
-pub(crate) fn zeros<F: Float>(name: &'static str, len: usize) -> Result<Vec<F>, Error> {
+pub(crate) fn zeros<T: Zero + Clone>(name: &'static str, len: usize) -> Result<Vec<T>, Error> {
     let mut zeros = Vec::new();
     zeros.try_reserve_exact(len).map_err(|_| Error::Memory { name, len })?;
-    zeros.resize(len, F::zero());
+    zeros.resize(len, T::zero());
     Ok(zeros)
 }

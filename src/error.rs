@@ -7,16 +7,17 @@ use core::{fmt, ops::Bound};
 
 /// Every reason for which an input is rejected.
 ///
-/// Each message says what was wrong, the value, and what was expected. An `Err` means that nothing has changed.
+/// Each message says what was wrong, the value, and what was expected; `{:?}` is the message too, so a `main` that returns
+/// an `Error` prints it. An `Err` means that nothing has changed.
 ///
 /// # Example
 /// ```
 /// use gradstep::{Error, Momentum};
-/// let error = Momentum::new(0.1, 1.0, 10).unwrap_err();
+/// let error = Momentum::<f32>::new(0.1, 1.0, 10).unwrap_err();
 /// assert!(matches!(error, Error::Number { name: "momentum", value: 1.0, .. }));
 /// assert_eq!(error.to_string(), "momentum is 1.0, expected a number of at least 0 and below 1");
 /// ```
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[derive(Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// A real number outside its range, such as a negative learning rate.
@@ -27,6 +28,19 @@ pub enum Error {
         /// What was given.
         value: f64,
         /// What is valid; `range.contains(&value)` is false. An excluded infinity stands for "finite".
+        range: (Bound<f64>, Bound<f64>),
+    },
+
+    /// A setting that is valid as it was given and not as the parameters' type rounds it: momentum 0.999 is 1 in bf16.
+    #[error("{name} is {value:?}, which the type of the parameters rounds to {rounded:?}, expected {}", Range(*range))]
+    Rounded {
+        /// The setting's name.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+        /// What it is in the type of the parameters.
+        rounded: f64,
+        /// What is valid; `range.contains(&rounded)` is false.
         range: (Bound<f64>, Bound<f64>),
     },
 
@@ -107,7 +121,7 @@ pub enum Error {
         expected: String,
     },
 
-    /// A gradient that is NaN or infinite.
+    /// A gradient that is NaN or infinite, or a sum of gradients.
     #[error("{name}[{index}] is {value:?}, expected a finite number")]
     NonFinite {
         /// The slice that holds it.
@@ -118,22 +132,21 @@ pub enum Error {
         value: f64,
     },
 
-    /// A finite result that is too large for the type in which it was asked for.
-    #[error("{name}[{index}] is {value:?}, expected at most {max:?} in absolute value")]
+    /// Finite gradients whose mean or norm is too large for the type or the call in which it was asked for.
+    #[error("{name} is {value:?}, expected at most {max:?} in absolute value")]
     Overflow {
-        /// What was computed.
-        name: &'static str,
-        /// The first place where it is too large.
-        index: usize,
-        /// The result.
+        /// What was computed, such as `mean[3]`, the first place where it is too large.
+        name: String,
+        /// The result, perhaps infinite.
         value: f64,
-        /// The largest number of the type.
+        /// The largest valid one.
         max: f64,
     },
 
-    /// A rule of your own that cannot step with clipped gradients.
-    #[error("this optimizer cannot scale gradients, expected one that overrides step_checked and can_scale")]
-    CannotScale,
+    /// An optimizer that needs its gradients as one slice of the parameters' type was given gradients that are scaled or
+    /// widened on the way ([`Grads::as_slice`](crate::Grads::as_slice)).
+    #[error("this optimizer takes gradients as a plain slice, expected no scale, clipping or widening on the way")]
+    NotASlice,
 
     /// A tensor that is not part of the model.
     #[error("tensor `{name}` is unknown")]
@@ -164,6 +177,39 @@ pub enum Error {
         /// The error. It is already in the message, so `source()` is `None`.
         error: Box<Error>,
     },
+}
+
+impl Error {
+    /// Whether the gradients were to blame: one is NaN or infinite, or they are so large that their norm, sum or mean is.
+    /// Whatever was nested in whatever: also inside [`InTensor`](Error::InTensor).
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::{FiniteGuard, Optimizer, Sgd};
+    /// let mut sgd = FiniteGuard(Sgd::new(0.1)?);
+    /// let mut skipped = 0;
+    /// for grads in [[0.5_f32], [f32::NAN]] {
+    ///     match sgd.step(&mut [1.0], &grads) {
+    ///         Err(error) if error.is_bad_gradient() => skipped += 1,
+    ///         result => result?,
+    ///     }
+    /// }
+    /// assert_eq!((sgd.steps(), skipped), (1, 1));
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    pub fn is_bad_gradient(&self) -> bool {
+        match self {
+            Error::NonFinite { .. } | Error::Overflow { .. } => true,
+            Error::InTensor { error, .. } => error.is_bad_gradient(),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 /// How a valid whole number relates to the bound in [`Error::Count`].

@@ -13,9 +13,10 @@ use num_traits::Float;
 #[cfg(feature = "half")]
 use self::half::Convert;
 
-/// Exact, as [`to_f64`], and for half precision several times as fast, since it vectorises.
+/// Exact: every float here is at most as wide as f64.
 #[inline(always)]
-pub(crate) fn widen<F: Float + 'static>(value: F) -> f64 {
+pub(crate) fn to_f64<F: Float + 'static>(value: F) -> f64 {
+    // Our own conversions of halves vectorise, those of `half` do not: several times as fast.
     #[cfg(feature = "half")]
     {
         // Which type it is, the compiler knows: no code is left of the question.
@@ -27,12 +28,12 @@ pub(crate) fn widen<F: Float + 'static>(value: F) -> f64 {
             return half.widen().into();
         }
     }
-    to_f64(value)
+    value.to_f64().unwrap_or(f64::NAN)
 }
 
-/// [`from_f64`], and for half precision several times as fast, since it vectorises.
+/// Rounded to the nearest F, once.
 #[inline(always)]
-pub(crate) fn narrow<F: Float + 'static>(value: f64) -> F {
+pub(crate) fn from_f64<F: Float + 'static>(value: f64) -> F {
     #[cfg(feature = "half")]
     {
         let (b, f): (bf16, f16) = (Convert::narrow(to_odd(value)), Convert::narrow(to_odd(value)));
@@ -43,20 +44,9 @@ pub(crate) fn narrow<F: Float + 'static>(value: f64) -> F {
             return half;
         }
     }
-    from_f64(value)
-}
-
-/// Exact: every scalar here is at most as wide as f64.
-pub(crate) fn to_f64<F: Float>(value: F) -> f64 {
-    // half's types by way of f32: as exact, and several times as fast.
-    if size_of::<F>() == 2 { value.to_f32().map_or(f64::NAN, f64::from) } else { value.to_f64().unwrap_or(f64::NAN) }
-}
-
-/// Rounded to the nearest F, once.
-pub(crate) fn from_f64<F: Float>(value: f64) -> F {
-    let convert = |value: f64| F::from(value).unwrap_or_else(F::nan);
-    // half's types go by way of f32.
-    convert(if size_of::<F>() < size_of::<f32>() { to_odd(value).into() } else { value })
+    // `half`'s own conversions go by way of f32, also where this crate's feature `half` is off.
+    let value = if size_of::<F>() < size_of::<f32>() { to_odd(value).into() } else { value };
+    F::from(value).unwrap_or_else(F::nan)
 }
 
 /// To f32, an inexact one to that of its two neighbours whose last bit is 1, so that a second rounding, to half

@@ -36,19 +36,22 @@
 //! # Update rules
 //! [`Sgd`] and [`Momentum`] implement the trait [`Optimizer`]: [`step`](Optimizer::step),
 //! [`learning_rate`](Optimizer::learning_rate), [`set_learning_rate`](Optimizer::set_learning_rate),
-//! [`steps`](Optimizer::steps) and [`reset`](Optimizer::reset). [`Form`] chooses among four forms of momentum (classical and
-//! PyTorch's, plain and Nesterov), [`WeightDecay`] adds a coupled or a decoupled decay, and [`Guard`] rejects gradients that
-//! are not finite. [`ParamGroups`] steps several named tensors as one model, all or nothing. [`schedule`] has learning
-//! rates as functions of the step.
+//! [`steps`](Optimizer::steps) and [`reset`](Optimizer::reset). Parameters may be any float; settings are f64.
+//! [`MomentumForm`] chooses among four forms of momentum (classical and PyTorch's, plain and Nesterov), [`WeightDecay`] adds
+//! a coupled or a decoupled decay, and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`] steps several
+//! named tensors as one model, all or nothing. A [`Schedule`] is the learning rate as a function of the step.
 //!
-//! For a rule of your own, implement [`Optimizer`] and let [`elementwise`] run the loop: `examples/custom_optimizer.rs` is
-//! AdamW.
+//! For a rule of your own, implement [`Optimizer`]: its [`check`](Optimizer::check) says what it rejects, and its
+//! [`update`](Optimizer::update) runs the formula by [`Step::apply`]. It is then clipped, scaled, guarded, grouped and copied
+//! in f32 as the rules of this crate are: `examples/custom_optimizer.rs` is AdamW. A [`MomentumRule`] steps a velocity that
+//! you keep yourself, and [`elementwise`] is the loop alone.
 //!
 //! # Gradients
 //! [`global_norm`], [`clip_global_norm`], [`clip_value`] and [`check_finite`] work on one tensor or several.
-//! [`step_clipped`] clips and steps in one pass, and leaves the gradients as they are.
-//! [`Accumulator`] makes the mean gradient of a large batch from micro-batches. [`NoiseScale`] measures the batch size
-//! beyond which larger batches stop paying.
+//! [`step_clipped`](Optimizer::step_clipped) clips and steps in one pass, and leaves the gradients as they are.
+//! [`step_with`](Optimizer::step_with) takes [`Grads`], which are scaled on the way: by one over a loss scale, or by the
+//! [`clip_scale`] of a norm that you computed. [`Accumulator`] makes the mean gradient of a large batch from micro-batches.
+//! [`NoiseScale`] measures the batch size beyond which larger batches stop paying.
 //!
 //! # Batches
 //! [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] over all epochs, which resumes at a
@@ -99,22 +102,79 @@
 //! ```
 //!
 //! # Errors
-//! A call that returns [`Err`](Error) has changed nothing, however the types of this crate are nested.
-//! ([`ParamGroups::step_each`] and rules of your own have limits; their pages say which.) The message says what was wrong,
-//! the value, and what was expected. No input panics. (Without memory for it, [`Batcher::epoch`], [`Batcher::stream`] and
-//! saving end the process, as `Vec` does. A rule of your own that panics under [`elementwise`] may leave a part of the
-//! parameters updated.) A call changes its `&mut` arguments and nothing else.
+//! A call that returns [`Err`](Error) has changed nothing, however the types of this crate, and wrappers and rules of your own
+//! that keep the one sentence of [`Optimizer`], are nested. ([`ParamGroups::step_each`] has a limit; its page says which.) The
+//! message says what was wrong, the value, and what was expected. [`Error::is_bad_gradient`] tells gradients that are NaN,
+//! infinite or too large from all else. A call changes its `&mut` arguments and nothing else.
+//!
+//! No input panics. Without memory for it, [`Batcher::epoch`], [`Batcher::stream`] and saving end the process, as `Vec` does;
+//! [`Batcher::try_epoch`] and [`Batcher::try_stream`] return an error. A rule of your own that panics may leave a part of the
+//! parameters updated.
 //!
 //! # Saving
 //! With feature `serde`, save the parameters, the optimizer (or the [`ParamGroups`]) and the [`Stream`]'s
 //! [`position`](Stream::position), and inside a batch the [`Accumulator`]. Loading checks what the constructors check.
-//! [`Momentum::restore`], [`ParamGroups::restore`] and [`Batcher::resume`] take over what was loaded if it belongs to the
-//! same model and data, and say what differs if not. They bring back the saved settings too, such as the learning rate.
+//! [`Restore::restore`], [`ParamGroups::restore`] and [`Batcher::resume`] take over what was loaded where it fits: the same
+//! names, lengths, form of momentum and order. They say what differs if not. They cannot know whether it was saved from the
+//! same model or the same data.
 //!
-//! Everything saved, except a bare [`Form`], begins with its type and the version of its format,
-//! `gradstep::Momentum<f32> v1`; anything else is rejected by name. Numbers are strings in text formats, so that no reader can round them, and little-endian bytes in
-//! binary formats. Both are exact; only the sign and payload of a NaN are lost in text. A string that is not written exactly as
-//! saving would write it ("1e-50" for an f32) is rejected.
+//! What is restored is state: the velocity, the count of steps, what is frozen. Settings, such as the learning rate, stay as
+//! the program set them, so set the rate of the next step again from its [`Schedule`]. To take the saved settings too, assign
+//! what was loaded: `momentum = loaded`.
+//!
+//! This crate's types are saved to the bit. For numbers of your own, ask for the same with
+//! `#[serde(with = "gradstep::exact")]`: many formats and readers are off by a bit in a float, or cannot write an infinity.
+//!
+#![cfg_attr(feature = "serde", doc = "```")]
+#![cfg_attr(not(feature = "serde"), doc = "```ignore")]
+//! use gradstep::{Batcher, Momentum, Optimizer, Position, Restore, exact};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Run {
+//!     #[serde(with = "exact")]
+//!     params: Vec<f64>, // or a number, an array, a Vec<Vec<f64>>
+//!     #[serde(with = "exact")]
+//!     best_loss: f64,
+//!     momentum: Momentum<f64>, // with its velocity and count of steps
+//!     position: Position,
+//! }
+//!
+//! let batcher = Batcher::new(100, 10, 42)?;
+//! let momentum = Momentum::new(0.1, 0.9, 2)?;
+//! let position = batcher.stream().position();
+//! let mut run = Run { params: vec![0.1, 1.0 / 3.0], best_loss: f64::INFINITY, momentum, position };
+//! run.momentum.step(&mut run.params, &[0.5, 1e-9])?;
+//!
+//! let text = serde_json::to_string(&run)?;
+//! let loaded: Run = serde_json::from_str(&text)?;
+//! assert_eq!((&loaded.params, loaded.best_loss), (&run.params, f64::INFINITY)); // the same bits
+//! run.momentum.restore(loaded.momentum)?;
+//! let stream = batcher.resume(&loaded.position)?;
+//! # let _ = stream;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+#![cfg_attr(
+    feature = "serde",
+    doc = "A struct that is generic over the float needs a line more, which [`SavedFloat`] shows."
+)]
+//!
+//! Everything saved, except a bare [`MomentumForm`], begins with its type and the version of that type's format,
+//! `gradstep::Momentum<f32> v1`; anything else is rejected by name. What one release has saved, all later ones load.
+//!
+//! In text formats each number is a string, so that no reader can round it:
+//! - An integer in decimal: `"18446744073709551615"`.
+//! - A float in scientific notation: `"1e-1"`, `"-1.5e3"`, `"0e0"`, `"-0e0"`. That is a `-` if the sign bit is set, one
+//!   digit, `.` and more digits if there are any, `e`, and the exponent in decimal, with a `-` if it is negative. The digits
+//!   are the value rounded to as few as are read back as the same float; both roundings are to nearest, ties to even. (The
+//!   first of `%.0e`, `%.1e`, … in C or Python that is read back, but for how they write the exponent.)
+//! - bf16 and f16 as the f32 of the same value. `"inf"`, `"-inf"` and `"NaN"` are the others.
+//!
+//! A string that is not written in just this way is rejected, also if it means the same number (`"0.1"`), so that a number
+//! that was rounded on its way (`"1e-50"` for an f32) is noticed. In binary formats a number is a string of its
+//! little-endian bytes, and a list of numbers is a sequence of such strings, each of 4,096 numbers but the last. Both are
+//! exact; only the sign and payload of a NaN are lost in text.
 //!
 //! | format | plain, or in your struct | `#[serde(untagged)]`, `#[serde(tag = "…")]` |
 //! |---|---|---|
@@ -122,7 +182,7 @@
 //! | CBOR, MessagePack | to the bit | to the bit |
 //! | postcard, bincode | to the bit | loading returns an error: these formats do not describe themselves |
 //!
-//! These formats are tested; others may fail or change names (XML does). [`Form`] is saved as a string, so it cannot be
+//! These formats are tested; others may fail or change names (XML does). [`MomentumForm`] is saved as a string, so it cannot be
 //! internally tagged, flattened, or a whole TOML document. Give bincode a limit: without one, a damaged file can make it
 //! allocate any amount of memory. And serde's `#[serde(flatten)]` on an `Option` turns every rejection into `None`: do not
 //! use it on what must not be lost.
@@ -157,7 +217,7 @@ pub mod order;
 mod passes;
 #[cfg(feature = "serde")]
 mod saved;
-pub mod schedule;
+mod schedule;
 mod simd;
 mod threads;
 mod update;
@@ -171,14 +231,15 @@ pub use batch::{
 pub use error::{Error, Relation};
 pub use gradient::{
     accumulator::Accumulator,
-    clip::{clip_global_norm, clip_value},
+    clip::{clip_global_norm, clip_scale, clip_value},
     finite::check_finite,
+    grads::Grads,
     noise::NoiseScale,
     norm::global_norm,
 };
 pub use order::{
-    Order,
-    draws::{Draws, Real},
+    Fill, Order,
+    draws::{DrawFloat, Draws},
     hash::stable_hash,
     permutation::Permutation,
     sequential::Sequential,
@@ -186,16 +247,23 @@ pub use order::{
     split::Split,
     subset::Subset,
 };
+#[cfg(feature = "serde")]
+pub use saved::{SavedFloat, exact};
+pub use schedule::Schedule;
 #[cfg(feature = "half")]
 pub use update::half::MasterCopy;
 pub use update::{
-    elementwise::{elementwise, elementwise_scaled},
-    grads::Grads,
-    groups::ParamGroups,
-    guard::Guard,
-    momentum::{Form, Momentum},
-    optimizer::{Optimizer, step_clipped},
+    elementwise::elementwise,
+    groups::{
+        ParamGroups,
+        step::{Tensor, Visit},
+    },
+    guard::FiniteGuard,
+    momentum::{Momentum, MomentumForm, MomentumRule},
+    optimizer::Optimizer,
+    restore::Restore,
     sgd::Sgd,
+    step::Step,
     weight_decay::WeightDecay,
 };
 

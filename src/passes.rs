@@ -5,10 +5,10 @@ use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use crate::{
     simd::wide,
-    threads::{ALONE, PART, share},
+    threads::{ONE_THREAD_LEN, PART_LEN, share},
 };
 
-/// `work` on each of `parts`, which have at most [`PART`] values each and `len` in all. `work` is `#[inline(always)]`, so
+/// `work` on each of `parts`, which have at most [`PART_LEN`] values each and `len` in all. `work` is `#[inline(always)]`, so
 /// that it is compiled for wide vectors.
 #[inline(always)]
 pub(crate) fn pass<T: Send>(len: usize, parts: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
@@ -18,7 +18,7 @@ pub(crate) fn pass<T: Send>(len: usize, parts: impl Iterator<Item = T> + Send, w
             || work(part),
         )
     };
-    if len <= ALONE { parts.for_each(work) } else { share(len.div_ceil(PART), parts, work) }
+    if len <= ONE_THREAD_LEN { parts.for_each(work) } else { share(len.div_ceil(PART_LEN), parts, work) }
 }
 
 /// [`pass`] over two slices of the same length, side by side.
@@ -26,23 +26,24 @@ pub(crate) fn pass<T: Send>(len: usize, parts: impl Iterator<Item = T> + Send, w
 pub(crate) fn pairs<T: Send, U: Sync>(to: &mut [T], from: &[U], work: impl Fn(&mut [T], &[U]) + Sync) {
     pass(
         to.len(),
-        to.chunks_mut(PART).zip(from.chunks(PART)),
+        to.chunks_mut(PART_LEN).zip(from.chunks(PART_LEN)),
         #[inline(always)]
         |(to, from)| work(to, from),
     );
 }
 
 /// How many slices threads share at a time.
-pub(crate) const TOGETHER: usize = 32;
+pub(crate) const SLICES_AT_ONCE: usize = 32;
 
-/// Hands `slices` to `visit`, [`TOGETHER`] at a time, so that threads can share many short ones without an allocation.
+/// Hands `slices` to `visit`, [`SLICES_AT_ONCE`] at a time, so that threads can share many short ones without an
+/// allocation. `empty` is any slice.
 #[inline(always)]
-pub(crate) fn together<'a, F: 'a>(slices: impl Iterator<Item = &'a [F]>, mut visit: impl FnMut(&[&'a [F]])) {
-    let (mut some, mut count) = ([&[][..]; TOGETHER], 0);
+pub(crate) fn together<S: Copy>(slices: impl Iterator<Item = S>, empty: S, mut visit: impl FnMut(&[S])) {
+    let (mut some, mut count) = ([empty; SLICES_AT_ONCE], 0);
     for slice in slices {
         some[count] = slice;
         count += 1;
-        if count == TOGETHER {
+        if count == SLICES_AT_ONCE {
             visit(&some);
             count = 0;
         }

@@ -4,10 +4,10 @@
 extern crate std;
 
 /// Up to this length one thread is faster than two: waking the other costs more than it takes over.
-pub(crate) const ALONE: usize = 1 << 17;
+pub(crate) const ONE_THREAD_LEN: usize = 1 << 17;
 
 /// What a thread takes at a time: less than a thread is woken for, so that one that wakes late finds something left.
-pub(crate) const PART: usize = ALONE / 2;
+pub(crate) const PART_LEN: usize = ONE_THREAD_LEN / 2;
 
 /// Whether there are threads to work beside this one. rayon itself would panic where its global pool cannot start.
 #[cfg(feature = "rayon")]

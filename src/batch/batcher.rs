@@ -1,10 +1,10 @@
-use alloc::{vec, vec::Vec};
-use core::slice;
+use alloc::{alloc::handle_alloc_error, vec, vec::Vec};
+use core::{alloc::Layout, convert::Infallible, slice};
 
 use crate::{
     check,
     error::{Error, Relation},
-    order::{Order, sequential::Sequential, shuffle::Shuffle},
+    order::{Order, fill_runs, sequential::Sequential, shuffle::Shuffle},
 };
 
 /// Minibatches of samples in a seeded order, as plain data: no generator inside.
@@ -44,20 +44,17 @@ impl Batcher {
     /// does not divide `len`.
     ///
     /// # Errors
-    /// [`Error::Count`] if `len` or `batch_size` is 0, or `batch_size` is above `len` (most often the two are swapped; for
-    /// one batch of all samples pass `len` twice); [`Error::TooManySamples`] if `len` is above
-    /// [`Shuffle::MAX_LEN`].
+    /// Those of [`over`](Batcher::over); [`Error::TooManySamples`] if `len` is above [`Shuffle::MAX_LEN`].
     pub fn new(len: usize, batch_size: usize, seed: u64) -> Result<Self, Error> {
-        Self::over(Shuffle::new(len, seed)?, batch_size)?.full_batch()
+        Self::over(Shuffle::new(len, seed)?, batch_size)
     }
 }
 
 impl Batcher<Sequential> {
-    /// The same without a shuffle, for evaluation: every epoch is 0, 1, 2, …. `batch_size` may be above `len`: then the
-    /// only batch holds all.
+    /// The same without a shuffle, for evaluation: every epoch is 0, 1, 2, ….
     ///
     /// # Errors
-    /// [`Error::Count`] if `len` or `batch_size` is 0.
+    /// Those of [`over`](Batcher::over).
     pub fn sequential(len: usize, batch_size: usize) -> Result<Self, Error> {
         Self::over(Sequential::new(len)?, batch_size)
     }
@@ -65,33 +62,42 @@ impl Batcher<Sequential> {
 
 impl<O: Order> Batcher<O> {
     /// Batches of any order: [`Permutation`](crate::Permutation), [`Subset`](crate::Subset) or one of your own.
-    /// `batch_size` may be above the order's length: then the only batch holds all.
     ///
     /// # Errors
-    /// [`Error::Count`] if `batch_size` or the order's length is 0, or it is above `usize::MAX`, so that this machine cannot
-    /// count its samples.
+    /// [`Error::Count`] if `batch_size` or the order's length is 0, or `batch_size` is above the length (most often the two
+    /// are swapped; for one batch of all samples pass the length), or the length is above `usize::MAX`, so that this machine
+    /// cannot count the samples.
     pub fn over(order: O, batch_size: usize) -> Result<Self, Error> {
         let len = order.len();
         check::at_least_one("len", len)?;
         check::count("len", len, Relation::AtMost, usize::MAX as u64, "usize::MAX")?;
         check::at_least_one("batch_size", batch_size as u64)?;
+        check::count("batch_size", batch_size as u64, Relation::AtMost, len, "len")?;
         Ok(Batcher { order, len: len as usize, batch_size, drop_last: false })
     }
 
     /// The same without the last batch of an epoch where it would be shorter than the others.
     ///
     /// Which samples are left out changes from epoch to epoch, as the order does.
-    ///
-    /// # Errors
-    /// [`Error::Count`] if `batch_size` is above `len`: there would be no batch at all.
-    pub fn drop_last(self) -> Result<Self, Error> {
-        Batcher { drop_last: true, ..self }.full_batch()
+    pub fn drop_last(self) -> Self {
+        Batcher { drop_last: true, ..self }
     }
 
-    /// Whether there is at least one batch of `batch_size`.
-    fn full_batch(self) -> Result<Self, Error> {
-        check::count("batch_size", self.batch_size as u64, Relation::AtMost, self.len as u64, "len")?;
-        Ok(self)
+    /// The same batches of the order that this one owns: for orders that cannot be cloned, such as a `Box<dyn Order>`.
+    /// The epochs and streams of what is returned borrow the order. (An `Arc<dyn Order>` can be cloned.)
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::{Batcher, Order, Sequential, Shuffle};
+    /// let shuffled = true; // as the user chooses
+    /// let order: Box<dyn Order> = if shuffled { Box::new(Shuffle::new(10, 42)?) } else { Box::new(Sequential::new(10)?) };
+    /// let batcher = Batcher::over(order, 4)?;
+    /// assert_eq!(batcher.as_ref().epoch(0).iter().len(), 3);
+    /// assert_eq!(batcher.as_ref().stream().next_batch().map(<[usize]>::len), Some(4));
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    pub fn as_ref(&self) -> Batcher<&O> {
+        Batcher { order: &self.order, len: self.len, batch_size: self.batch_size, drop_last: self.drop_last }
     }
 
     /// The order.
@@ -111,7 +117,7 @@ impl<O: Order> Batcher<O> {
     }
 
     /// Whether a shorter last batch is left out.
-    pub fn is_drop_last(&self) -> bool {
+    pub fn drops_last(&self) -> bool {
         self.drop_last
     }
 
@@ -132,17 +138,61 @@ impl<O: Order> Batcher<O> {
 
     /// The batches of epoch `epoch`, counted from 0.
     ///
-    /// Allocates one `usize` a sample, as `Vec` does (if there is no memory for it, the process ends);
-    /// [`Epoch::refill`] reuses the memory for another epoch. Copies the order, which may be a reference. For an order that
-    /// is longer than memory use [`stream`](Batcher::stream).
+    /// Allocates one `usize` a sample, and the order's scratch; [`Epoch::refill`] reuses the memory for another epoch. If
+    /// there is no memory for it, the process ends ([`try_epoch`](Batcher::try_epoch) returns an error). Clones the order,
+    /// which may be a reference ([`as_ref`](Batcher::as_ref)). For an order that is longer than memory use
+    /// [`stream`](Batcher::stream).
     pub fn epoch(&self, epoch: u64) -> Epoch<O>
     where
         O: Clone,
     {
-        let mut table = Epoch { batcher: self.clone(), number: epoch, indices: vec![0; self.len] };
-        table.refill(epoch);
-        table
+        let Ok(epoch) = self.epoch_in(epoch, zeros_or_end);
+        epoch
     }
+
+    /// The same as [`epoch`](Batcher::epoch).
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is no memory for it.
+    pub fn try_epoch(&self, epoch: u64) -> Result<Epoch<O>, Error>
+    where
+        O: Clone,
+    {
+        self.epoch_in(epoch, check::zeros)
+    }
+
+    fn epoch_in<E>(
+        &self,
+        epoch: u64,
+        zeros: impl Fn(&'static str, usize) -> Result<Vec<usize>, E>,
+    ) -> Result<Epoch<O>, E>
+    where
+        O: Clone,
+    {
+        let (indices, scratch) = (zeros("epoch", self.len)?, zeros("scratch", self.order.scratch_len())?);
+        let mut table = Epoch { batcher: self.clone(), number: epoch, indices, scratch };
+        table.refill(epoch);
+        Ok(table)
+    }
+
+    /// The samples from place `start` on. An order that contradicts itself, so that these are no runs, has none there:
+    /// `usize::MAX`, which is no index of anything.
+    pub(super) fn fill(&self, epoch: u64, start: usize, out: &mut [usize], scratch: &mut [usize]) {
+        if fill_runs(&self.order, epoch, start as u64, out, scratch).is_err() {
+            out.fill(usize::MAX);
+        }
+    }
+}
+
+/// Zeros in pages that the system zeroes when they are first used: a long epoch is made a third faster than from
+/// [`check::zeros`]. Where there is no memory, the process ends.
+pub(super) fn zeros_or_end(_name: &'static str, len: usize) -> Result<Vec<usize>, Infallible> {
+    let most = isize::MAX as usize / size_of::<usize>();
+    if len > most {
+        // `vec!` would panic.
+        handle_alloc_error(Layout::array::<usize>(most).unwrap_or(Layout::new::<usize>()));
+    }
+    Ok(vec![0; len])
 }
 
 /// One epoch: its indices in order, cut into batches.
@@ -155,19 +205,29 @@ impl<O: Order> Batcher<O> {
 /// epoch.refill(1);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Epoch<O = Shuffle> {
     batcher: Batcher<O>,
     number: u64,
     indices: Vec<usize>,
+    scratch: Vec<usize>,
 }
+
+/// Whatever filling left in the scratch.
+impl<O: PartialEq> PartialEq for Epoch<O> {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.batcher, self.number, &self.indices) == (&other.batcher, other.number, &other.indices)
+    }
+}
+
+impl<O: Eq> Eq for Epoch<O> {}
 
 impl<O: Order> Epoch<O> {
     /// Becomes epoch `epoch` of the same batcher, in place: a few nanoseconds an index, no allocation (except in rayon's
     /// queue, or in an order of your own).
     pub fn refill(&mut self, epoch: u64) {
         self.number = epoch;
-        self.batcher.order.fill(epoch, 0, &mut self.indices);
+        self.batcher.fill(epoch, 0, &mut self.indices, &mut self.scratch);
     }
 
     /// The batcher that it belongs to.

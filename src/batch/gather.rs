@@ -4,7 +4,7 @@ use crate::{
     check,
     error::{Error, Relation},
     passes::pass,
-    threads::PART,
+    threads::PART_LEN,
 };
 
 /// Copies the rows of a batch one after the other into `out`, which keeps its memory from batch to batch.
@@ -48,7 +48,7 @@ pub fn gather<T: Copy + Send + Sync>(
     let len = batch.len().checked_mul(row_len).ok_or(too_long(usize::MAX))?;
     out.try_reserve(len.saturating_sub(out.len())).map_err(|_| too_long(len))?;
     out.resize(len, any);
-    let part = PART.div_ceil(row_len);
+    let part = PART_LEN.div_ceil(row_len);
     pass(
         // As f32s would be: it is bytes that take time.
         size_of_val(&out[..]) / size_of::<f32>(),

@@ -1,6 +1,7 @@
-use alloc::{borrow::Cow, vec::Vec};
+use alloc::{borrow::Cow, format, vec::Vec};
+use core::ops::Range;
 
-use super::batcher::Batcher;
+use super::batcher::{Batcher, zeros_or_end};
 use crate::{
     check,
     error::{Error, Relation},
@@ -9,10 +10,11 @@ use crate::{
 
 /// Batches over epoch after epoch, from any position on.
 ///
-/// Not an [`Iterator`], since a batch is borrowed from the stream: no allocation (except in rayon's queue, or in an order of
-/// your own). It ends after the last batch of epoch 2^64 − 1.
+/// Not an [`Iterator`], since a batch is borrowed from the stream: once it is made, it allocates nothing (except in rayon's
+/// queue, or in an order of your own). It ends after the last batch of epoch 2^64 − 1.
 ///
-/// Memory: one `usize` a sample of an epoch; of a batch, where the order is of random access.
+/// Memory: one `usize` for each sample of a batch and of two of the order's runs, but for no more than an epoch. So for
+/// [`Sequential`](crate::Sequential) and [`Permutation`](crate::Permutation) it is a batch, for a [`Shuffle`] an epoch.
 ///
 /// # Example
 /// ```
@@ -40,8 +42,10 @@ pub struct Stream<O = Shuffle> {
     epoch: u64,
     /// How many samples of the epoch are done.
     done: usize,
-    /// Of the whole epoch; where the order is of random access, of one batch.
+    /// The places of the epoch whose samples are the first in `samples`.
+    filled: Range<usize>,
     samples: Vec<usize>,
+    scratch: Vec<usize>,
 }
 
 /// Where a [`Stream`] is: the settings of its batcher, the epoch, and how many samples of it are done.
@@ -50,12 +54,12 @@ pub struct Stream<O = Shuffle> {
 /// (e + 1, 0).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Position {
-    pub(crate) epoch: u64,
-    pub(crate) samples: u64,
-    pub(crate) batch_size: u64,
-    pub(crate) drop_last: bool,
+    epoch: u64,
+    samples: u64,
+    batch_size: u64,
+    drop_last: bool,
     /// The order's.
-    pub(crate) settings: Vec<(Cow<'static, str>, u64)>,
+    settings: Vec<(Cow<'static, str>, u64)>,
 }
 
 impl<O: Order> Batcher<O> {
@@ -86,24 +90,34 @@ impl<O: Order> Batcher<O> {
             epoch,
             samples: done as u64,
             batch_size: self.batch_size() as u64,
-            drop_last: self.is_drop_last(),
+            drop_last: self.drops_last(),
             settings: self.order.settings().into_iter().map(|(name, value)| (name.into(), value)).collect(),
         }
     }
 }
 
 impl<O: Order + Clone> Batcher<O> {
-    /// The batches of all epochs, from epoch 0 on. Allocates one `usize` a sample, once; for an order of random access, one
-    /// a sample of a batch. Copies the order, which may be a reference.
+    /// The batches of all epochs, from epoch 0 on. If there is no memory for it, the process ends
+    /// ([`try_stream`](Batcher::try_stream) returns an error). Clones the order, which may be a reference
+    /// ([`as_ref`](Batcher::as_ref)).
     pub fn stream(&self) -> Stream<O> {
-        self.stream_from(0, 0)
+        let Ok(stream) = self.stream_from(0, 0, zeros_or_end);
+        stream
+    }
+
+    /// The same as [`stream`](Batcher::stream).
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is no memory for it.
+    pub fn try_stream(&self) -> Result<Stream<O>, Error> {
+        self.stream_from(0, 0, check::zeros)
     }
 
     /// The batches from `position` on, exactly as the stream at that position would go on.
     ///
     /// # Errors
     /// [`Error::Saved`] if the position belongs to a batcher with other settings: it would be another order.
-    /// [`Error::Count`] if it is past the end of its epoch.
+    /// [`Error::Count`] if it is past the end of its epoch; [`Error::Memory`] if there is no memory for the stream.
     pub fn resume(&self, position: &Position) -> Result<Stream<O>, Error> {
         check::same("batch_size", position.batch_size, self.batch_size())?;
         self.resume_with_new_batch_size(position)
@@ -119,19 +133,27 @@ impl<O: Order + Clone> Batcher<O> {
         let expected = self.order.settings();
         let saved_names = Vec::from_iter(position.settings.iter().map(|(name, _)| &**name));
         let expected_names = Vec::from_iter(expected.iter().map(|&(name, _)| name));
-        check::same("order", saved_names.join(", "), expected_names.join(", "))?;
+        // Quoted, so that a comma in a name does not make one list look like another.
+        check::same("order", format!("{saved_names:?}"), format!("{expected_names:?}"))?;
         for (&(name, expected), &(_, saved)) in expected.iter().zip(&position.settings) {
             check::same(name, saved, expected)?;
         }
-        check::same("drop_last", position.drop_last, self.is_drop_last())?;
-        Ok(self.stream_from(position.epoch, self.done(position.samples)?))
+        check::same("drop_last", position.drop_last, self.drops_last())?;
+        self.stream_from(position.epoch, self.done(position.samples)?, check::zeros)
     }
 
-    fn stream_from(&self, epoch: u64, done: usize) -> Stream<O> {
+    fn stream_from<E>(
+        &self,
+        epoch: u64,
+        done: usize,
+        zeros: impl Fn(&'static str, usize) -> Result<Vec<usize>, E>,
+    ) -> Result<Stream<O>, E> {
         let (epoch, done) = self.normal(epoch, done);
-        let mut stream = Stream { batcher: self.clone(), epoch, done, samples: Vec::new() };
-        stream.enter(epoch, done);
-        stream
+        // A batch may begin with the last place of a run and end with the first of another.
+        let around = usize::try_from(self.order.longest_run()).unwrap_or(usize::MAX).saturating_sub(1);
+        let room = self.batch_size().saturating_add(around.saturating_mul(2)).min(self.len());
+        let (samples, scratch) = (zeros("stream", room)?, zeros("scratch", self.order.scratch_len())?);
+        Ok(Stream { batcher: self.clone(), epoch, done, filled: 0..0, samples, scratch })
     }
 }
 
@@ -139,32 +161,52 @@ impl<O: Order> Stream<O> {
     /// The next batch; `None` after the last one of epoch 2^64 − 1.
     pub fn next_batch(&mut self) -> Option<&[usize]> {
         if self.is_epoch_end() {
-            self.enter(self.epoch.checked_add(1)?, 0);
+            self.epoch = self.epoch.checked_add(1)?;
+            (self.done, self.filled) = (0, 0..0);
         }
         let start = self.done;
-        let len = self.batcher.batch_size().min(self.batcher.end(start) - start);
-        self.done += len;
-        if self.batcher.order.is_random_access() {
-            self.samples.resize(len, 0);
-            self.batcher.order.fill(self.epoch, start, &mut self.samples);
-            Some(&self.samples)
-        } else {
-            self.samples.get(start..self.done)
+        self.done += self.batcher.batch_size().min(self.batcher.end(start) - start);
+        if self.filled.end < self.done {
+            self.fill_from(start);
         }
+        self.samples.get(start - self.filled.start..self.done - self.filled.start)
     }
 
-    fn enter(&mut self, epoch: u64, done: usize) {
-        (self.epoch, self.done) = (epoch, done);
-        if !self.batcher.order.is_random_access() {
-            self.samples.resize(self.batcher.len(), 0);
-            self.batcher.order.fill(epoch, 0, &mut self.samples);
+    /// Fills the runs that hold the places from `start` up to `done`, but for what is there already.
+    ///
+    /// Only an order that contradicts itself is clamped.
+    fn fill_from(&mut self, start: usize) {
+        let (order, room) = (&self.batcher.order, self.samples.len());
+        if self.filled.end <= start {
+            let first = order.run(self.epoch, start as u64).start as usize;
+            let first = first.clamp(self.done.saturating_sub(room), start);
+            self.filled = first..first;
+        } else {
+            // The rest of the last run moves to the front.
+            self.samples.copy_within(start - self.filled.start..self.filled.len(), 0);
+            self.filled.start = start;
         }
+        let (kept, old_end) = (self.filled.len(), self.filled.end);
+        let end = order.run(self.epoch, self.done as u64 - 1).end as usize;
+        self.filled.end = end.clamp(self.done, self.filled.start.saturating_add(room));
+        let out = &mut self.samples[kept..self.filled.len()];
+        self.batcher.fill(self.epoch, old_end, out, &mut self.scratch);
     }
 
     /// Whether the batch that was just returned is the last of its epoch: the time to evaluate. `false` in a
     /// stream that was just resumed, so evaluate before you save.
     pub fn is_epoch_end(&self) -> bool {
         self.done == self.batcher.end(self.done)
+    }
+
+    /// The epoch of the [`position`](Stream::position), without an allocation.
+    pub fn epoch(&self) -> u64 {
+        self.batcher.normal(self.epoch, self.done).0
+    }
+
+    /// The samples done of that epoch, as [`position`](Stream::position) says, without an allocation.
+    pub fn samples(&self) -> u64 {
+        self.batcher.normal(self.epoch, self.done).1 as u64
     }
 
     /// The position after the batch that was just returned. Allocates a list of the order's settings.
@@ -187,5 +229,25 @@ impl Position {
     /// The batch size of its stream.
     pub fn batch_size(&self) -> u64 {
         self.batch_size
+    }
+
+    #[cfg(feature = "serde")]
+    fn borrowed_settings(&self) -> Vec<(&str, crate::saved::Exact<&u64>)> {
+        self.settings.iter().map(|(name, value)| (&**name, crate::saved::Exact(value))).collect()
+    }
+}
+
+#[cfg(feature = "serde")]
+crate::saved::saved! {
+    [] Position = "Position v1";
+    epoch: Exact<u64>,
+    samples: Exact<u64>,
+    batch_size: Exact<u64>,
+    drop_last: Plain<bool>,
+    settings: Plain<Vec<(String, Exact<u64>)>> = Position::borrowed_settings,
+    => {
+        check::at_least_one("batch_size", batch_size)?;
+        let settings = settings.into_iter().map(|(name, Exact(value))| (name.into(), value)).collect();
+        Ok(Position { epoch, samples, batch_size, drop_last, settings })
     }
 }

@@ -1,7 +1,42 @@
 //! bf16 and f16 to f32 and back, without a branch and without a call, so that loops over them vectorise: the functions of
 //! `half` take several times as long. The same numbers; only a NaN of f16 may have another payload.
 
+use core::fmt::Debug;
+
 use half::{bf16, f16};
+use num_traits::Float;
+
+/// `half::bf16` and `half::f16`. Sealed. Feature `half`.
+pub trait Half: Convert + Float + Debug + Send + Sync + 'static {
+    #[doc(hidden)]
+    fn slice(halves: &[Self]) -> Either<&[bf16], &[f16]>;
+    #[doc(hidden)]
+    fn slice_mut(halves: &mut [Self]) -> Either<&mut [bf16], &mut [f16]>;
+}
+
+/// What a generic half is.
+#[derive(Debug)]
+pub enum Either<B, F> {
+    Bf16(B),
+    F16(F),
+}
+
+macro_rules! half {
+    ($half:ident $kind:ident) => {
+        impl Half for $half {
+            fn slice(halves: &[Self]) -> Either<&[bf16], &[f16]> {
+                Either::$kind(halves)
+            }
+
+            fn slice_mut(halves: &mut [Self]) -> Either<&mut [bf16], &mut [f16]> {
+                Either::$kind(halves)
+            }
+        }
+    };
+}
+
+half!(bf16 Bf16);
+half!(f16 F16);
 
 pub trait Convert {
     fn widen(self) -> f32;

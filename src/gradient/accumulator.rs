@@ -1,4 +1,4 @@
-use alloc::vec::Vec;
+use alloc::{format, vec::Vec};
 
 use num_traits::Float;
 
@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Relation},
     float::{from_f64, to_f64},
     passes::{all, pairs},
-    threads::PART,
+    threads::PART_LEN,
 };
 
 /// The mean gradient of a batch that is too large for one backward pass, from micro-batches of any sizes.
@@ -31,8 +31,8 @@ use crate::{
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accumulator {
-    pub(crate) sum: Vec<f64>,
-    pub(crate) samples: u64,
+    sum: Vec<f64>,
+    samples: u64,
 }
 
 impl Accumulator {
@@ -49,7 +49,7 @@ impl Accumulator {
     /// # Errors
     /// [`Error::Length`] if `mean` has another length; [`Error::Count`] if `samples` is 0, or more than a `u64` can count
     /// with those before. Nothing has changed then.
-    pub fn add<F: Float + Sync>(&mut self, mean: &[F], samples: usize) -> Result<(), Error> {
+    pub fn add<F: Float + Sync + 'static>(&mut self, mean: &[F], samples: usize) -> Result<(), Error> {
         check::length("mean", mean.len(), "accumulator", self.sum.len())?;
         let (samples, bound) = (samples as u64, u64::MAX - self.samples);
         check::at_least_one("samples", samples)?;
@@ -76,14 +76,14 @@ impl Accumulator {
     /// [`Error::Length`] if `grads` has another length; [`Error::Count`] if nothing was added yet;
     /// [`Error::NonFinite`] if a sum is NaN or infinite, because a gradient was or because it is beyond f64;
     /// [`Error::Overflow`] if a mean is beyond `F`. `grads` has not changed then.
-    pub fn mean<F: Float + Send>(&self, grads: &mut [F]) -> Result<(), Error> {
+    pub fn mean<F: Float + Send + 'static>(&self, grads: &mut [F]) -> Result<(), Error> {
         check::length("grads", grads.len(), "accumulator", self.sum.len())?;
         check::at_least_one("number of samples", self.samples)?;
         let samples = self.samples as f64;
         let mean = |&sum: &f64| from_f64::<F>(sum / samples);
         let fits = all(
             grads.len(),
-            self.sum.chunks(PART),
+            self.sum.chunks(PART_LEN),
             // Without an early exit, so that it vectorises.
             #[inline(always)]
             |sum| sum.iter().fold(true, |all, sum| all & mean(sum).is_finite()),
@@ -104,7 +104,7 @@ impl Accumulator {
         let Some(index) = self.sum.iter().position(|sum| !fits(sum)) else { return Ok(()) };
         let sum = self.sum[index];
         Err(if sum.is_finite() {
-            Error::Overflow { name: "mean", index, value: sum / self.samples as f64, max }
+            Error::Overflow { name: format!("mean[{index}]"), value: sum / self.samples as f64, max }
         } else {
             Error::NonFinite { name: "sum".into(), index, value: sum }
         })
@@ -114,5 +114,18 @@ impl Accumulator {
     pub fn reset(&mut self) {
         self.sum.fill(0.0);
         self.samples = 0;
+    }
+}
+
+#[cfg(feature = "serde")]
+crate::saved::saved! {
+    [] Accumulator = "Accumulator v1";
+    samples: Exact<u64>,
+    sum: Exact<Vec<f64>>,
+    => {
+        if sum.iter().any(|sum| sum.to_bits() != 0) {
+            check::at_least_one("samples", samples)?;
+        }
+        Ok(Accumulator { sum, samples })
     }
 }

@@ -1,12 +1,17 @@
+use alloc::format;
+
 use num_traits::Float;
 
-use super::{finite::check_finite, norm::global_norm};
+use super::{
+    finite::check_finite,
+    norm::{finite_norm, global_norm},
+};
 use crate::{
     check,
     error::Error,
-    float::{narrow, widen},
+    float::{from_f64, to_f64},
     passes::pass,
-    threads::PART,
+    threads::PART_LEN,
 };
 
 /// Scales all slices by `max_norm / norm` if their [`global_norm`] is above `max_norm`. Returns the norm before.
@@ -19,8 +24,9 @@ use crate::{
 /// `grads` is a slice of slices or of vectors. For one tensor, wrap it: `&mut [&mut grads]`.
 ///
 /// # Errors
-/// [`Error::Number`] if `max_norm` is not a finite number above 0, or so far below the norm that their ratio is below the
-/// smallest normal f64; and those of [`global_norm`], if a gradient or the norm is not finite. Nothing has changed then.
+/// [`Error::Number`] if `max_norm` is not a finite number above 0; [`Error::Overflow`] if the norm is so far above it that
+/// their ratio is below the smallest normal f64; and those of [`global_norm`], if a gradient or the norm is not finite.
+/// Nothing has changed then.
 ///
 /// # Cost
 /// [`global_norm`], and one pass more where it clips.
@@ -49,19 +55,20 @@ where
     let norm = global_norm(grads)?;
     let scale = clip_scale(norm, max_norm)?;
     if scale != 1.0 {
-        each(
+        replace_each(
             grads,
             #[inline(always)]
-            |g| narrow(scale * widen(g)),
+            |g| from_f64(scale * to_f64(g)),
         );
     }
     Ok(norm)
 }
 
-/// Brings each value into `-limit..=limit`.
+/// Brings each value into `-limit..=limit`, with the limit rounded to `F`.
 ///
 /// # Errors
-/// [`Error::Number`] if `limit` is not a finite number above 0; [`Error::NonFinite`] naming the first NaN or infinity.
+/// [`Error::Number`] if `limit` is not a finite number above 0, [`Error::Rounded`] if it is not one in `F`;
+/// [`Error::NonFinite`] naming the first NaN or infinity.
 /// Nothing has changed then.
 ///
 /// # Cost
@@ -74,14 +81,14 @@ where
 /// assert_eq!(grads, [[0.5, -1.0, 1.0]]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
-pub fn clip_value<F, S>(grads: &mut [S], limit: F) -> Result<(), Error>
+pub fn clip_value<F, S>(grads: &mut [S], limit: f64) -> Result<(), Error>
 where
-    F: Float + Send + Sync,
+    F: Float + Send + Sync + 'static,
     S: AsRef<[F]> + AsMut<[F]> + Send,
 {
-    check::above_zero("limit", limit)?;
+    let limit: F = from_f64(check::limit::<F>(limit)?);
     check_finite(grads)?;
-    each(
+    replace_each(
         grads,
         #[inline(always)]
         |g| {
@@ -93,17 +100,41 @@ where
     Ok(())
 }
 
-/// By what the gradients are multiplied so that their norm is at most `max_norm`.
-pub(crate) fn clip_scale(norm: f64, max_norm: f64) -> Result<f64, Error> {
-    if norm > max_norm { check::normal("max_norm / norm", max_norm / norm) } else { Ok(1.0) }
+/// By what gradients are multiplied so that their norm is at most `max_norm`: `max_norm / norm` if the norm is above it, 1
+/// if not.
+///
+/// For a norm that this crate does not compute, such as that of a model whose parts lie on several machines: give the factor
+/// to [`Grads::scaled`](crate::Grads::scaled).
+///
+/// # Errors
+/// [`Error::Number`] if `max_norm` is not a finite number above 0, or `norm` is negative; [`Error::Overflow`] if `norm` is NaN
+/// or infinite, or so far above `max_norm` that their ratio is below the smallest normal f64.
+///
+/// # Example
+/// ```
+/// use gradstep::{Grads, Optimizer, Sgd, clip_scale};
+/// let (mut here, grads) = ([1.0_f32], [3.0]); // the other machine has a gradient of 4, so the norm is 5
+/// Sgd::new(0.5)?.step_with(&mut here, Grads::new(&grads).scaled(clip_scale(5.0, 2.5)?))?;
+/// assert_eq!(here, [0.25]);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+pub fn clip_scale(norm: f64, max_norm: f64) -> Result<f64, Error> {
+    check::above_zero("max_norm", max_norm)?;
+    let norm = finite_norm(norm).and_then(|norm| check::at_least_zero("norm", norm))?;
+    let scale = if norm > max_norm { max_norm / norm } else { 1.0 };
+    if scale >= f64::MIN_POSITIVE {
+        return Ok(scale);
+    }
+    let name = format!("global norm for max_norm = {max_norm:?}");
+    Err(Error::Overflow { name, value: norm, max: max_norm / f64::MIN_POSITIVE })
 }
 
 #[inline(always)]
-fn each<F: Copy + Send, S: AsRef<[F]> + AsMut<[F]> + Send>(grads: &mut [S], new: impl Fn(F) -> F + Sync) {
+fn replace_each<F: Copy + Send, S: AsRef<[F]> + AsMut<[F]> + Send>(grads: &mut [S], new: impl Fn(F) -> F + Sync) {
     let len = grads.iter().map(|slice| slice.as_ref().len()).sum();
     pass(
         len,
-        grads.iter_mut().flat_map(|slice| slice.as_mut().chunks_mut(PART)),
+        grads.iter_mut().flat_map(|slice| slice.as_mut().chunks_mut(PART_LEN)),
         #[inline(always)]
         |part| part.iter_mut().for_each(|g| *g = new(*g)),
     );

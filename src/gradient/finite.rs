@@ -2,11 +2,12 @@ use alloc::{format, string::String};
 
 use num_traits::Float;
 
+use super::grads::{Grads, with_values};
 use crate::{
     error::Error,
     float::to_f64,
     passes::{all, together},
-    threads::PART,
+    threads::PART_LEN,
 };
 
 /// Returns an error that names the first NaN or infinity, if there is one. One pass, no allocation.
@@ -20,34 +21,63 @@ use crate::{
 /// let error = gradstep::check_finite(&grads).unwrap_err();
 /// assert_eq!(error.to_string(), "grads[1][1] is NaN, expected a finite number");
 /// ```
-pub fn check_finite<F: Float + Sync>(grads: &[impl AsRef<[F]>]) -> Result<(), Error> {
-    if all_finite(grads.iter().map(AsRef::as_ref)) {
+pub fn check_finite<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>]) -> Result<(), Error> {
+    if all_finite(grads.iter().map(|slice| Grads::new(slice.as_ref()))) {
         return Ok(());
     }
     let mut numbered = grads.iter().enumerate();
-    numbered.try_for_each(|(number, slice)| first_bad(|| format!("grads[{number}]"), slice.as_ref()))
+    numbered.try_for_each(|(number, slice)| Grads::new(slice.as_ref()).first_bad(|| format!("grads[{number}]")))
 }
 
-pub(crate) fn finite<F: Float + Sync>(name: impl FnOnce() -> String, slice: &[F]) -> Result<(), Error> {
-    if all_finite([slice].into_iter()) { Ok(()) } else { first_bad(name, slice) }
+impl<P: Float + Send + Sync + 'static> Grads<'_, P> {
+    /// Returns an error that names the first gradient that is NaN or infinite as the rule gets it: scaled, and rounded to
+    /// `P`. One pass, no allocation.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] with the index and the scaled value.
+    ///
+    /// # Example
+    /// ```
+    /// let grads = gradstep::Grads::new(&[1.0_f32, 1e38]).scaled(10.0);
+    /// assert_eq!(grads.check_finite().unwrap_err().to_string(), "grads[1] is inf, expected a finite number");
+    /// ```
+    pub fn check_finite(&self) -> Result<(), Error> {
+        if all_finite([*self].into_iter()) { Ok(()) } else { self.first_bad(|| "grads".into()) }
+    }
+
+    fn first_bad(&self, name: impl FnOnce() -> String) -> Result<(), Error> {
+        let scale = self.scale();
+        let bad = with_values!(self.source(), values => {
+            let mut scaled = values.iter().map(|&g| Self::rounded(scale, g)).enumerate();
+            scaled.find(|(_, g)| !g.is_finite())
+        });
+        bad.map_or(Ok(()), |(index, g)| Err(Error::NonFinite { name: name(), index, value: to_f64(g) }))
+    }
 }
 
 #[inline(always)]
-fn all_finite<'a, F: Float + Sync + 'a>(slices: impl Iterator<Item = &'a [F]>) -> bool {
+fn all_finite<'a, P: Float + Send + Sync + 'static>(grads: impl Iterator<Item = Grads<'a, P>>) -> bool {
     let mut finite = true;
-    together(slices, |slices| {
+    together(grads, Grads::new(&[]), |grads| {
         finite &= all(
-            slices.iter().map(|slice| slice.len()).sum(),
-            slices.iter().flat_map(|slice| slice.chunks(PART)),
-            // Without an early exit, so that it vectorises.
+            grads.iter().map(Grads::len).sum(),
+            grads.iter().flat_map(|grads| grads.chunks(PART_LEN)),
             #[inline(always)]
-            |part| part.iter().fold(true, |all, g| all & g.is_finite()),
+            |part| is_finite(&part),
         );
     });
     finite
 }
 
-fn first_bad<F: Float>(name: impl FnOnce() -> String, slice: &[F]) -> Result<(), Error> {
-    let bad = slice.iter().enumerate().find(|(_, g)| !g.is_finite());
-    bad.map_or(Ok(()), |(index, &g)| Err(Error::NonFinite { name: name(), index, value: to_f64(g) }))
+// Without an early exit, and with a loop of its own for unscaled gradients, so that it vectorises.
+#[inline(always)]
+fn is_finite<P: Float + 'static>(grads: &Grads<P>) -> bool {
+    let scale = grads.scale();
+    with_values!(grads.source(), values => {
+        if scale == 1.0 {
+            values.iter().fold(true, |all, &g| all & Grads::<P>::rounded(1.0, g).is_finite())
+        } else {
+            values.iter().fold(true, |all, &g| all & Grads::<P>::rounded(scale, g).is_finite())
+        }
+    })
 }

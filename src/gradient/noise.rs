@@ -57,9 +57,9 @@ use crate::{
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct NoiseScale {
-    pub(crate) squared_norms: f64,
-    pub(crate) traces: f64,
-    pub(crate) estimates: u64,
+    squared_norms: f64,
+    traces: f64,
+    estimates: u64,
 }
 
 impl NoiseScale {
@@ -120,5 +120,21 @@ impl NoiseScale {
 
     fn mean(&self, sum: f64) -> Option<f64> {
         (self.estimates > 0).then(|| sum / self.estimates as f64)
+    }
+}
+
+#[cfg(feature = "serde")]
+crate::saved::saved! {
+    [] NoiseScale = "NoiseScale v1";
+    estimates: Exact<u64>,
+    squared_norms: Exact<f64>,
+    traces: Exact<f64>,
+    => {
+        if (squared_norms, traces) != (0.0, 0.0) {
+            check::at_least_one("estimates", estimates)?;
+        }
+        check::number("squared_norms", squared_norms, check::FINITE)?;
+        check::number("traces", traces, check::FINITE)?;
+        Ok(NoiseScale { squared_norms, traces, estimates })
     }
 }

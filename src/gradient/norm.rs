@@ -1,13 +1,15 @@
 use num_traits::Float;
 
-use super::finite::check_finite;
+use super::{
+    finite::check_finite,
+    grads::{Grads, with_values},
+};
 use crate::{
-    check,
     error::Error,
-    float::widen,
-    passes::{TOGETHER, together},
+    float::to_f64,
+    passes::{SLICES_AT_ONCE, together},
     simd::wide,
-    threads::{ALONE, share},
+    threads::{ONE_THREAD_LEN, share},
 };
 
 /// The Euclidean norm √(Σ g²) of all slices as one long vector.
@@ -19,7 +21,7 @@ use crate::{
 /// a power of two first.
 ///
 /// # Errors
-/// [`Error::NonFinite`] naming the first NaN or infinity, if there is one; [`Error::Number`] if all values are finite
+/// [`Error::NonFinite`] naming the first NaN or infinity, if there is one; [`Error::Overflow`] if all values are finite
 /// but their norm is above the largest f64.
 ///
 /// # Cost
@@ -33,31 +35,33 @@ use crate::{
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 pub fn global_norm<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>]) -> Result<f64, Error> {
-    norm(|| grads.iter().map(AsRef::as_ref), || check_finite(grads))
+    norm(|| grads.iter().map(|slice| Grads::new(slice.as_ref())), || check_finite(grads))
 }
 
-/// The norm of all slices. `check_finite` names the first value that is not finite.
-pub(crate) fn norm<'a, F, I>(
-    slices: impl Fn() -> I,
+/// The norm of all gradients, scaled and not rounded. `check_finite` names the first value that is not finite.
+pub(crate) fn norm<'a, P, I>(
+    grads: impl Fn() -> I,
     check_finite: impl FnOnce() -> Result<(), Error>,
 ) -> Result<f64, Error>
 where
-    F: Float + Send + Sync + 'static,
-    I: Iterator<Item = &'a [F]>,
+    P: Float + Send + Sync + 'static,
+    I: Iterator<Item = Grads<'a, P>>,
 {
     let squares = |scale: f64| {
         let mut sum = 0.0;
-        together(slices(), |slices| {
-            let mut sums = [0.0; TOGETHER];
-            let len: usize = slices.iter().map(|slice| slice.len()).sum();
-            let pairs = sums.iter_mut().zip(slices);
-            let work = |(sum, slice): (&mut f64, &&[F])| *sum = sum_of_squares(slice, scale);
-            if len <= ALONE {
+        together(grads(), Grads::new(&[]), |grads| {
+            let mut sums = [0.0; SLICES_AT_ONCE];
+            let len: usize = grads.iter().map(Grads::len).sum();
+            let pairs = sums.iter_mut().zip(grads);
+            let work = |(sum, grads): (&mut f64, &Grads<P>)| {
+                *sum = with_values!(grads.source(), values => sum_of_squares(values, scale * grads.scale()));
+            };
+            if len <= ONE_THREAD_LEN {
                 pairs.for_each(work)
             } else {
-                share(slices.len(), pairs, work)
+                share(grads.len(), pairs, work)
             }
-            sums[..slices.len()].iter().for_each(|slice| sum += slice);
+            sums[..grads.len()].iter().for_each(|slice| sum += slice);
         });
         sum
     };
@@ -67,15 +71,28 @@ where
         return Ok(sum.sqrt());
     }
     check_finite()?;
-    let largest = slices().flatten().fold(0.0, |largest: f64, &g| largest.max(widen(g).abs()));
+    let largest = grads().fold(0.0, |largest: f64, grads| {
+        let scale = grads.scale();
+        let largest_of = with_values!(grads.source(), values => {
+            values.iter().fold(0.0, |largest: f64, &g| largest.max((scale * to_f64(g)).abs()))
+        });
+        largest.max(largest_of)
+    });
     if largest == 0.0 {
         return Ok(0.0);
     }
-    // The power of two that takes `largest` to about 1: exponent bits e stand for 2^(e - 1023).
-    let exponent = largest.to_bits() >> 52;
-    let scale = f64::from_bits((2046 - exponent).max(1) << 52);
+    // The power of two that takes a number to about 1: exponent bits e stand for 2^(e - 1023).
+    let inverse = |number: f64| f64::from_bits(2046_u64.saturating_sub(number.to_bits() >> 52).max(1) << 52);
+    // But not so large that its product with the gradients' own scale is infinite. `inverse(0.0)` is 2^1023.
+    let largest_scale = grads().fold(1.0, |largest: f64, grads| largest.max(grads.scale().abs()));
+    let scale = inverse(largest).min(inverse(0.0) * inverse(largest_scale));
     let norm = squares(scale).sqrt() / scale;
-    check::number("global norm", norm, check::FINITE)
+    finite_norm(norm)
+}
+
+pub(super) fn finite_norm(norm: f64) -> Result<f64, Error> {
+    let overflow = || Error::Overflow { name: "global norm".into(), value: norm, max: f64::MAX };
+    if norm.is_finite() { Ok(norm) } else { Err(overflow()) }
 }
 
 /// Four vectors of four f64: additions that do not wait for one another.
@@ -92,7 +109,7 @@ fn sum_of_squares<F: Float + Send + Sync + 'static>(slice: &[F], scale: f64) -> 
             )
         })
     };
-    if slice.len() <= ALONE {
+    if slice.len() <= ONE_THREAD_LEN {
         return alone(slice);
     }
     // The lowest branches on threads, what joins them here.
@@ -126,7 +143,7 @@ fn block_of_squares<F: Float + 'static>(block: &[F], scale: f64) -> f64 {
         // Halves are widened in a loop of their own, where they vectorise.
         let mut wide = [0.0; 16 * LANES];
         for part in block.chunks(wide.len()) {
-            wide.iter_mut().zip(part).for_each(|(wide, &g)| *wide = widen(g) as f32);
+            wide.iter_mut().zip(part).for_each(|(wide, &g)| *wide = to_f64(g) as f32);
             add_squares(&mut sums, &wide[..part.len()], scale);
         }
     } else {
@@ -163,7 +180,7 @@ fn add_squares<F: Float + 'static>(sums: &mut [f64; LANES], values: &[F], scale:
 #[inline(always)]
 fn add_row<F: Float + 'static>(sums: &mut [f64; LANES], row: &[F], scale: f64) {
     for (sum, &g) in sums.iter_mut().zip(row) {
-        let g = scale * widen(g);
+        let g = scale * to_f64(g);
         *sum += g * g;
     }
 }

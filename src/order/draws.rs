@@ -2,17 +2,17 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
+    generator::{generator, unit},
     hash::stable_hash,
     normal32,
     normal64::{self, BLOCK},
     shuffle::draw,
-    words::{unit, words},
 };
 use crate::{check, error::Error, simd::wide};
 
 /// Everything else that a seed decides: initial weights, noise, dropout, augmentation.
 ///
-/// A stream of draws, a pure function of (seed, purpose, two counters). Streams that differ in any of these are
+/// A stream of draws, a pure function of (purpose, two counters, seed). Streams that differ in any of these are
 /// independent, so draws can begin anywhere without a replay: give each step its counter, each sample its epoch and index.
 /// Every value is frozen; [`order`](crate::order) describes each. A slice is filled with what as many single draws give.
 ///
@@ -34,7 +34,7 @@ use crate::{check, error::Error, simd::wide};
 /// # fn main() -> Result<(), gradstep::Error> {
 /// let (inputs, outputs, seed, layer) = (784.0_f32, 128.0, 42, 0);
 /// let mut weights = vec![0.0_f32; 784 * 128];
-/// let mut draws = Draws::new(seed, "weights", [layer, 0]);
+/// let mut draws = Draws::new("weights", [layer, 0], seed);
 ///
 /// // Glorot and Bengio 2010: variance 2 / (inputs + outputs); uniform in ±√(3 · variance), or normal.
 /// weights.fill_with(|| (6.0 / (inputs + outputs)).sqrt() * (2.0 * draws.uniform::<f32>() - 1.0));
@@ -47,8 +47,8 @@ use crate::{check, error::Error, simd::wide};
 ///
 /// // Dropout at step 1,000: half of the units. Sample 17 in epoch 3: mirrored or not, moved by up to 4 pixels.
 /// let mut keep = [false; 128];
-/// Draws::new(seed, "dropout", [1_000, layer]).fill_coin(0.5, &mut keep)?;
-/// let mut sample = Draws::new(seed, "augmentation", [3, 17]);
+/// Draws::new("dropout", [1_000, layer], seed).fill_coin(0.5, &mut keep)?;
+/// let mut sample = Draws::new("augmentation", [3, 17], seed);
 /// let (mirrored, right, down) = (sample.coin(0.5)?, sample.below(9)? as i64 - 4, sample.below(9)? as i64 - 4);
 /// # assert!(right.abs() <= 4 && down.abs() <= 4);
 /// # Ok(())
@@ -56,27 +56,27 @@ use crate::{check, error::Error, simd::wide};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draws {
-    words: ChaCha8Rng,
+    generator: ChaCha8Rng,
 }
 
 impl Draws {
-    /// The stream of this seed, purpose and counters, from its beginning.
+    /// The stream of this purpose, counters and seed, from its beginning.
     ///
     /// The purpose is any name: its [`stable_hash`] counts. The counters tell apart what has the same purpose: layer,
     /// step, or epoch and sample; 0 where there is nothing to count.
-    pub fn new(seed: u64, purpose: &str, counters: [u64; 2]) -> Self {
-        Draws { words: words(b"draws  1", seed, stable_hash(purpose.as_bytes()), counters[0], counters[1]) }
+    pub fn new(purpose: &str, counters: [u64; 2], seed: u64) -> Self {
+        Draws { generator: generator(b"draws  1", seed, stable_hash(purpose.as_bytes()), counters[0], counters[1]) }
     }
 
     /// Goes on from 32-bit word `position` of the stream, forwards or back, at the cost of making a stream: to the k-th
     /// draw (from 0) of k alike by `seek(k)` for numbers in f32, else `seek(2 * k)` (but `below`, which may reject words).
     pub fn seek(&mut self, position: u64) {
-        self.words.set_word_pos(position.into());
+        self.generator.set_word_pos(position.into());
     }
 
     /// 64 random bits.
     pub fn word(&mut self) -> u64 {
-        self.words.next_u64()
+        self.generator.next_u64()
     }
 
     /// Each is a [`word`](Self::word).
@@ -90,7 +90,7 @@ impl Draws {
     /// [`Error::Count`] if `n` is 0; then nothing is drawn.
     pub fn below(&mut self, n: u64) -> Result<u64, Error> {
         check::at_least_one("n", n)?;
-        let [number] = draw(n, &mut self.words);
+        let [number] = draw(n, &mut self.generator);
         Ok(number)
     }
 
@@ -100,27 +100,27 @@ impl Draws {
     /// [`Error::Count`] if `n` is 0; then nothing is drawn or written.
     pub fn fill_below(&mut self, n: u64, out: &mut [u64]) -> Result<(), Error> {
         check::at_least_one("n", n)?;
-        out.fill_with(|| draw::<1>(n, &mut self.words)[0]);
+        out.fill_with(|| draw::<1>(n, &mut self.generator)[0]);
         Ok(())
     }
 
     /// Uniform in [0, 1): a multiple of 2^-24 (f32) or 2^-53 (f64), each exactly as likely.
-    pub fn uniform<F: Real>(&mut self) -> F {
-        F::uniform(F::next(&mut self.words))
+    pub fn uniform<F: DrawFloat>(&mut self) -> F {
+        F::uniform(F::next(&mut self.generator))
     }
 
     /// Each is [`uniform`](Self::uniform).
-    pub fn fill_uniform<F: Real>(&mut self, out: &mut [F]) {
-        self.in_blocks::<F, _>(out, |words, out| each(words, out, F::uniform));
+    pub fn fill_uniform<F: DrawFloat>(&mut self, out: &mut [F]) {
+        self.in_blocks::<F, _>(out, |words, out| map_words(words, out, F::uniform));
     }
 
     /// Normal with mean 0 and variance 1.
-    pub fn normal<F: Real>(&mut self) -> F {
-        F::normal(F::next(&mut self.words))
+    pub fn normal<F: DrawFloat>(&mut self) -> F {
+        F::normal(F::next(&mut self.generator))
     }
 
     /// Each is [`normal`](Self::normal).
-    pub fn fill_normal<F: Real>(&mut self, out: &mut [F]) {
+    pub fn fill_normal<F: DrawFloat>(&mut self, out: &mut [F]) {
         self.in_blocks::<F, _>(out, F::normals);
     }
 
@@ -139,17 +139,17 @@ impl Draws {
     /// [`Error::Number`] if `p` is not in 0..=1; then nothing is drawn or written.
     pub fn fill_coin(&mut self, p: f64, out: &mut [bool]) -> Result<(), Error> {
         check::fraction("p", p)?;
-        self.in_blocks::<f64, _>(out, |words, out| each(words, out, |word| unit(word) < p));
+        self.in_blocks::<f64, _>(out, |words, out| map_words(words, out, |word| unit(word) < p));
         Ok(())
     }
 
     /// Calls `take` with the words for each part of `out`.
     #[inline(always)]
-    fn in_blocks<F: Real, T>(&mut self, out: &mut [T], take: impl Fn(&[F::Word], &mut [T])) {
+    fn in_blocks<F: DrawFloat, T>(&mut self, out: &mut [T], take: impl Fn(&[F::Word], &mut [T])) {
         let (mut bytes, mut words) = ([0; 8 * BLOCK], [F::Word::default(); BLOCK]);
         for out in out.chunks_mut(BLOCK) {
             let (bytes, words) = (&mut bytes[..size_of::<F::Word>() * out.len()], &mut words[..out.len()]);
-            self.words.fill_bytes(bytes);
+            self.generator.fill_bytes(bytes);
             for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(size_of::<F::Word>())) {
                 *word = F::read(bytes);
             }
@@ -159,7 +159,7 @@ impl Draws {
 }
 
 #[inline(always)]
-fn each<W: Copy, T>(words: &[W], out: &mut [T], of: impl Fn(W) -> T) {
+fn map_words<W: Copy, T>(words: &[W], out: &mut [T], of: impl Fn(W) -> T) {
     wide(
         #[inline(always)]
         || {
@@ -171,16 +171,16 @@ fn each<W: Copy, T>(words: &[W], out: &mut [T], of: impl Fn(W) -> T) {
 }
 
 /// f32 and f64: what [`Draws`] can draw.
-pub trait Real: Sealed {}
+pub trait DrawFloat: Sealed {}
 
-impl Real for f32 {}
-impl Real for f64 {}
+impl DrawFloat for f32 {}
+impl DrawFloat for f64 {}
 
-/// Out of reach, so that there are no other reals.
+/// Out of reach, so that no other type is one.
 pub trait Sealed: Copy {
     /// What it is made of: u32 or u64.
     type Word: Copy + Default;
-    fn next(words: &mut ChaCha8Rng) -> Self::Word;
+    fn next(generator: &mut ChaCha8Rng) -> Self::Word;
     /// From as many bytes as it has.
     fn read(bytes: &[u8]) -> Self::Word;
     fn uniform(word: Self::Word) -> Self;
@@ -193,8 +193,8 @@ impl Sealed for f32 {
     type Word = u32;
 
     #[inline(always)]
-    fn next(words: &mut ChaCha8Rng) -> u32 {
-        words.next_u32()
+    fn next(generator: &mut ChaCha8Rng) -> u32 {
+        generator.next_u32()
     }
 
     #[inline(always)]
@@ -214,7 +214,7 @@ impl Sealed for f32 {
 
     #[inline(always)]
     fn normals(words: &[u32], out: &mut [f32]) {
-        each(words, out, normal32::normal);
+        map_words(words, out, normal32::normal);
     }
 }
 
@@ -222,8 +222,8 @@ impl Sealed for f64 {
     type Word = u64;
 
     #[inline(always)]
-    fn next(words: &mut ChaCha8Rng) -> u64 {
-        words.next_u64()
+    fn next(generator: &mut ChaCha8Rng) -> u64 {
+        generator.next_u64()
     }
 
     #[inline(always)]

@@ -1,6 +1,7 @@
 #![doc = include_str!("order.md")]
 
 pub(crate) mod draws;
+mod generator;
 pub(crate) mod hash;
 mod normal32;
 mod normal64;
@@ -9,9 +10,14 @@ pub(crate) mod sequential;
 pub(crate) mod shuffle;
 pub(crate) mod split;
 pub(crate) mod subset;
-mod words;
 
 use alloc::{boxed::Box, vec::Vec};
+use core::ops::Range;
+
+use crate::{
+    check,
+    error::{Error, Relation},
+};
 
 /// The version of the orders and splits that this page describes; it is saved with every [`Position`](crate::Position).
 pub const VERSION: u64 = 1;
@@ -20,12 +26,22 @@ pub const VERSION: u64 = 1;
 ///
 /// An order is a pure function of its settings and the epoch: the same today and tomorrow, on every machine. This crate has
 /// [`Shuffle`](crate::Shuffle), [`Sequential`](crate::Sequential), [`Permutation`](crate::Permutation) (shuffled, without a
-/// table) and [`Subset`](crate::Subset) (some of the samples, in turn or shuffled). `&O` and `Box<O>` are orders too.
+/// table) and [`Subset`](crate::Subset) (some of the samples, in turn or shuffled). `&O`, `Box<O>` and `Arc<O>` are orders
+/// too.
+///
+/// The samples are indices of the caller's data. They need not be below [`len`](Order::len): those of a `Subset` are not.
+///
+/// # Runs
+/// Some orders know the sample at any place, others only those of many places together. So an order cuts each epoch into
+/// *runs*, and [`fill`](Order::fill) always gets whole runs: of one place (then a stream needs the memory of a batch), of
+/// the whole epoch (then it needs a table of the epoch), or windows, whose lengths may differ. An order that fills through
+/// another one forwards `run`, `longest_run` and `scratch_len` to it, and its `fill` begins with the other's.
 ///
 /// # Example
-/// An order of your own: every epoch goes through the samples backwards. `examples/curriculum.rs` is a longer one.
+/// An order of your own: every epoch goes through the samples backwards. `examples/curriculum.rs` has one around a shuffle.
 /// ```
-/// use gradstep::{Batcher, Order};
+/// use core::ops::Range;
+/// use gradstep::{Batcher, Fill, Order};
 ///
 /// #[derive(Clone)]
 /// struct Backwards(u64);
@@ -37,13 +53,19 @@ pub const VERSION: u64 = 1;
 ///     fn settings(&self) -> Vec<(&'static str, u64)> {
 ///         vec![("backwards", 1), ("len", self.0)]
 ///     }
-///     fn fill(&self, _epoch: u64, start: usize, out: &mut [usize]) {
-///         for (place, sample) in (start..).zip(out) {
-///             *sample = self.0 as usize - 1 - place;
-///         }
+///     fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
+///         place..place + 1
 ///     }
-///     fn is_random_access(&self) -> bool {
-///         true
+///     fn longest_run(&self) -> u64 {
+///         1
+///     }
+///     fn scratch_len(&self) -> usize {
+///         0
+///     }
+///     fn fill(&self, fill: &mut Fill<'_>) {
+///         for (sample, place) in fill.out.iter_mut().zip(fill.start..) {
+///             *sample = (self.0 - 1 - place) as usize;
+///         }
 ///     }
 /// }
 ///
@@ -60,18 +82,80 @@ pub trait Order {
     /// [`Position`](crate::Position) keeps them: it is resumed only by an order with the same.
     fn settings(&self) -> Vec<(&'static str, u64)>;
 
-    /// Writes the samples at the places `start`, `start + 1`, … of epoch `epoch` to `out`, all of them below
-    /// [`len`](Order::len). `out` holds anything before.
-    ///
-    /// Unless [`is_random_access`](Order::is_random_access) it is called for whole epochs only: `start` is 0, and `out` is
-    /// as long as the epoch.
-    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]);
+    /// The run that holds `place`, which is below [`len`](Order::len), in epoch `epoch`. The runs of an epoch follow each
+    /// other from 0 to `len`. (Where an order says otherwise, [`try_fill`](Order::try_fill) returns an error, and batches
+    /// hold `usize::MAX`, which is no index of anything.)
+    fn run(&self, epoch: u64, place: u64) -> Range<u64>;
 
-    /// Whether [`fill`](Order::fill) may begin anywhere, and costs no more than what it writes. Then a
-    /// [`Stream`](crate::Stream) keeps a batch in memory, if not, the epoch. `false` unless you say otherwise.
-    fn is_random_access(&self) -> bool {
-        false
+    /// How many places a run has at most, over all epochs. [`Stream`](crate::Stream) takes memory for two such runs and a
+    /// batch, though never for more than an epoch.
+    fn longest_run(&self) -> u64;
+
+    /// How many numbers [`Fill::scratch`] has, for any number of runs at once; 0 where none are needed.
+    fn scratch_len(&self) -> usize;
+
+    /// Writes the samples at the places of one or more whole runs that follow each other. To ask for samples, call
+    /// [`try_fill`](Order::try_fill).
+    fn fill(&self, fill: &mut Fill<'_>);
+
+    /// Writes the samples at the places `start`, `start + 1`, … of epoch `epoch` to `out`. There is no need to implement
+    /// it.
+    ///
+    /// Cost: that of [`fill`](Order::fill), and an allocation of [`scratch_len`](Order::scratch_len) numbers unless that
+    /// is 0, as it is for the orders of this crate.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if `start` is not the start of a run, or `out` reaches past the epoch, or if this machine cannot
+    /// count the samples; [`Error::Length`] if `out` does not end where a run ends; [`Error::Memory`] if there is no memory
+    /// for the scratch.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::{Order, Permutation, Shuffle};
+    /// let mut out = [0; 3];
+    /// Permutation::new(1_000_000, 42)?.try_fill(0, 5, &mut out)?;
+    /// let error = Shuffle::new(10, 42)?.try_fill(0, 0, &mut out).unwrap_err(); // only whole epochs
+    /// assert_eq!(error.to_string(), "out has length 3, expected 10, the length of the runs from start on");
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    fn try_fill(&self, epoch: u64, start: u64, out: &mut [usize]) -> Result<(), Error> {
+        fill_runs(self, epoch, start, out, &mut check::zeros("scratch", self.scratch_len())?)
     }
+}
+
+/// Whole runs that an [`Order`] is to fill. Only this crate makes one, from runs that the order has named.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Fill<'a> {
+    /// The epoch.
+    pub epoch: u64,
+    /// The first place, where a run starts.
+    pub start: u64,
+    /// For the samples at the places from `start` on; it ends where a run ends. It holds anything before.
+    pub out: &'a mut [usize],
+    /// As many numbers as [`Order::scratch_len`] says, for the order to use as it likes. They hold anything before.
+    pub scratch: &'a mut [usize],
+}
+
+/// The only way to [`Order::fill`]: checks that the places are whole runs. Nothing is written if they are not.
+pub(crate) fn fill_runs(
+    order: &(impl Order + ?Sized),
+    epoch: u64,
+    start: u64,
+    out: &mut [usize],
+    scratch: &mut [usize],
+) -> Result<(), Error> {
+    let (places, count) = (order.len(), out.len() as u64);
+    check::count("len", places, Relation::AtMost, usize::MAX as u64, "usize::MAX")?;
+    check::count("start", start, Relation::AtMost, places, "len")?;
+    check::count("length of out", count, Relation::AtMost, places - start, "the number of places left")?;
+    if count > 0 {
+        check::count("start", start, Relation::AtMost, order.run(epoch, start).start, "the start of its run")?;
+        let len = order.run(epoch, start + count - 1).end.saturating_sub(start);
+        check::length("out", out.len(), "the runs from start on", usize::try_from(len).unwrap_or(usize::MAX))?;
+        order.fill(&mut Fill { epoch, start, out, scratch });
+    }
+    Ok(())
 }
 
 /// An order behind a pointer is an order.
@@ -86,12 +170,20 @@ macro_rules! pointer {
                 (**self).settings()
             }
 
-            fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
-                (**self).fill(epoch, start, out);
+            fn run(&self, epoch: u64, place: u64) -> Range<u64> {
+                (**self).run(epoch, place)
             }
 
-            fn is_random_access(&self) -> bool {
-                (**self).is_random_access()
+            fn longest_run(&self) -> u64 {
+                (**self).longest_run()
+            }
+
+            fn scratch_len(&self) -> usize {
+                (**self).scratch_len()
+            }
+
+            fn fill(&self, fill: &mut Fill<'_>) {
+                (**self).fill(fill);
             }
         }
     };
@@ -99,3 +191,5 @@ macro_rules! pointer {
 
 pointer!(&O);
 pointer!(Box<O>);
+#[cfg(target_has_atomic = "ptr")]
+pointer!(alloc::sync::Arc<O>);

@@ -1,9 +1,9 @@
 use alloc::{vec, vec::Vec};
-use core::array;
+use core::{array, ops::Range};
 
 use rand::Rng;
 
-use super::{Order, VERSION, words::words};
+use super::{Fill, Order, VERSION, generator::generator};
 use crate::{
     check,
     error::{Error, Relation},
@@ -102,8 +102,8 @@ impl Permutation {
 
     /// The same order in epoch `epoch`.
     pub fn at_epoch(&self, epoch: u64) -> Self {
-        let mut words = words(b"permut 1", self.seed, self.len, epoch, 0);
-        Permutation { epoch, keys: array::from_fn(|_| Key(words.next_u32(), words.next_u32() | 1)), ..*self }
+        let mut generator = generator(b"permut 1", self.seed, self.len, epoch, 0);
+        Permutation { epoch, keys: array::from_fn(|_| Key(generator.next_u32(), generator.next_u32() | 1)), ..*self }
     }
 
     /// The sample at `place`; `None` from `len` on.
@@ -204,19 +204,27 @@ impl Order for Permutation {
         vec![("permutation", VERSION), ("len", self.len), ("seed", self.seed)]
     }
 
-    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
-        let order = if epoch == self.epoch { *self } else { self.at_epoch(epoch) };
-        let room = self.len.saturating_sub(start as u64);
-        let (out, past) = out.split_at_mut(out.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
-        wide(
-            #[inline(always)]
-            || order.fill_lanes(start as u64, out),
-        );
-        // None, unless the caller asks for places past the end.
-        past.fill(usize::MAX);
+    fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
+        place..place + 1
     }
 
-    fn is_random_access(&self) -> bool {
-        true
+    fn longest_run(&self) -> u64 {
+        1
+    }
+
+    fn scratch_len(&self) -> usize {
+        0
+    }
+
+    fn fill(&self, fill: &mut Fill<'_>) {
+        let (start, room) = (fill.start, self.len.saturating_sub(fill.start));
+        let order = if fill.epoch == self.epoch { *self } else { self.at_epoch(fill.epoch) };
+        let (out, past) = fill.out.split_at_mut(fill.out.len().min(usize::try_from(room).unwrap_or(usize::MAX)));
+        wide(
+            #[inline(always)]
+            || order.fill_lanes(start, out),
+        );
+        // Only an order around this one that has more places than it has any.
+        past.fill(usize::MAX);
     }
 }

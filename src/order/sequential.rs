@@ -1,6 +1,7 @@
 use alloc::{vec, vec::Vec};
+use core::ops::Range;
 
-use super::{Order, VERSION};
+use super::{Fill, Order, VERSION};
 use crate::{check, error::Error};
 
 /// The order 0, 1, 2, … in every epoch, for evaluation.
@@ -38,13 +39,22 @@ impl Order for Sequential {
         vec![("sequential", VERSION), ("len", self.len())]
     }
 
-    fn fill(&self, _epoch: u64, start: usize, out: &mut [usize]) {
-        for (i, sample) in out.iter_mut().enumerate() {
-            *sample = start.wrapping_add(i);
-        }
+    fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
+        place..place + 1
     }
 
-    fn is_random_access(&self) -> bool {
-        true
+    fn longest_run(&self) -> u64 {
+        1
+    }
+
+    fn scratch_len(&self) -> usize {
+        0
+    }
+
+    fn fill(&self, fill: &mut Fill<'_>) {
+        let start = fill.start as usize;
+        for (i, sample) in fill.out.iter_mut().enumerate() {
+            *sample = start.wrapping_add(i);
+        }
     }
 }

@@ -4,7 +4,7 @@ use core::{array, mem, ops::Range, slice};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Order, VERSION, words::words};
+use super::{Fill, Order, VERSION, generator::generator};
 use crate::{
     check,
     error::Error,
@@ -54,8 +54,25 @@ impl Order for Shuffle {
         vec![("shuffle", VERSION), ("len", self.len()), ("seed", self.seed)]
     }
 
-    fn fill(&self, epoch: u64, _start: usize, out: &mut [usize]) {
-        fill(out, b"order v1", self.seed, epoch);
+    fn run(&self, _epoch: u64, _place: u64) -> Range<u64> {
+        0..self.len()
+    }
+
+    fn longest_run(&self) -> u64 {
+        self.len()
+    }
+
+    fn scratch_len(&self) -> usize {
+        0
+    }
+
+    fn fill(&self, run: &mut Fill<'_>) {
+        if run.out.len() == self.len {
+            fill(run.out, b"order v1", self.seed, run.epoch);
+        } else {
+            // An order around this one that names other runs gets no sample, rather than those of another length.
+            run.out.fill(usize::MAX);
+        }
     }
 }
 
@@ -76,29 +93,29 @@ type Buckets = [usize; 1 << MAX_BITS];
 /// Writes the order of version 1 for (`seed`, `indices.len()`, `epoch`) into `indices`.
 pub(crate) fn fill(indices: &mut [usize], tag: &[u8; 8], seed: u64, epoch: u64) {
     let len = indices.len();
-    let words = |stream| words(tag, seed, len as u64, epoch, stream);
+    let streams = |stream| generator(tag, seed, len as u64, epoch, stream);
     if len <= ONE_SHUFFLE {
         for (i, index) in indices.iter_mut().enumerate() {
             *index = i;
         }
-        shuffle(indices, 0, &words);
+        shuffle(indices, 0, &streams);
     } else {
-        fill_in_buckets(indices, &words);
+        fill_in_buckets(indices, &streams);
     }
 }
 
 // Its stack is not for shorter orders.
 #[inline(never)]
-fn fill_in_buckets(indices: &mut [usize], words: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
+fn fill_in_buckets(indices: &mut [usize], streams: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
     let bits = bucket_bits(indices.len() as u64);
     let mut ends = [0; 1 << MAX_BITS];
     if threads::alone() {
-        scatter(indices, bits, &mut ends, || words(0));
+        scatter(indices, bits, &mut ends, || streams(0));
     } else {
         // On a thread of the pool, as `join` runs it: the caller's may have no 100 KiB of stack left.
-        join(|| scatter_in_parts(indices, bits, &mut ends, || words(0)), || ());
+        join(|| scatter_in_parts(indices, bits, &mut ends, || streams(0)), || ());
     }
-    shuffle_buckets(indices, &ends[..1 << bits], 0, 1, words);
+    shuffle_buckets(indices, &ends[..1 << bits], 0, 1, streams);
 }
 
 /// How many buckets there are, as a power of two.
@@ -109,14 +126,14 @@ fn bucket_bits(len: u64) -> u32 {
 /// Deals 0..len out to 2^bits buckets, each index to a random one, and writes where each bucket ends to `next`.
 ///
 /// The same draws twice: first to learn the sizes, then to place.
-fn scatter(indices: &mut [usize], bits: u32, next: &mut Buckets, words: impl Fn() -> ChaCha8Rng) {
+fn scatter(indices: &mut [usize], bits: u32, next: &mut Buckets, lanes: impl Fn() -> ChaCha8Rng) {
     let len = indices.len();
-    count(indices, 0..len, bits, next, words());
+    count(indices, 0..len, bits, next, lanes());
     let mut start = 0;
     for next in &mut *next {
         start += mem::replace(next, start);
     }
-    each_lanes(0..len, words(), |first, lanes| {
+    each_lanes(0..len, lanes(), |first, lanes| {
         for (i, &lane) in lanes.iter().enumerate() {
             let next = &mut next[bucket(lane, bits)];
             indices[*next] = first + i;
@@ -127,14 +144,14 @@ fn scatter(indices: &mut [usize], bits: u32, next: &mut Buckets, words: impl Fn(
 
 /// [`scatter`] on several threads: each counts a part of 0..len, and then deals it out to its own places in each bucket.
 #[inline(never)]
-fn scatter_in_parts(indices: &mut [usize], bits: u32, ends: &mut Buckets, words: impl Fn() -> ChaCha8Rng + Sync) {
+fn scatter_in_parts(indices: &mut [usize], bits: u32, ends: &mut Buckets, lanes: impl Fn() -> ChaCha8Rng + Sync) {
     let len = indices.len();
     let part_len = len.div_ceil(PARTS).next_multiple_of(4);
     let range = |part: usize| part * part_len..len.min((part + 1) * part_len);
 
     let mut counts = [[0; 1 << MAX_BITS]; PARTS];
     let parts = indices.chunks_mut(part_len).zip(&mut counts).enumerate();
-    share(PARTS, parts, |(part, (scratch, counts))| count(scratch, range(part), bits, counts, words()));
+    share(PARTS, parts, |(part, (scratch, counts))| count(scratch, range(part), bits, counts, lanes()));
 
     let mut places = [const { [const { None::<slice::IterMut<usize>> }; 1 << MAX_BITS] }; PARTS];
     let (mut end, mut rest) = (0, indices);
@@ -148,7 +165,7 @@ fn scatter_in_parts(indices: &mut [usize], bits: u32, ends: &mut Buckets, words:
         ends[bucket] = end;
     }
     share(PARTS, places.iter_mut().enumerate(), |(part, places)| {
-        each_lanes(range(part), words(), |first, lanes| {
+        each_lanes(range(part), lanes(), |first, lanes| {
             for (i, &lane) in lanes.iter().enumerate() {
                 if let Some(place) = places[bucket(lane, bits)].as_mut().and_then(Iterator::next) {
                     *place = first + i;
@@ -167,10 +184,10 @@ fn bucket(lane: u16, bits: u32) -> usize {
 /// How many indices of `range` each bucket gets.
 ///
 /// Four counts, so that no add waits for the last; in `scratch`, since 32 KiB are more than some threads' stacks have.
-fn count(scratch: &mut [usize], range: Range<usize>, bits: u32, counts: &mut Buckets, words: ChaCha8Rng) {
+fn count(scratch: &mut [usize], range: Range<usize>, bits: u32, counts: &mut Buckets, generator: ChaCha8Rng) {
     let fours = &mut scratch[..4 << MAX_BITS];
     fours.fill(0);
-    each_lanes(range, words, |_, lanes| {
+    each_lanes(range, generator, |_, lanes| {
         for (i, &lane) in lanes.iter().enumerate() {
             fours[4 * bucket(lane, bits) + i % 4] += 1;
         }
@@ -181,12 +198,12 @@ fn count(scratch: &mut [usize], range: Range<usize>, bits: u32, counts: &mut Buc
 }
 
 /// Calls `visit` with the first index and the lanes of up to four indices, for all of `range`, which starts at a multiple
-/// of 4. `words` are those of 0..len.
+/// of 4. `generator` is at the first lane of 0..len.
 #[inline(always)]
-fn each_lanes(range: Range<usize>, mut words: ChaCha8Rng, mut visit: impl FnMut(usize, &[u16])) {
-    words.set_word_pos(range.start as u128 / 2); // half a word of 32 bits an index
+fn each_lanes(range: Range<usize>, mut generator: ChaCha8Rng, mut visit: impl FnMut(usize, &[u16])) {
+    generator.set_word_pos(range.start as u128 / 2); // half a word of 32 bits an index
     for first in range.clone().step_by(4) {
-        let word = words.next_u64();
+        let word = generator.next_u64();
         let lanes: [u16; 4] = array::from_fn(|i| (word >> (16 * i)) as u16);
         if first + 4 <= range.end {
             visit(first, &lanes);
@@ -203,42 +220,42 @@ fn shuffle_buckets(
     ends: &[usize],
     start: usize,
     stream: u64,
-    words: &(impl Fn(u64) -> ChaCha8Rng + Sync),
+    streams: &(impl Fn(u64) -> ChaCha8Rng + Sync),
 ) {
     if let [_] = ends {
-        return shuffle(indices, stream, words);
+        return shuffle(indices, stream, streams);
     }
     let (left_ends, right_ends) = ends.split_at(ends.len() / 2);
     let middle = left_ends[left_ends.len() - 1];
     let (left, right) = indices.split_at_mut(middle - start);
     let right_stream = stream + left_ends.len() as u64;
     join(
-        || shuffle_buckets(left, left_ends, start, stream, words),
-        || shuffle_buckets(right, right_ends, middle, right_stream, words),
+        || shuffle_buckets(left, left_ends, start, stream, streams),
+        || shuffle_buckets(right, right_ends, middle, right_stream, streams),
     );
 }
 
 /// Fisher–Yates from the end, several indices drawn from one word (Brackett-Rozinsky and Lemire 2024).
 // Inlined, it would put a generator on the stack at each level of `shuffle_buckets`.
 #[inline(never)]
-fn shuffle(indices: &mut [usize], stream: u64, words: &impl Fn(u64) -> ChaCha8Rng) {
-    let words = &mut words(stream);
+fn shuffle(indices: &mut [usize], stream: u64, streams: &impl Fn(u64) -> ChaCha8Rng) {
+    let generator = &mut streams(stream);
     let mut left = indices.len();
     // Up to 2^30 the product of the bounds is at most 2^60, so that a word is seldom drawn again.
-    swap_down::<2>(indices, &mut left, 1 << 20, words);
-    swap_down::<3>(indices, &mut left, 1 << 15, words);
-    swap_down::<4>(indices, &mut left, 1 << 12, words);
-    swap_down::<5>(indices, &mut left, 1 << 10, words);
-    swap_down::<6>(indices, &mut left, 6, words);
-    swap_down::<1>(indices, &mut left, 1, words);
+    swap_down::<2>(indices, &mut left, 1 << 20, generator);
+    swap_down::<3>(indices, &mut left, 1 << 15, generator);
+    swap_down::<4>(indices, &mut left, 1 << 12, generator);
+    swap_down::<5>(indices, &mut left, 1 << 10, generator);
+    swap_down::<6>(indices, &mut left, 6, generator);
+    swap_down::<1>(indices, &mut left, 1, generator);
 }
 
 /// While more than `until` are left: swaps the last `K` of them, one after the other, with one at or before it.
 #[inline(always)]
-fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usize, words: &mut ChaCha8Rng) {
+fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usize, generator: &mut ChaCha8Rng) {
     while *left > until {
         let rest = &mut indices[..*left];
-        let with = draw::<K>(rest.len() as u64, words);
+        let with = draw::<K>(rest.len() as u64, generator);
         for (k, with) in with.into_iter().enumerate() {
             rest.swap(rest.len() - 1 - k, with as usize);
         }
@@ -252,10 +269,10 @@ fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usi
 /// The last rest tells whether the word is one of the 2^64 mod (product of the bounds) that would make some draws
 /// likelier than others; then the next word is taken.
 #[inline(always)]
-pub(super) fn draw<const K: usize>(bound: u64, words: &mut ChaCha8Rng) -> [u64; K] {
+pub(super) fn draw<const K: usize>(bound: u64, generator: &mut ChaCha8Rng) -> [u64; K] {
     let product = (0..K as u64).fold(1_u64, |product, k| product * (bound - k));
     loop {
-        let mut rest = words.next_u64();
+        let mut rest = generator.next_u64();
         let draws = core::array::from_fn(|k| {
             let wide = u128::from(rest) * u128::from(bound - k as u64);
             rest = wide as u64;
@@ -277,7 +294,7 @@ mod tests {
     #[test]
     fn value_stability_of_a_bucket_above_2_to_the_20() {
         let mut indices: Vec<usize> = (0..(1 << 20) + 5).collect();
-        shuffle(&mut indices, 1, &|stream| words(b"order v1", 42, 7, 3, stream));
+        shuffle(&mut indices, 1, &|stream| generator(b"order v1", 42, 7, 3, stream));
         // FNV-1a over each index as 8 bytes; tests/data/order.py prints it.
         let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
         let bytes = indices.iter().flat_map(|&index| (index as u64).to_le_bytes());

@@ -4,10 +4,10 @@ use core::{fmt::Debug, iter::repeat_n};
 use rand::Rng;
 
 use super::{
+    generator::{generator, unit},
     shuffle,
     shuffle::Shuffle,
     subset::Subset,
-    words::{unit, words},
 };
 use crate::{
     check,
@@ -107,7 +107,7 @@ impl Split {
         }
         ends.pop();
         let part = |key| {
-            let unit = unit(words(b"keys  v1", seed, key, 0, 0).next_u64());
+            let unit = unit(generator(b"keys  v1", seed, key, 0, 0).next_u64());
             ends.partition_point(|&end| end <= unit) as u32
         };
         Ok(Split { parts: keys.into_iter().map(part).collect(), count: shares.len() })

@@ -1,6 +1,7 @@
 use alloc::vec::Vec;
+use core::ops::Range;
 
-use super::{Order, hash::fnv, sequential::Sequential, shuffle::Shuffle};
+use super::{Fill, Order, hash::fnv, sequential::Sequential, shuffle::Shuffle};
 use crate::{check, error::Error};
 
 /// Some of the samples of a set, in an order of their own: a part of a [`Split`](crate::Split), or any list.
@@ -70,15 +71,22 @@ impl<O: Order> Order for Subset<O> {
         settings
     }
 
-    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
-        self.order.fill(epoch, start, out);
-        for sample in out {
-            // No place is past the list, unless the caller asks for one.
-            *sample = self.samples.get(*sample).copied().unwrap_or(usize::MAX);
-        }
+    fn run(&self, epoch: u64, place: u64) -> Range<u64> {
+        self.order.run(epoch, place)
     }
 
-    fn is_random_access(&self) -> bool {
-        self.order.is_random_access()
+    fn longest_run(&self) -> u64 {
+        self.order.longest_run()
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.order.scratch_len()
+    }
+
+    fn fill(&self, fill: &mut Fill<'_>) {
+        self.order.fill(fill);
+        for sample in &mut *fill.out {
+            *sample = self.samples.get(*sample).copied().unwrap_or(usize::MAX);
+        }
     }
 }

@@ -1,37 +1,41 @@
-//! A number that is saved to the bit: a string in text formats, little-endian bytes in binary ones.
-//!
-//! Never a number of the format: readers whose only numbers are f64 round a u64, and many are off by a bit in a float.
-//! Strings and bytes also stay apart in serde's own buffer (untagged and internally tagged enums), which claims to be a
-//! text format whatever it was read from.
+//! The numbers that are saved to the bit, and how each is written: as text, and as bytes.
 
-use alloc::{format, vec::Vec};
-use core::{
-    fmt::{self, Debug},
-    marker::PhantomData,
-    str::FromStr,
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
 };
+use core::{fmt::LowerExp, str::FromStr};
 
 #[cfg(feature = "half")]
 use half::{bf16, f16};
 use num_traits::Float;
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeSeed, Error, SeqAccess, Visitor},
-};
 
 /// u64, f32, f64, and with feature `half` f16 and bf16.
-pub trait Number: Copy + Debug + FromStr {
+pub trait Number: Copy {
     const NAME: &'static str;
     const SIZE: usize;
+    /// The one text that is read back as this number.
+    fn spell(self) -> String;
+    /// The nearest number, however it is spelled.
+    fn parse(text: &str) -> Option<Self>;
     fn append_to(self, bytes: &mut Vec<u8>);
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
 }
 
 macro_rules! numbers {
-    ($($number:ident)*) => {$(
+    ($($number:ident, as $written:ident, $spell:ident, $from:expr;)*) => {$(
         impl Number for $number {
             const NAME: &'static str = stringify!($number);
             const SIZE: usize = size_of::<$number>();
+
+            fn spell(self) -> String {
+                $spell($written::from(self))
+            }
+
+            fn parse(text: &str) -> Option<Self> {
+                text.parse().ok().map($from)
+            }
 
             fn append_to(self, bytes: &mut Vec<u8>) {
                 bytes.extend_from_slice(&self.to_le_bytes());
@@ -44,126 +48,31 @@ macro_rules! numbers {
     )*};
 }
 
-numbers!(u64 f32 f64);
+numbers! {
+    u64, as u64, decimal, |number: u64| number;
+    f32, as f32, scientific, |number: f32| number;
+    f64, as f64, scientific, |number: f64| number;
+}
 #[cfg(feature = "half")]
-numbers!(f16 bf16);
-
-/// A float that can be saved. Sealed.
-pub trait Scalar: Number + Float + Send + Sync {}
-
-impl<F: Number + Float + Send + Sync> Scalar for F {}
-
-/// One number.
-pub(super) struct Exact<T>(pub(super) T);
-
-/// Many numbers: text one by one, bytes in runs, so that a save copies a run at a time and not all.
-pub(super) struct Exacts<V>(pub(super) V);
-
-/// So many numbers are one string of bytes.
-const RUN: usize = 4096;
-
-struct Bytes<'a, T>(&'a [T]);
-
-impl<T: Number> Serialize for Exact<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_str(&format_args!("{:?}", self.0))
-        } else {
-            Bytes(&[self.0]).serialize(serializer)
-        }
-    }
+numbers! {
+    f16, as f32, scientific, f16::from_f32;
+    bf16, as f32, scientific, bf16::from_f32;
 }
 
-impl<T: Number> Serialize for Exacts<&[T]> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if serializer.is_human_readable() {
-            serializer.collect_seq(self.0.iter().map(|&number| Exact(number)))
-        } else {
-            serializer.collect_seq(self.0.chunks(RUN).map(Bytes))
-        }
-    }
+fn decimal(number: u64) -> String {
+    number.to_string()
 }
 
-impl<T: Number> Serialize for Bytes<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::with_capacity(size_of_val(self.0));
-        self.0.iter().for_each(|number| number.append_to(&mut bytes));
-        serializer.serialize_bytes(&bytes)
+/// As lib.rs defines it: rounded, ties to even, to the fewest digits that read back to the same bits.
+fn scientific<F: Float + LowerExp + FromStr>(number: F) -> String {
+    if !number.is_finite() {
+        return if number.is_nan() { "NaN" } else { ["inf", "-inf"][usize::from(number < F::zero())] }.into();
     }
-}
-
-impl<'de, T: Number> Deserialize<'de> for Exact<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut numbers = Vec::with_capacity(1);
-        Append(&mut numbers).deserialize(deserializer)?;
-        match numbers[..] {
-            [number] => Ok(Exact(number)),
-            _ => Err(D::Error::custom(format!("expected one {}, found {}", T::NAME, numbers.len()))),
-        }
-    }
-}
-
-impl<'de, T: Number> Deserialize<'de> for Exacts<Vec<T>> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(All(PhantomData)).map(Exacts)
-    }
-}
-
-struct All<T>(PhantomData<T>);
-
-impl<'de, T: Number> Visitor<'de> for All<T> {
-    type Value = Vec<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "a sequence of {}", T::NAME)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
-        let mut numbers = Vec::new();
-        while seq.next_element_seed(Append(&mut numbers))?.is_some() {}
-        Ok(numbers)
-    }
-}
-
-/// Reads one string of text (a number) or of bytes (any count of them).
-struct Append<'a, T>(&'a mut Vec<T>);
-
-impl<'de, T: Number> DeserializeSeed<'de> for Append<'_, T> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if deserializer.is_human_readable() {
-            deserializer.deserialize_str(self)
-        } else {
-            deserializer.deserialize_byte_buf(self)
-        }
-    }
-}
-
-impl<T: Number> Visitor<'_> for Append<'_, T> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "a string with a {}", T::NAME)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        let number: T = text.parse().map_err(|_| E::custom(format!("expected a number, found `{text}`")))?;
-        // What was rounded, or written in another way, is rejected.
-        let exact = format!("{number:?}");
-        if exact != text {
-            return Err(E::custom(format!("expected a number as it is saved, `{exact}`, found `{text}`")));
-        }
-        self.0.push(number);
-        Ok(())
-    }
-
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<(), E> {
-        let numbers = bytes.chunks(T::SIZE).map(T::from_bytes);
-        for number in numbers {
-            let wrong = || E::custom(format!("expected {} bytes for each {}", T::SIZE, T::NAME));
-            self.0.push(number.ok_or_else(wrong)?);
-        }
-        Ok(())
-    }
+    // Without a precision Rust writes as few digits as can read back. Which ones, it does not promise: of two that are
+    // equally near it has taken either, and beside a power of two they may not be the nearest, so that one more is needed.
+    let shortest = format!("{number:e}");
+    let decimals =
+        shortest.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count().saturating_sub(1);
+    let rounded = (decimals..=16).map(|decimals| format!("{number:.decimals$e}"));
+    rounded.into_iter().find(|text| text.parse().is_ok_and(|read: F| read == number)).unwrap_or(shortest)
 }

@@ -1,9 +1,7 @@
-use alloc::string::ToString;
-
 use num_traits::Float;
 
-use super::{grads::Grads, optimizer::Optimizer};
-use crate::{error::Error, gradient::finite::finite};
+use super::{optimizer::Optimizer, step::Step};
+use crate::{error::Error, gradient::grads::Grads};
 
 /// An optimizer that rejects gradients with a NaN or an infinity.
 ///
@@ -11,13 +9,13 @@ use crate::{error::Error, gradient::finite::finite};
 /// applied.
 ///
 /// Cost: a pass over the gradients before the step, since it must know before it writes.
-/// [`step_clipped`](crate::step_clipped) rejects such gradients by itself, with the pass that it makes for the norm.
+/// [`step_clipped`](Optimizer::step_clipped) rejects such gradients by itself, with the pass that it makes for the norm.
 /// It has no state and adds nothing to what is saved: a guarded optimizer and a bare one load each other's files.
 ///
 /// # Example
 /// ```
-/// use gradstep::{Guard, Optimizer, Sgd};
-/// let mut sgd = Guard(Sgd::new(0.1)?);
+/// use gradstep::{FiniteGuard, Optimizer, Sgd};
+/// let mut sgd = FiniteGuard(Sgd::new(0.1)?);
 /// let mut params = [1.0_f32, 2.0];
 /// let error = sgd.step(&mut params, &[0.5, f32::INFINITY]).unwrap_err();
 /// assert_eq!(error.to_string(), "grads[1] is inf, expected a finite number");
@@ -26,28 +24,23 @@ use crate::{error::Error, gradient::finite::finite};
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
-pub struct Guard<O>(pub O);
+pub struct FiniteGuard<O>(pub O);
 
-impl<P: Float + Send + Sync, F, O: Optimizer<P, F>> Optimizer<P, F> for Guard<O> {
-    fn step(&mut self, params: &mut [P], grads: &[P]) -> Result<(), Error> {
-        self.check(params, grads)?;
-        self.0.step_checked(params, grads.into())
+impl<P: Float + Send + Sync + 'static, O: Optimizer<P>> Optimizer<P> for FiniteGuard<O> {
+    fn check(&self, grads: Grads<P>) -> Result<(), Error> {
+        self.0.check(grads)?;
+        grads.check_finite()
     }
 
-    /// Does not look at the gradients again.
-    fn step_checked(&mut self, params: &mut [P], grads: Grads<P>) -> Result<(), Error> {
-        self.0.step_checked(params, grads)
+    fn update(&mut self, step: Step<P>) -> Result<(), Error> {
+        self.0.update(step)
     }
 
-    fn can_scale(&self) -> bool {
-        self.0.can_scale()
-    }
-
-    fn learning_rate(&self) -> F {
+    fn learning_rate(&self) -> f64 {
         self.0.learning_rate()
     }
 
-    fn set_learning_rate(&mut self, learning_rate: F) -> Result<(), Error> {
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
         self.0.set_learning_rate(learning_rate)
     }
 
@@ -57,15 +50,6 @@ impl<P: Float + Send + Sync, F, O: Optimizer<P, F>> Optimizer<P, F> for Guard<O>
 
     fn reset(&mut self) {
         self.0.reset();
-    }
-
-    fn check(&self, params: &[P], grads: &[P]) -> Result<(), Error> {
-        self.0.check(params, grads)?;
-        finite(|| "grads".to_string(), grads)
-    }
-
-    fn rejects_non_finite(&self) -> bool {
-        true
     }
 
     fn state_len(&self) -> Option<usize> {

@@ -1,12 +1,15 @@
 //! From gradients to new parameters.
 
 pub(crate) mod elementwise;
-pub(crate) mod grads;
 pub(crate) mod groups;
 pub(crate) mod guard;
 #[cfg(feature = "half")]
 pub(crate) mod half;
+#[cfg(feature = "half")]
+mod halves;
 pub(crate) mod momentum;
 pub(crate) mod optimizer;
+pub(crate) mod restore;
 pub(crate) mod sgd;
+pub(crate) mod step;
 pub(crate) mod weight_decay;

@@ -1,16 +1,14 @@
+use core::{marker::PhantomData, mem};
+
 use num_traits::Float;
 
-use super::{
-    grads::Grads,
-    optimizer::{Optimizer, learning_rate_and_steps},
-    weight_decay::WeightDecay,
-};
-use crate::{check, error::Error};
+use super::{optimizer::Optimizer, restore::Restore, step::Step, weight_decay::WeightDecay};
+use crate::{check, error::Error, float::from_f64, gradient::grads::Grads};
 
 /// Gradient descent, stochastic or not: `θ <- θ - η g`.
 ///
 /// [`Sgd::new`] is the plain rule; [`with_weight_decay`](Sgd::with_weight_decay) adds a decay.
-/// Rounded after each operation, in the order in which the formula is written.
+/// Computed in `P`: η is rounded to it once a step, and then each operation is rounded, in the order of the formula.
 ///
 /// State: a count of steps. Cost of a step: one pass, two slices read, one written; no allocation.
 ///
@@ -27,50 +25,98 @@ use crate::{check, error::Error};
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sgd<F> {
-    pub(crate) learning_rate: F,
-    pub(crate) weight_decay: WeightDecay<F>,
-    pub(crate) steps: u64,
+pub struct Sgd<P> {
+    learning_rate: f64,
+    weight_decay: WeightDecay,
+    steps: u64,
+    params: PhantomData<fn(&mut [P])>,
 }
 
-impl<F: Float + Send + Sync> Sgd<F> {
+impl<P: Float + Send + Sync + 'static> Sgd<P> {
     /// Plain gradient descent with learning rate η.
     ///
     /// # Errors
-    /// [`Error::Number`] if the learning rate is NaN, infinite or negative.
-    pub fn new(learning_rate: F) -> Result<Self, Error> {
-        Ok(Sgd { learning_rate: check::learning_rate(learning_rate)?, weight_decay: WeightDecay::None, steps: 0 })
+    /// [`Error::Number`] if the learning rate is NaN, infinite or negative; [`Error::Rounded`] if it is above 0 and 0 in
+    /// `P`, or infinite there.
+    pub fn new(learning_rate: f64) -> Result<Self, Error> {
+        let learning_rate = check::learning_rate::<P>(learning_rate)?;
+        Ok(Sgd { learning_rate, weight_decay: WeightDecay::None, steps: 0, params: PhantomData })
     }
 
     /// The same with a weight decay.
     ///
     /// # Errors
-    /// [`Error::Number`] if its strength is NaN, infinite or negative.
-    pub fn with_weight_decay(self, weight_decay: WeightDecay<F>) -> Result<Self, Error> {
-        Ok(Sgd { weight_decay: weight_decay.checked()?, ..self })
+    /// Those of [`set_weight_decay`](Sgd::set_weight_decay).
+    pub fn with_weight_decay(mut self, weight_decay: WeightDecay) -> Result<Self, Error> {
+        self.set_weight_decay(weight_decay)?;
+        Ok(self)
     }
 
     /// The weight decay.
-    pub fn weight_decay(&self) -> WeightDecay<F> {
+    pub fn weight_decay(&self) -> WeightDecay {
         self.weight_decay
+    }
+
+    /// Sets the weight decay for the steps to come.
+    ///
+    /// # Errors
+    /// [`Error::Number`] if its strength is NaN, infinite or negative; [`Error::Rounded`] if it is above 0 and 0 in `P`, or
+    /// infinite there. The old one stays then.
+    pub fn set_weight_decay(&mut self, weight_decay: WeightDecay) -> Result<(), Error> {
+        self.weight_decay = weight_decay.check::<P>()?;
+        Ok(())
     }
 }
 
-impl<F: Float + Send + Sync> Optimizer<F> for Sgd<F> {
-    fn step(&mut self, params: &mut [F], grads: &[F]) -> Result<(), Error> {
-        self.step_checked(params, grads.into())
+impl<P: Float + Send + Sync + 'static> Optimizer<P> for Sgd<P> {
+    fn check(&self, _: Grads<P>) -> Result<(), Error> {
+        Ok(())
     }
 
-    fn step_checked(&mut self, params: &mut [F], grads: Grads<F>) -> Result<(), Error> {
-        let learning_rate = self.learning_rate;
-        self.weight_decay.elementwise(learning_rate, params, [], grads, move |p, [], g| (p - learning_rate * g, []))?;
+    fn update(&mut self, step: Step<P>) -> Result<(), Error> {
+        let learning_rate = from_f64::<P>(self.learning_rate);
+        self.weight_decay.apply(self.learning_rate, step, [], move |p, [], g| (p - learning_rate * g, []))?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }
 
-    learning_rate_and_steps!();
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
+        self.learning_rate = check::learning_rate::<P>(learning_rate)?;
+        Ok(())
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
+    }
 
     fn reset(&mut self) {
         self.steps = 0;
+    }
+
+    fn state_len(&self) -> Option<usize> {
+        None
+    }
+}
+
+impl<P> Restore for Sgd<P> {
+    fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
+        mem::swap(&mut self.steps, &mut other.steps);
+        Ok(())
+    }
+}
+
+#[cfg(feature = "serde")]
+crate::saved::saved! {
+    [P: SavedFloat] Sgd<P> = "Sgd<{}> v1", P::NAME;
+    learning_rate: Exact<f64>,
+    steps: Exact<u64>,
+    weight_decay: Plain<WeightDecay>,
+    => {
+        let sgd = Sgd::new(learning_rate)?.with_weight_decay(weight_decay)?;
+        Ok(Sgd { steps, ..sgd })
     }
 }

@@ -1,7 +1,7 @@
 use num_traits::Float;
 
-use super::{elementwise::elementwise_scaled, grads::Grads};
-use crate::{check, error::Error};
+use super::step::Step;
+use crate::{check, error::Error, float::from_f64};
 
 /// Pulls the parameters towards zero at each step, in one of two forms. `w` is the strength of the decay.
 ///
@@ -20,43 +20,79 @@ use crate::{check, error::Error};
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum WeightDecay<F> {
+pub enum WeightDecay {
     /// No decay: the default.
     #[default]
     None,
     /// L2: `g <- g + w θ`, before the rule. The gradient of `w/2 |θ|²` added to the loss.
-    Coupled(F),
+    Coupled(f64),
     /// `θ <- θ - (η w) θ`, before the rule, which gets the gradient unchanged (Loshchilov and Hutter 2019). The product
-    /// η w is computed once a step. It should be well below 1: at 1 a single step sets θ to 0.
-    Decoupled(F),
+    /// η w is computed in f64, once a step. It should be well below 1: at 1 a single step sets θ to 0.
+    Decoupled(f64),
 }
 
-impl<F: Float + Send + Sync> WeightDecay<F> {
-    pub(crate) fn checked(self) -> Result<Self, Error> {
+impl WeightDecay {
+    pub(crate) fn check<P: Float + 'static>(self) -> Result<Self, Error> {
         if let WeightDecay::Coupled(strength) | WeightDecay::Decoupled(strength) = self {
-            check::at_least_zero("weight_decay", strength)?;
+            check::weight_decay::<P>(strength)?;
         }
         Ok(self)
     }
 
-    /// [`elementwise_scaled`] with the decay before `rule`, in the same pass.
+    /// [`Step::apply`] with the decay before `rule`, in the same pass.
     // Inlined, as what it calls: each call copies the slices' pointers, which a step of 64 would feel.
     #[inline(always)]
-    pub(crate) fn elementwise<const N: usize>(
+    pub(crate) fn apply<P: Float + Send + Sync + 'static, const N: usize>(
         self,
-        learning_rate: F,
-        params: &mut [F],
-        state: [&mut [F]; N],
-        grads: Grads<F>,
-        rule: impl Fn(F, [F; N], F) -> (F, [F; N]) + Copy + Send + Sync,
+        learning_rate: f64,
+        step: Step<P>,
+        state: [&mut [P]; N],
+        rule: impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy + Sync,
     ) -> Result<(), Error> {
         match self {
-            WeightDecay::None => elementwise_scaled(params, state, grads, rule),
-            WeightDecay::Coupled(w) => elementwise_scaled(params, state, grads, move |p, s, g| rule(p, s, g + w * p)),
+            WeightDecay::None => step.apply(state, rule),
+            WeightDecay::Coupled(w) => {
+                let w = from_f64::<P>(w);
+                step.apply(state, move |p, s, g| rule(p, s, g + w * p))
+            }
             WeightDecay::Decoupled(w) => {
-                let decay = learning_rate * w;
-                elementwise_scaled(params, state, grads, move |p, s, g| rule(p - decay * p, s, g))
+                let decay = from_f64::<P>(learning_rate * w);
+                step.apply(state, move |p, s, g| rule(p - decay * p, s, g))
             }
         }
+    }
+}
+
+#[cfg(feature = "serde")]
+crate::saved::saved! {
+    [] WeightDecay = "WeightDecay v1";
+    form: Plain<String> = form,
+    strength: Exact<f64> = strength,
+    => match &*form {
+        "Coupled" => WeightDecay::Coupled(strength).check::<f64>(),
+        "Decoupled" => WeightDecay::Decoupled(strength).check::<f64>(),
+        "None" => {
+            check::same("strength", strength.spell(), 0.0.spell())?;
+            Ok(WeightDecay::None)
+        }
+        _ => Err(Error::Saved { name: "form", saved: form, expected: "None, Coupled or Decoupled".into() }),
+    }
+}
+
+#[cfg(feature = "serde")]
+fn form(decay: &WeightDecay) -> &'static str {
+    match decay {
+        WeightDecay::None => "None",
+        WeightDecay::Coupled(_) => "Coupled",
+        WeightDecay::Decoupled(_) => "Decoupled",
+    }
+}
+
+/// 0 if there is no decay.
+#[cfg(feature = "serde")]
+fn strength(decay: &WeightDecay) -> f64 {
+    match *decay {
+        WeightDecay::None => 0.0,
+        WeightDecay::Coupled(strength) | WeightDecay::Decoupled(strength) => strength,
     }
 }

@@ -1,0 +1,103 @@
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::iter;
+
+use crate::error::Error;
+
+/// The names of a model's tensors, and where each is.
+///
+/// A step asks for all of them by [`begin`](Lookup::begin) and [`next`](Lookup::next), nearly always in the order of the
+/// step before: so a name is first looked for at its position then.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lookup {
+    /// In the order of insertion.
+    names: Vec<String>,
+    /// Which tensors they are, in the order of their names.
+    sorted: Vec<usize>,
+    /// Which tensors the last call gave, in its order; as long as there are tensors.
+    order: Vec<usize>,
+    /// How many tensors this call has given so far.
+    given: usize,
+    /// The last call that gave each tensor.
+    last_call: Vec<u64>,
+    calls: u64,
+}
+
+impl Lookup {
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    pub(super) fn index(&self, name: &str) -> Option<usize> {
+        self.search(name).ok().map(|place| self.sorted[place])
+    }
+
+    fn search(&self, name: &str) -> Result<usize, usize> {
+        self.sorted.binary_search_by(|&index| self.names[index].as_str().cmp(name))
+    }
+
+    /// Adds a name after all others.
+    pub(super) fn insert(&mut self, name: String) -> Result<(), Error> {
+        let Err(place) = self.search(&name) else { return Err(Error::DuplicateTensor { name }) };
+        self.sorted.insert(place, self.names.len());
+        self.order.push(self.names.len());
+        self.names.push(name);
+        self.last_call.push(0);
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, index: usize) {
+        self.names.remove(index);
+        self.last_call.remove(index);
+        for indices in [&mut self.sorted, &mut self.order] {
+            indices.retain(|&other| other != index);
+            indices.iter_mut().filter(|other| **other > index).for_each(|other| *other -= 1);
+        }
+        // The last call may have left out a tensor and given this one at another position.
+        self.order = (0..self.names.len()).collect();
+    }
+
+    /// Whether `names` are all tensors in the order of insertion.
+    pub(super) fn is_order_of_insertion<'a>(&self, names: impl ExactSizeIterator<Item = &'a str>) -> bool {
+        names.len() == self.names.len() && iter::zip(&self.names, names).all(|(own, name)| own == name)
+    }
+
+    /// Begins a call that gives the tensors one after the other.
+    pub(super) fn begin(&mut self) {
+        self.calls += 1;
+        self.given = 0;
+    }
+
+    /// The tensor that the call gives next.
+    pub(super) fn next(&mut self, name: &str) -> Result<usize, Error> {
+        let found = match self.order.get(self.given) {
+            Some(&last) if self.names[last] == name => last,
+            _ => self.index(name).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?,
+        };
+        if self.last_call[found] == self.calls {
+            return Err(Error::DuplicateTensor { name: name.to_string() });
+        }
+        self.last_call[found] = self.calls;
+        // There is room: no tensor is given twice.
+        self.order[self.given] = found;
+        self.given += 1;
+        Ok(found)
+    }
+
+    /// The tensors that the call has given, in its order.
+    pub(super) fn given(&self) -> &[usize] {
+        &self.order[..self.given]
+    }
+
+    /// Returns an error if the call left out a tensor that `may_be_left_out` does not allow.
+    pub(super) fn end(&self, may_be_left_out: impl Fn(usize) -> bool) -> Result<(), Error> {
+        if self.given == self.names.len() {
+            return Ok(()); // none was given twice, so these are all
+        }
+        let mut left_out = (0..self.names.len()).filter(|&index| self.last_call[index] != self.calls);
+        let missing = left_out.find(|&index| !may_be_left_out(index));
+        missing.map_or(Ok(()), |index| Err(Error::MissingTensor { name: self.names[index].clone() }))
+    }
+}

@@ -1,0 +1,87 @@
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use super::{ParamGroups, in_tensor};
+use crate::{
+    error::Error,
+    update::{optimizer::Optimizer, restore::Restore},
+};
+
+impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
+    /// Takes over the state of `saved`, a model of the same tensors: each optimizer's state, what is frozen, and the count
+    /// of steps. The settings, such as learning rates and their factor, stay. Copies nothing.
+    ///
+    /// To take the saved settings too, assign what was loaded: `model = saved`.
+    ///
+    /// # Errors
+    /// [`Error::Saved`] if the names are not the same set; [`Error::InTensor`] if a tensor's state does not fit
+    /// ([`Restore::swap_state`]). Nothing has changed then.
+    pub fn restore(&mut self, saved: Self) -> Result<(), Error> {
+        let (missing, unknown) = (self.names_not_in(&saved), saved.names_not_in(self));
+        if missing.is_empty() && unknown.is_empty() {
+            return self.restore_shared(saved).map(drop);
+        }
+        Err(Error::Saved {
+            name: "set of tensors",
+            saved: format!("without {} and with {}", listed(&missing), listed(&unknown)),
+            expected: "the same names".to_string(),
+        })
+    }
+
+    /// Takes over the state of the tensors that both have, as [`restore`](ParamGroups::restore) does, and the count of
+    /// steps. Returns the names that were left out: those that only this model has, which keep their state, and those that
+    /// only `saved` has.
+    ///
+    /// # Errors
+    /// [`Error::InTensor`] if a tensor's state does not fit. Nothing has changed then.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::{Momentum, ParamGroups};
+    /// let (mut old, mut new) = (ParamGroups::<f32, _>::new(), ParamGroups::new());
+    /// for (model, head) in [(&mut old, "old head"), (&mut new, "new head")] {
+    ///     model.insert("backbone", Momentum::new(0.1, 0.9, 6)?)?;
+    ///     model.insert(head, Momentum::new(0.1, 0.9, 2)?)?;
+    /// }
+    /// let (only_here, only_saved) = new.restore_shared(old)?;
+    /// assert_eq!((only_here, only_saved), (vec!["new head".to_string()], vec!["old head".to_string()]));
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    pub fn restore_shared(&mut self, mut saved: Self) -> Result<(Vec<String>, Vec<String>), Error> {
+        let shared = |(index, name): (usize, &String)| Some((index, saved.names.index(name)?));
+        let shared: Vec<(usize, usize)> = self.names.names().iter().enumerate().filter_map(shared).collect();
+        for (done, &(own, other)) in shared.iter().enumerate() {
+            let swapped = self.groups[own].optimizer.swap_state(&mut saved.groups[other].optimizer);
+            if let Err(error) = swapped {
+                // What was exchanged before goes back.
+                for &(own, other) in &shared[..done] {
+                    let _ = self.groups[own].optimizer.swap_state(&mut saved.groups[other].optimizer);
+                }
+                return Err(in_tensor(&self.names.names()[own])(error));
+            }
+        }
+        for &(own, other) in &shared {
+            self.groups[own].frozen = saved.groups[other].frozen;
+        }
+        self.steps = saved.steps;
+        Ok((self.names_not_in(&saved), saved.names_not_in(self)))
+    }
+
+    fn names_not_in(&self, other: &Self) -> Vec<String> {
+        self.names.names().iter().filter(|name| other.names.index(name).is_none()).cloned().collect()
+    }
+}
+
+/// The first names, and how many others there are.
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 5;
+    let first: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();
+    match names.len() {
+        0 => "none".to_string(),
+        len if len <= MOST => first.join(", "),
+        len => format!("{} and {} more", first.join(", "), len - MOST),
+    }
+}
