@@ -3,7 +3,8 @@
 
 use allocation_counter::measure;
 use gradstep::{
-    Batcher, Draws, Optimizer, ParamGroups, Permutation, Sgd, check_finite, clip_global_norm, elementwise, gather,
+    Batcher, Draws, Grads, MomentumRule, Optimizer, ParamGroups, Permutation, Sgd, check_finite, clip_global_norm,
+    elementwise, gather,
 };
 
 mod common;
@@ -25,7 +26,12 @@ fn steps() {
         let (mut params, grads) = (vec![1.0; len], vec![0.5; len]);
         for (name, mut optimizer) in common::optimizers(len) {
             allocates_nothing(&name, || optimizer.step(&mut params, &grads).unwrap());
+            let grads = Grads::new(&grads).scaled(0.5);
+            allocates_nothing(&name, || optimizer.step_with(&mut params, grads).unwrap());
+            allocates_nothing(&name, || optimizer.step_clipped(&mut params, grads, 0.1).unwrap());
         }
+        let (rule, mut velocity) = (MomentumRule::new(0.1, 0.9), vec![0.0; len]);
+        allocates_nothing("MomentumRule", || rule.step(&mut params, &mut velocity, &grads).unwrap());
         let mut state = vec![0.0; len];
         allocates_nothing("elementwise", || {
             elementwise(&mut params, [&mut state], &grads, |p, [s], g| (p - g, [s + g]))
@@ -36,10 +42,19 @@ fn steps() {
 #[test]
 #[cfg(feature = "half")]
 fn half_precision() {
-    let (mut params, grads) = (vec![half::bf16::ONE; 1000], vec![half::bf16::ONE; 1000]);
-    for (name, _, mut optimizer) in common::half_optimizers(&params) {
+    use common::HalfScalar;
+    use half::bf16;
+    let (mut params, grads, wide) = (vec![bf16::ONE; 1000], vec![bf16::ONE; 1000], vec![0.5; 1000]);
+    for (name, _, mut optimizer) in bf16::nestings(&params) {
         allocates_nothing(&name, || optimizer.step(&mut params, &grads).unwrap());
+        for grads in [Grads::new(&grads).scaled(0.5), Grads::from_f32(&wide)] {
+            allocates_nothing(&name, || optimizer.step_with(&mut params, grads).unwrap());
+            allocates_nothing(&name, || optimizer.step_clipped(&mut params, grads, 0.1).unwrap());
+        }
     }
+    let mut master = gradstep::MasterCopy::new(Sgd::new(0.1).unwrap(), &params).unwrap();
+    allocates_nothing("refresh", || master.refresh(&params).unwrap());
+    allocates_nothing("write_params", || master.write_params(&mut params).unwrap());
 }
 
 #[test]
@@ -56,12 +71,21 @@ fn groups() {
     allocates_nothing("in order", || model.step(&mut tensors).unwrap());
     tensors.reverse();
     allocates_nothing("in another order", || model.step(&mut tensors).unwrap());
+    allocates_nothing("one at a time", || {
+        model.step_each(|visit| tensors.iter_mut().try_for_each(|(name, p, g)| visit(name, p, Grads::new(g)))).unwrap();
+    });
+    let mut tensors: Vec<_> = tensors.into_iter().map(|(name, p, g)| (name, p, Grads::new(g).scaled(0.5))).collect();
+    allocates_nothing("scaled", || model.step_with(&mut tensors).unwrap());
+    allocates_nothing("clipped", || model.step_clipped(&mut tensors, 0.1).unwrap());
+    tensors.reverse();
+    allocates_nothing("clipped, in order", || model.step_clipped(&mut tensors, 0.1).unwrap());
 }
 
 #[test]
 fn gradients() {
     let mut grads = [vec![0.5; 10_000], vec![0.25; 3]];
     allocates_nothing("check", || check_finite::<f64>(&grads).unwrap());
+    allocates_nothing("check scaled", || Grads::new(&grads[0]).scaled(0.5).check_finite().unwrap());
     allocates_nothing("clip", || clip_global_norm::<f64, _>(&mut grads, 0.5).unwrap());
 }
 
@@ -83,12 +107,24 @@ fn epochs_and_batches() {
     gather(&rows, 10, &[1, 2, 3], &mut out).unwrap();
     allocates_nothing("gather", || gather(&rows, 10, &[7, 99], &mut out).unwrap());
     let mut stream = Batcher::over(Permutation::new(1 << 40, 1).unwrap(), 100).unwrap().stream();
-    stream.next_batch().unwrap();
     allocates_nothing("permutation", || stream.next_batch().map(<[usize]>::len));
-    let mut draws = Draws::new(1, "noise", [0, 0]);
+    allocates_nothing("where a stream is", || (stream.epoch(), stream.samples(), stream.is_epoch_end()));
+    let mut clone = stream.clone();
+    allocates_nothing("a clone", || clone.next_batch().map(<[usize]>::len));
+    // Windows of other lengths in each epoch, with scratch; batches that are longer and shorter.
+    for (len, block_len, batch_size) in [(1000, 30, 7), (1000, 30, 400), (1000, 7, 999), (10, 20, 3)] {
+        let batcher = Batcher::over(common::Blocks { len, block_len }, batch_size).unwrap();
+        let mut epoch = batcher.epoch(0);
+        allocates_nothing("refill by windows", || epoch.refill(5));
+        let mut stream = batcher.stream();
+        for _ in 0..300 {
+            allocates_nothing("batches of windows", || stream.next_batch().map(<[usize]>::len));
+        }
+    }
+    let mut draws = Draws::new("noise", [0, 0], 1);
     let (mut numbers, mut integers, mut coins) = ([0.0_f32; 1000], [0; 1000], [false; 1000]);
     allocates_nothing("draws", || {
-        Draws::new(1, "noise", [0, 1]).fill_normal(&mut numbers);
+        Draws::new("noise", [0, 1], 1).fill_normal(&mut numbers);
         draws.fill_uniform(&mut numbers);
         draws.fill_words(&mut integers);
         draws.fill_below(10, &mut integers).unwrap();

@@ -212,14 +212,14 @@ fn a_damaged_or_foreign_checkpoint_is_refused() {
             assert_eq!(refusal(&path, &[]), message);
         };
 
-        let expected = r#"expected "resume.rs checkpoint, version 2\n""#;
+        let expected = r#"expected "resume.rs checkpoint, version 3\n""#;
         let begins = |with| format!(r#"not a checkpoint of this version: it begins with "{with}", {expected}"#);
         refused(b"", &begins(""));
         refused(&good[..6], &begins("resume"));
         refused(b"\xff\xd8\xff\xe0\x00\x10JFIF", &begins(r"\xff\xd8\xff\xe0\x00\x10JFIF"));
         refused(b"resume.rs is a program that saves as it goes.\n", &begins("resume.rs is a program that save"));
-        let other_version = [b"resume.rs checkpoint, version 3\n", &good[32..]].concat();
-        refused(&other_version, &begins(r"resume.rs checkpoint, version 3\n"));
+        let other_version = [b"resume.rs checkpoint, version 4\n", &good[32..]].concat();
+        refused(&other_version, &begins(r"resume.rs checkpoint, version 4\n"));
 
         const HEADER: usize = 32 + 8 + 4;
         let len = good.len() - HEADER;

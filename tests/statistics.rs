@@ -6,7 +6,7 @@
 //! chance, and one in 10^5 those that count rare events (`fixed_points`), whose tail is somewhat heavier. There are
 //! some 250 scores below: 1 in 1,000 for the file, once and for all, since every seed is fixed.
 
-use gradstep::{Batcher, Draws, Order as _, Permutation, Real};
+use gradstep::{Batcher, DrawFloat, Draws, Order as _, Permutation};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -129,7 +129,7 @@ fn exact(len: usize) -> impl Fn(u64, u64) -> Order {
 fn permuted(len: usize) -> impl Fn(u64, u64) -> Order {
     move |seed, epoch| {
         let mut out = vec![0; len];
-        Permutation::new(len as u64, seed).unwrap().fill(epoch, 0, &mut out);
+        Permutation::new(len as u64, seed).unwrap().try_fill(epoch, 0, &mut out).unwrap();
         out
     }
 }
@@ -247,7 +247,7 @@ fn permutation_is_fair_at_huge_lens() {
         let at = |seed, epoch| move |i| Permutation::new(len, seed).unwrap().at_epoch(epoch).get(i).unwrap();
         let stretch = |seed, epoch| -> Vec<u64> {
             let mut out = vec![0; SAMPLES as usize + 1];
-            Permutation::new(len, seed).unwrap().fill(epoch, len as usize / 3, &mut out);
+            Permutation::new(len, seed).unwrap().try_fill(epoch, len / 3, &mut out).unwrap();
             out.into_iter().map(|sample| sample as u64).collect()
         };
         let minus = |a: u64, b: u64| (a + (len - b)) % len;
@@ -446,13 +446,13 @@ fn ways<T: Copy + Default>(fill: impl Fn(Draws, &mut [T])) -> Vec<(&'static str,
         (0..DRAWS as u64 / 4).map(first).collect()
     };
     vec![
-        ("a stream", stream(Draws::new(0, "weights", [0, 0]))),
-        ("another stream", stream(Draws::new(u64::MAX, "noise", [7, 1 << 40]))),
-        ("firsts over seeds", firsts(&|i| Draws::new(i, "noise", [0, 0]))),
-        ("firsts over purposes", firsts(&|i| Draws::new(42, &format!("{i}"), [0, 0]))),
-        ("firsts over the first counter", firsts(&|i| Draws::new(42, "noise", [i, 0]))),
-        ("firsts over the second counter", firsts(&|i| Draws::new(42, "noise", [0, i]))),
-        ("firsts over both", firsts(&|i| Draws::new(42, "noise", [i / 128, i % 128]))),
+        ("a stream", stream(Draws::new("weights", [0, 0], 0))),
+        ("another stream", stream(Draws::new("noise", [7, 1 << 40], u64::MAX))),
+        ("firsts over seeds", firsts(&|i| Draws::new("noise", [0, 0], i))),
+        ("firsts over purposes", firsts(&|i| Draws::new(&format!("{i}"), [0, 0], 42))),
+        ("firsts over the first counter", firsts(&|i| Draws::new("noise", [i, 0], 42))),
+        ("firsts over the second counter", firsts(&|i| Draws::new("noise", [0, i], 42))),
+        ("firsts over both", firsts(&|i| Draws::new("noise", [i / 128, i % 128], 42))),
     ]
 }
 
@@ -529,7 +529,7 @@ fn thirds(values: &[u64], n: u64) -> f64 {
 fn streams_are_independent() {
     let stream = |seed, purpose, counters| {
         let mut out = vec![0.0_f64; DRAWS];
-        Draws::new(seed, purpose, counters).fill_uniform(&mut out);
+        Draws::new(purpose, counters, seed).fill_uniform(&mut out);
         out
     };
     let base = stream(5, "noise", [5, 5]);
@@ -562,10 +562,10 @@ fn tails_of_a_billion_normals() {
     tails::<f32>();
 }
 
-fn tails<F: Real + Default + Into<f64>>() {
+fn tails<F: DrawFloat + Default + Into<f64>>() {
     const TRIALS: usize = 1_000_000_000;
     let mut beyond = [[0_usize; 13]; 2];
-    let mut draws = Draws::new(2026, "tails", [0, 0]);
+    let mut draws = Draws::new("tails", [0, 0], 2026);
     let mut out = vec![F::default(); 100_000];
     for _ in 0..TRIALS / out.len() {
         draws.fill_normal(&mut out);
@@ -621,7 +621,7 @@ fn bad_normals_are_caught() {
     }
     caught(moments(&four), "the sum of four uniforms");
     let mut good = vec![0.0_f64; DRAWS];
-    Draws::new(0, "weights", [0, 0]).fill_normal(&mut good);
+    Draws::new("weights", [0, 0], 0).fill_normal(&mut good);
     caught(moments(&good.iter().map(|x| 1.02 * x).collect::<Vec<_>>()), "4 % more variance");
     caught(moments(&good.iter().map(|x| x.clamp(-2.5, 2.5)).collect::<Vec<_>>()), "clamped at 2.5");
     caught(moments(&good.iter().map(|x| x.abs()).collect::<Vec<_>>()), "no sign");

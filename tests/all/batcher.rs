@@ -1,9 +1,11 @@
 //! Batchers and their epochs.
 
-use gradstep::{Batcher, Order, Permutation, Sequential, Shuffle};
+use std::{ops::Range, sync::Arc};
+
+use gradstep::{Batcher, Error, Fill, Order, Permutation, Sequential, Shuffle, Subset};
 use proptest::prelude::*;
 
-use crate::common::{AnyOrder, Rotated, batchers, config, says};
+use crate::common::{AnyOrder, Blocks, Rotated, batchers, config, says};
 
 fn sorted(indices: &[usize]) -> Vec<usize> {
     let mut indices = indices.to_vec();
@@ -17,14 +19,14 @@ proptest! {
     #[test]
     fn an_epoch_is_a_permutation_cut_into_batches(batcher in batchers(), number in any::<u64>()) {
         let mut order = vec![0; batcher.len()];
-        batcher.order().fill(number, 0, &mut order);
+        batcher.order().try_fill(number, 0, &mut order).unwrap();
         let samples = match batcher.order() {
             AnyOrder::Subset(subset) => subset.samples().to_vec(),
             _ => (0..batcher.len()).collect(),
         };
         prop_assert_eq!(sorted(&order), samples);
         let epoch = batcher.epoch(number);
-        let rest = if batcher.is_drop_last() { batcher.len() % batcher.batch_size() } else { 0 };
+        let rest = if batcher.drops_last() { batcher.len() % batcher.batch_size() } else { 0 };
         prop_assert_eq!(epoch.indices().len() + rest, batcher.len());
         // The order knows nothing of the batch size, nor of drop_last.
         prop_assert_eq!(epoch.indices(), &order[..batcher.samples_per_epoch()]);
@@ -35,7 +37,7 @@ proptest! {
         let (last, full) = batches.split_last().unwrap();
         prop_assert!(full.iter().all(|batch| batch.len() == batcher.batch_size()));
         prop_assert!(!last.is_empty() && last.len() <= batcher.batch_size());
-        prop_assert!(!batcher.is_drop_last() || last.len() == batcher.batch_size());
+        prop_assert!(!batcher.drops_last() || last.len() == batcher.batch_size());
         for k in 0..=batches.len() {
             prop_assert_eq!(epoch.batch(k), batches.get(k).copied());
         }
@@ -53,17 +55,16 @@ proptest! {
 }
 
 #[test]
-fn a_sequential_batch_size_above_len_gives_one_batch() {
-    let batcher = Batcher::sequential(10, usize::MAX).unwrap();
+fn one_batch_of_all_samples() {
+    let batcher = Batcher::sequential(10, 10).unwrap();
     assert_eq!(batcher.batches_per_epoch(), 1);
     assert_eq!(batcher.epoch(0).batch(0).map(<[usize]>::len), Some(10));
-    assert_eq!(batcher.shard(usize::MAX - 1, usize::MAX).unwrap().range(10), 9..10);
 }
 
 #[test]
 fn one_sample() {
     for seed in [0, 1, u64::MAX] {
-        let batcher = Batcher::new(1, 1, seed).unwrap().drop_last().unwrap();
+        let batcher = Batcher::new(1, 1, seed).unwrap().drop_last();
         assert_eq!((batcher.batches_per_epoch(), batcher.samples_per_epoch()), (1, 1));
         for epoch in [0, 1, u64::MAX] {
             assert_eq!(batcher.epoch(epoch).iter().collect::<Vec<_>>(), [&[0]]);
@@ -92,8 +93,8 @@ fn invalid_settings_are_rejected() {
         &format!("len is {}, expected at most {}: use a Permutation for more samples", usize::MAX, Shuffle::MAX_LEN),
     );
     says(Batcher::new(10, 11, 1), "batch_size is 11, expected at most len = 10"); // most often swapped
-    says(Batcher::sequential(10, 11).unwrap().drop_last(), "batch_size is 11, expected at most len = 10");
-    assert!(Batcher::new(10, 10, 1).unwrap().drop_last().is_ok());
+    says(Batcher::sequential(10, 11), "batch_size is 11, expected at most len = 10");
+    says(Batcher::over(Rotated(10), 11), "batch_size is 11, expected at most len = 10");
     says(Batcher::over(Rotated(0), 4), "len is 0, expected at least 1");
     says(Batcher::over(Rotated(10), 0), "batch_size is 0, expected at least 1");
     says(Shuffle::new(0, 1), "len is 0, expected at least 1");
@@ -108,24 +109,172 @@ fn invalid_settings_are_rejected() {
 
 #[test]
 fn an_order_behind_a_pointer_is_the_same_order() {
-    let order = Rotated(10);
-    let boxed: Box<dyn Order> = Box::new(order.clone());
-    let epoch = |order: &dyn Order| Batcher::over(order, 3).unwrap().epoch(4).indices().to_vec();
-    assert_eq!(epoch(&order), [4, 5, 6, 7, 8, 9, 0, 1, 2, 3]);
-    assert_eq!(epoch(&boxed), epoch(&order));
-    assert_eq!((boxed.settings(), boxed.len(), boxed.is_random_access()), (order.settings(), 10, true));
+    let order = Blocks { len: 10, block_len: 3 };
+    let same = |pointer: &dyn Order| {
+        let epoch = |order: &dyn Order| Batcher::over(order, 3).unwrap().epoch(4).indices().to_vec();
+        assert_eq!(epoch(&order), [5, 4, 3, 2, 1, 0, 9, 8, 7, 6][..]);
+        assert_eq!(epoch(pointer), epoch(&order));
+        let all = |order: &dyn Order| {
+            (order.settings(), order.len(), order.run(0, 7), order.longest_run(), order.scratch_len())
+        };
+        assert_eq!(all(pointer), all(&order));
+    };
+    same(&&order);
+    same(&(Box::new(order.clone()) as Box<dyn Order>));
+    same(&(Arc::new(order.clone()) as Arc<dyn Order>));
 }
 
-/// The places of a stream past the last sample are asked for by nobody; asked by hand, they hold no sample.
+#[test]
+fn orders_that_cannot_be_cloned() {
+    let (order, expected) = (Shuffle::new(10, 42).unwrap(), Batcher::new(10, 4, 42).unwrap().drop_last());
+    let batcher = Batcher::over(Box::new(order) as Box<dyn Order>, 4).unwrap().drop_last();
+    assert_eq!(batcher.as_ref().epoch(3).indices(), expected.epoch(3).indices());
+    let (mut stream, mut same) = (batcher.as_ref().stream(), expected.stream());
+    for _ in 0..7 {
+        assert_eq!(stream.next_batch(), same.next_batch());
+    }
+    let mut resumed = batcher.as_ref().resume(&same.position()).unwrap();
+    assert_eq!(resumed.next_batch(), same.next_batch());
+    let mut shared = Batcher::over(Arc::new(order) as Arc<dyn Order>, 4).unwrap().stream(); // outlives its batcher
+    assert_eq!(shared.next_batch(), expected.epoch(0).batch(0));
+}
+
+/// Each order fills whole runs only, so that no part is given for the whole.
+#[test]
+fn what_is_no_run_is_an_error() {
+    let mut out = [7; 12];
+    let mut fill = |order: &dyn Order, start: u64, len: usize| {
+        let result = order.try_fill(0, start, &mut out[..len]);
+        assert!(result.is_ok() || out == [7; 12]);
+        out = [7; 12];
+        result
+    };
+    let shuffle = Shuffle::new(10, 42).unwrap();
+    let subset = Subset::new((20..30).collect()).unwrap().shuffled(42).unwrap();
+    for order in [&shuffle as &dyn Order, &subset, &&shuffle, &(Box::new(subset.clone()) as Box<dyn Order>)] {
+        says(fill(order, 5, 3), "start is 5, expected at most the start of its run = 0");
+        says(fill(order, 0, 3), "out has length 3, expected 10, the length of the runs from start on");
+        says(fill(order, 0, 11), "length of out is 11, expected at most the number of places left = 10");
+        says(fill(order, 11, 0), "start is 11, expected at most len = 10");
+        assert!(fill(order, 0, 10).is_ok() && fill(order, 5, 0).is_ok());
+    }
+    // Windows of 6 and 4 places.
+    let blocks = Blocks { len: 10, block_len: 3 };
+    says(fill(&blocks, 5, 5), "start is 5, expected at most the start of its run = 0");
+    says(fill(&blocks, 0, 7), "out has length 7, expected 10, the length of the runs from start on");
+    says(fill(&blocks, 6, 3), "out has length 3, expected 4, the length of the runs from start on");
+    says(fill(&blocks, u64::MAX, 1), &format!("start is {}, expected at most len = 10", u64::MAX));
+    for (start, len) in [(0, 6), (6, 4), (0, 10), (10, 0)] {
+        assert!(fill(&blocks, start, len).is_ok(), "{len} from {start}");
+    }
+    // Any place.
+    for order in [&Sequential::new(10).unwrap() as &dyn Order, &Subset::new((20..30).collect()).unwrap(), &Rotated(10)]
+    {
+        says(fill(order, 6, 5), "length of out is 5, expected at most the number of places left = 4");
+        assert!(fill(order, 3, 3).is_ok() && fill(order, 9, 1).is_ok());
+    }
+    if usize::BITS < 64 {
+        let message = format!("len is {}, expected at most usize::MAX = {}", 1_u64 << 40, usize::MAX);
+        says(fill(&Permutation::new(1 << 40, 1).unwrap(), 0, 3), &message);
+    }
+}
+
+/// An order of one's own that says something else about runs than the order inside it.
+struct Lies {
+    inner: Box<dyn Order>,
+    len: u64,
+    run: Range<u64>,
+    longest: u64,
+}
+
+impl Order for Lies {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        vec![]
+    }
+
+    fn run(&self, _epoch: u64, _place: u64) -> Range<u64> {
+        self.run.clone()
+    }
+
+    fn longest_run(&self) -> u64 {
+        self.longest
+    }
+
+    fn scratch_len(&self) -> usize {
+        0
+    }
+
+    fn fill(&self, fill: &mut Fill<'_>) {
+        self.inner.fill(fill);
+    }
+}
+
+/// No panic, no end without an end, and no sample that is taken for one.
+#[test]
+fn an_order_that_contradicts_itself_has_no_samples() {
+    let inner: [fn() -> Box<dyn Order>; 4] = [
+        || Box::new(Shuffle::new(10, 42).unwrap()),
+        || Box::new(Permutation::new(65_536, 42).unwrap()),
+        || Box::new(Subset::new(vec![1, 2, 3]).unwrap()),
+        || Box::new(Sequential::new(10).unwrap()),
+    ];
+    #[expect(clippy::reversed_empty_ranges, reason = "that is the lie")]
+    let runs = [0..10, 0..u64::MAX, 3..4, 7..7, 9..2, 100..200, u64::MAX..0, 0..1, 5..15];
+    for (inner, len) in inner.iter().flat_map(|inner| [10, 12, 70_000].map(|len| (inner, len))) {
+        for (run, longest) in runs.iter().flat_map(|run| [0, 1, 5, 10, u64::MAX].map(|longest| (run.clone(), longest)))
+        {
+            let honest = (inner().longest_run() == 1 && run == (0..len)) || (run == (0..10) && len == 10);
+            let batcher = Batcher::over(Lies { inner: inner(), len, run, longest }, 4).unwrap();
+            let epoch = batcher.as_ref().epoch(1);
+            let samples = epoch.indices();
+            assert!(honest || samples.iter().all(|&sample| sample == usize::MAX), "{samples:?}");
+            for samples in [0, 2, 4, 9, 10] {
+                let mut stream = batcher.as_ref().resume(&batcher.position(3, samples).unwrap()).unwrap();
+                for _ in 0..9 {
+                    stream.next_batch().unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// An order with more places than the one inside it.
 #[test]
 fn past_the_end_there_is_no_sample() {
-    let permutation = Permutation::new(65_536, 1).unwrap();
-    let mut out = [0; 4];
-    permutation.fill(0, 65_534, &mut out);
-    assert_eq!(out[2..], [usize::MAX; 2]);
-    assert!(out[..2].iter().all(|&sample| sample < 65_536));
-    permutation.fill(0, usize::MAX, &mut out);
-    assert_eq!(out, [usize::MAX; 4]);
-    Sequential::new(1).unwrap().fill(0, usize::MAX, &mut out);
-    assert_eq!(out, [usize::MAX, 0, 1, 2]);
+    let past = |inner: Box<dyn Order>, len: u64| {
+        let batcher = Batcher::over(Lies { inner, len, run: 0..len, longest: len }, 1).unwrap();
+        batcher.as_ref().epoch(0).indices().to_vec()
+    };
+    let samples = past(Box::new(Permutation::new(65_536, 1).unwrap()), 65_540);
+    assert_eq!(sorted(&samples), Vec::from_iter((0..65_536).chain([usize::MAX; 4])));
+    assert_eq!(past(Box::new(Subset::new(vec![5, 6]).unwrap()), 3), [5, 6, usize::MAX]);
+    assert_eq!(past(Box::new(Shuffle::new(2, 1).unwrap()), 3), [usize::MAX; 3]);
+}
+
+#[test]
+fn an_epoch_or_a_stream_beyond_memory_is_an_error() {
+    fn memory<T>(result: Result<T, Error>, expected_name: &str, expected_len: usize) {
+        let message = format!("{expected_name} of length {expected_len} does not fit in memory");
+        says(result, &message);
+    }
+    let most = usize::MAX;
+    let all = Batcher::sequential(most, most).unwrap();
+    memory(all.try_epoch(0), "epoch", most);
+    memory(all.try_stream(), "stream", most);
+    memory(all.resume(&all.position(1, 7).unwrap()), "stream", most);
+    // What needs no table has a stream.
+    let mut stream = Batcher::sequential(most, 3).unwrap().try_stream().unwrap();
+    assert_eq!(stream.next_batch(), Some(&[0, 1, 2][..]));
+    let scratchy =
+        Lies { inner: Box::new(Sequential::new(1).unwrap()), len: most as u64, run: 0..1, longest: u64::MAX };
+    memory(Batcher::over(&scratchy, 1).unwrap().try_stream(), "stream", most);
+    if usize::BITS == 64 {
+        let len = 1 << 62;
+        let permutation = Batcher::over(Permutation::new(len, 1).unwrap(), len as usize).unwrap();
+        memory(permutation.try_stream(), "stream", len as usize);
+    }
 }

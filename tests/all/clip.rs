@@ -1,10 +1,10 @@
 //! Clipping, by the global norm and by value.
 
-use gradstep::{clip_global_norm, clip_value, global_norm};
+use gradstep::{clip_global_norm, clip_scale, clip_value, global_norm};
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use crate::common::{Scalar, bits, config, noise, number, same, slices, tiny};
+use crate::common::{Scalar, bits, config, noise, number, same, says, slices, tiny};
 
 #[test]
 fn clipping_by_norm_is_exact_where_the_scale_is_dyadic() {
@@ -51,7 +51,7 @@ fn clipping_by_value() {
     clip_value(&mut grads, 1.0).unwrap();
     assert_eq!(bits(&grads.concat()), bits(&[0.5, -1.0, 1.0, -0.0, 1.0, -1.0, f64::from_bits(1), 1.0]));
     let mut grads = [[bf16::from_f32(3.0), bf16::from_f32(-0.25)]];
-    clip_value(&mut grads, bf16::ONE).unwrap();
+    clip_value(&mut grads, 1.0).unwrap();
     assert_eq!(grads, [[bf16::ONE, bf16::from_f32(-0.25)]]);
 }
 
@@ -71,6 +71,44 @@ fn limits_must_be_finite_and_above_zero() {
     }
 }
 
+/// For a norm from elsewhere.
+#[test]
+fn the_scale_of_a_norm() {
+    assert_eq!(clip_scale(5.0, 2.5), Ok(0.5));
+    assert_eq!(clip_scale(3.0, 1.0), Ok(1.0 / 3.0));
+    for norm in [0.0, -0.0, 1.0, 2.5, f64::from_bits(1)] {
+        assert_eq!(clip_scale(norm, 2.5), Ok(1.0), "{norm}");
+    }
+    says(clip_scale(-1.0, 1.0), "norm is -1.0, expected a finite number of at least 0");
+    for (norm, text) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let expected = format!("global norm is {text}, expected at most 1.7976931348623157e308 in absolute value");
+        says(clip_scale(norm, 1.0), &expected);
+        assert!(clip_scale(norm, 1.0).unwrap_err().is_bad_gradient());
+    }
+    for (max_norm, text) in [(0.0, "0.0"), (-1.0, "-1.0"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        says(clip_scale(1.0, max_norm), &format!("max_norm is {text}, expected a finite number above 0"));
+    }
+    says(
+        clip_scale(1e300, 1e-10),
+        "global norm for max_norm = 1e-10 is 1e300, expected at most 4.49423283715579e297 in absolute value",
+    );
+}
+
+/// In f64, whatever the gradients are; what their type rounds to no limit is rejected.
+#[test]
+fn a_limit_that_the_type_rounds_to_nothing_is_rejected() {
+    let mut grads = [[f16::ONE, f16::MAX]];
+    let rounds = |limit: &str, to: &str| {
+        format!("limit is {limit}, which the type of the parameters rounds to {to}, expected a finite number above 0")
+    };
+    says(clip_value(&mut grads, 1e-8), &rounds("1e-8", "0.0"));
+    says(clip_value(&mut grads, 1e5), &rounds("100000.0", "inf"));
+    assert_eq!(grads, [[f16::ONE, f16::MAX]]);
+    let mut grads = [[1.0_f32, -1.0]];
+    clip_value(&mut grads, 0.1).unwrap();
+    assert_eq!(grads, [[0.1_f32, -0.1]]);
+}
+
 /// The scale would be 0, or a subnormal with few digits left.
 #[test]
 fn a_limit_too_far_below_the_norm_is_refused() {
@@ -78,12 +116,12 @@ fn a_limit_too_far_below_the_norm_is_refused() {
     let error = clip_global_norm(&mut grads, 1e-300).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "max_norm / norm is 0.0, expected a finite number of at least 2.2250738585072014e-308"
+        "global norm for max_norm = 1e-300 is 1e300, expected at most 44942328.3715579 in absolute value"
     );
     let error = clip_global_norm(&mut grads, 1e-10).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "max_norm / norm is 1e-310, expected a finite number of at least 2.2250738585072014e-308"
+        "global norm for max_norm = 1e-10 is 1e300, expected at most 4.49423283715579e297 in absolute value"
     );
     assert_eq!(grads, [[1e300]]);
 }
@@ -129,10 +167,10 @@ fn halved_and_limited<F: Scalar>() {
     }
 
     let mut grads = [[three, -three, tiny, zero, -zero, max]];
-    clip_value(&mut grads, tiny).unwrap();
+    clip_value(&mut grads, tiny.to_f64().unwrap()).unwrap();
     assert!(grads[0].into_iter().zip([tiny, -tiny, tiny, zero, -zero, tiny]).all(|(g, expected)| same(g, expected)));
     let mut grads = [[max, -max]];
-    clip_value(&mut grads, max).unwrap();
+    clip_value(&mut grads, max.to_f64().unwrap()).unwrap();
     assert_eq!(grads, [[max, -max]]);
 }
 

@@ -1,11 +1,11 @@
 //! Draws: golden values, the same by every way in, and refused where it should be.
 
-use gradstep::{Draws, Real, stable_hash};
+use gradstep::{DrawFloat, Draws, stable_hash};
 
 use crate::common::says;
 
 fn stream() -> Draws {
-    Draws::new(42, "weights", [3, 4])
+    Draws::new("weights", [3, 4], 42)
 }
 
 /// `len` draws, one after the other.
@@ -22,7 +22,11 @@ fn filled<T: Copy + Default>(len: usize, fill: impl FnOnce(&mut Draws, &mut [T])
 
 /// The bits of `len` draws from `draws`, drawn one after the other, and filled in.
 fn both(draws: &Draws, kind: &str, argument: &str, len: usize) -> anyhow::Result<[Vec<u64>; 2]> {
-    fn reals<F: Real + Default, const NORMAL: bool>(mut draws: Draws, len: usize, bits: fn(F) -> u64) -> [Vec<u64>; 2] {
+    fn reals<F: DrawFloat + Default, const NORMAL: bool>(
+        mut draws: Draws,
+        len: usize,
+        bits: fn(F) -> u64,
+    ) -> [Vec<u64>; 2] {
         let mut out = vec![F::default(); len];
         let mut filling = draws.clone();
         if NORMAL {
@@ -72,7 +76,7 @@ fn value_stability_draws() {
             panic!("{row}")
         };
         let number = |column: &str| column.parse::<u64>().unwrap();
-        let mut draws = Draws::new(number(seed), purpose, [number(counter0), number(counter1)]);
+        let mut draws = Draws::new(purpose, [number(counter0), number(counter1)], number(seed));
         draws.seek(number(position));
         let values: Vec<_> = values.split(' ').map(|value| u64::from_str_radix(value, 16).unwrap()).collect();
         for drawn in both(&draws, kind, argument, values.len()).unwrap() {
@@ -125,7 +129,7 @@ fn seek_goes_anywhere() {
 
 #[test]
 fn seed_purpose_and_both_counters_all_count() {
-    let first = |seed, purpose, counters| Draws::new(seed, purpose, counters).word();
+    let first = |seed, purpose, counters| Draws::new(purpose, counters, seed).word();
     let mut words = vec![];
     for seed in [0, 1, 2, 1 << 32] {
         for purpose in ["", "a", "b", "ab", "ba", "a\0"] {
@@ -138,7 +142,7 @@ fn seed_purpose_and_both_counters_all_count() {
     words.sort();
     words.dedup();
     assert_eq!(words.len(), len);
-    assert_eq!(stream(), Draws::new(42, "weights", [3, 4]));
+    assert_eq!(stream(), Draws::new("weights", [3, 4], 42));
 }
 
 #[test]
@@ -209,7 +213,7 @@ fn normals_are_quantiles() {
         );
     }
     // The one beyond 6.6 standard deviations that tests/data/order.py knows.
-    let mut draws = Draws::new(42, "tails", [0, 0]);
+    let mut draws = Draws::new("tails", [0, 0], 42);
     draws.seek(2 * 1_207_513_883);
     let outside = (draws.clone().word() << 1 | 1).wrapping_neg() as f64 / 2.0_f64.powi(64);
     let x = draws.normal::<f64>();

@@ -3,11 +3,15 @@
 use std::ops::Bound::Included;
 
 use gradstep::{
-    Error, Form, Guard, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, clip_global_norm, elementwise, schedule,
+    Error, FiniteGuard, Grads, Momentum, MomentumForm, Optimizer, ParamGroups, Schedule, Sgd, Step, WeightDecay,
+    clip_global_norm, clip_scale, global_norm,
 };
 use proptest::prelude::*;
 
-use crate::common::config;
+use crate::common::{
+    self, Scalar, config, number, numbers, optimizers,
+    rules::{Newtype, Rule, forward, lars},
+};
 
 fn momentum(learning_rate: f64, len: usize) -> Momentum<f64> {
     Momentum::new(learning_rate, 0.5, len).unwrap()
@@ -102,8 +106,9 @@ fn the_order_of_insertion_does_not_matter() {
 fn kinds_mix_behind_a_box() {
     let mut model: ParamGroups<f64, Box<dyn Optimizer<f64>>> = ParamGroups::default();
     model.insert("a", Box::new(Sgd::new(0.5).unwrap())).unwrap();
-    model.insert("b", Box::new(momentum(0.25, 2).with_form(Form::Classical))).unwrap();
-    let nesterov = momentum(0.125, 3).with_form(Form::PyTorchNesterov).with_weight_decay(WeightDecay::Coupled(0.5));
+    model.insert("b", Box::new(momentum(0.25, 2).with_form(MomentumForm::Classical))).unwrap();
+    let nesterov =
+        momentum(0.125, 3).with_form(MomentumForm::PyTorchNesterov).with_weight_decay(WeightDecay::Coupled(0.5));
     model.insert("c".to_string(), Box::new(nesterov.clone().unwrap())).unwrap();
     let mut got = tensors();
     step(&mut model, &mut got, &[("b", 1), ("c", 2), ("a", 0)]).unwrap();
@@ -116,63 +121,15 @@ fn kinds_mix_behind_a_box() {
 }
 
 /// The way to mix kinds and save them: an enum of one's own.
-#[derive(Debug, Clone, PartialEq)]
-enum Either {
-    Plain(Sgd<f64>),
-    Heavy(Momentum<f64>),
-}
-
-impl Either {
-    fn inner(&self) -> &dyn Optimizer<f64> {
-        match self {
-            Either::Plain(sgd) => sgd,
-            Either::Heavy(momentum) => momentum,
-        }
-    }
-
-    fn inner_mut(&mut self) -> &mut dyn Optimizer<f64> {
-        match self {
-            Either::Plain(sgd) => sgd,
-            Either::Heavy(momentum) => momentum,
-        }
-    }
-}
-
-impl Optimizer<f64> for Either {
-    fn step(&mut self, params: &mut [f64], grads: &[f64]) -> Result<(), Error> {
-        self.inner_mut().step(params, grads)
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.inner().learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.inner_mut().set_learning_rate(learning_rate)
-    }
-
-    fn steps(&self) -> u64 {
-        self.inner().steps()
-    }
-
-    fn reset(&mut self) {
-        self.inner_mut().reset();
-    }
-
-    fn check(&self, params: &[f64], grads: &[f64]) -> Result<(), Error> {
-        self.inner().check(params, grads)
-    }
-}
-
 #[test]
 fn kinds_mix_in_an_enum() {
     let mut model = ParamGroups::new();
-    model.insert("a", Either::Plain(Sgd::new(0.5).unwrap())).unwrap();
-    model.insert("b", Either::Heavy(momentum(0.25, 2))).unwrap();
+    model.insert("a", Rule::Sgd(Sgd::new(0.5).unwrap())).unwrap();
+    model.insert("b", Rule::Momentum(momentum(0.25, 2))).unwrap();
     let mut got = tensors();
     step(&mut model, &mut got[..2], &IN_ORDER[..2]).unwrap();
     assert_eq!((&got[0].0, &got[1].0), (&vec![0.5], &vec![2.25, -0.125]));
-    let Some(Either::Heavy(heavy)) = model.get("b") else { panic!("b is heavy") };
+    let Some(Rule::Momentum(heavy)) = model.get("b") else { panic!("b is heavy") };
     assert_eq!(heavy.velocity(), [0.25, -0.125]);
 }
 
@@ -184,7 +141,7 @@ fn a_model_without_tensors() {
     model.scale_learning_rates(0.5).unwrap();
     assert_eq!(model.step(&mut [("a", &mut [], &[])]).unwrap_err().to_string(), "tensor `a` is unknown");
     let mut empty = ParamGroups::new();
-    empty.insert("", Sgd::new(0.1_f32).unwrap()).unwrap();
+    empty.insert("", Sgd::<f32>::new(0.1).unwrap()).unwrap();
     assert_eq!(empty.step(&mut []).unwrap_err().to_string(), "tensor `` is missing");
     empty.step(&mut [("", &mut [], &[])]).unwrap();
 }
@@ -207,7 +164,7 @@ fn what_is_wrong_is_named() {
         (vec![("c", 3, 3), ("a", 1, 1), ("c", 3, 3)], "tensor `c` appears twice"),
         (
             vec![("a", 1, 1), ("b", 3, 3), ("c", 3, 3)],
-            "tensor `b`: params has length 3, expected 2, the length of velocity",
+            "tensor `b`: grads has length 3, expected 2, the length of velocity",
         ),
         (
             vec![("c", 3, 2), ("b", 2, 2), ("a", 1, 1)],
@@ -215,7 +172,7 @@ fn what_is_wrong_is_named() {
         ),
         (
             vec![("a", 0, 0), ("b", 2, 2), ("c", 3, 3)],
-            "tensor `a`: params has length 0, expected 1, the length of velocity",
+            "tensor `a`: grads has length 0, expected 1, the length of velocity",
         ),
         (
             vec![("a", 1, 1), ("b", 2, 3), ("c", 3, 3)],
@@ -338,9 +295,9 @@ fn a_clipped_step_is_clipping_and_then_a_step() {
         let mut given = Vec::new();
         for i in order {
             let (params, grads) = slots[i].take().unwrap();
-            given.push((IN_ORDER[i].0, params.as_mut_slice(), grads.as_slice()));
+            given.push((IN_ORDER[i].0, params.as_mut_slice(), Grads::new(grads)));
         }
-        assert_eq!(once.step_clipped(max_norm, &mut given), Ok(norm));
+        assert_eq!(once.step_clipped(&mut given, max_norm), Ok(norm));
         let unclipped = b.clone();
         for (i, clipped) in order.into_iter().zip(clipped) {
             b[i].1 = clipped;
@@ -365,23 +322,136 @@ fn a_clipped_step_is_all_or_nothing() {
     ];
     for (name, grads, max_norm, message) in bad {
         let (mut a, mut b, mut c) = ([1.0], [1.0; 2], [1.0; 3]);
-        let mut given = [("a", &mut a[..], &[1.0][..]), ("b", &mut b, &[1.0; 2]), (name, &mut c, &grads)];
-        assert_eq!(model.step_clipped(max_norm, &mut given).unwrap_err().to_string(), message);
+        let [one, two] = [Grads::new(&[1.0]), Grads::new(&[1.0; 2])];
+        let mut given = [("a", &mut a[..], one), ("b", &mut b, two), (name, &mut c, Grads::new(&grads))];
+        assert_eq!(model.step_clipped(&mut given, max_norm).unwrap_err().to_string(), message);
         assert_eq!((&model, a, b, c), (&before, [1.0], [1.0; 2], [1.0; 3]), "{message}");
     }
-    let mut model = wary();
-    let (mut a, mut b) = ([1.0], [1.0]);
-    let error = model.step_clipped(1.0, &mut [("a", &mut a, &[9.0]), ("b", &mut b, &[9.0])]).unwrap_err();
-    assert_eq!(error, Error::InTensor { name: "a".into(), error: Box::new(Error::CannotScale) });
+}
 
-    // Frozen, it need not scale, in whatever order.
-    ["a", "b", "c"].iter().for_each(|name| model.freeze(name).unwrap());
-    for names in [["a", "b", "c"], ["c", "b", "a"]] {
-        let mut params = [[1.0]; 3];
-        let [x, y, z] = &mut params;
-        let given = &mut [(names[0], &mut x[..], &[2.0][..]), (names[1], y, &[4.0]), (names[2], z, &[4.0])];
-        assert_eq!((model.step_clipped(1.0, given).unwrap(), params), (6.0, [[1.0]; 3]));
+/// As `clip_scale` says it for a norm from elsewhere: to the bit, in whatever order, frozen tensors too.
+#[test]
+fn a_norm_from_outside_clips_the_same() {
+    let ((mut inside, mut outside), (mut a, mut b)) = ((model(), model()), (tensors(), tensors()));
+    for (max_norm, order) in [(1e9, [0, 1, 2]), (1.5, [0, 1, 2]), (0.1, [2, 0, 1])] {
+        let given = |tensors: &[Tensor]| order.map(|i| tensors[i].1.clone());
+        let norm = global_norm(&given(&a)).unwrap();
+        let scale = clip_scale(norm, max_norm).unwrap();
+        let grads = given(&a);
+        fn lend<'a>(tensors: &'a mut [Tensor; 3], grads: &[Grads<'a, f64>], order: [usize; 3]) -> Given<'a> {
+            let mut slots = tensors.each_mut().map(Some);
+            let tensor = |(i, &grads): (usize, &Grads<'a, f64>)| {
+                (IN_ORDER[i].0, slots[i].take().unwrap().0.as_mut_slice(), grads)
+            };
+            order.into_iter().zip(grads).map(tensor).collect()
+        }
+        let plain = grads.each_ref().map(|grads| Grads::new(grads));
+        assert_eq!(inside.step_clipped(&mut lend(&mut a, &plain, order), max_norm), Ok(norm));
+        let scaled = plain.map(|grads| grads.scaled(scale));
+        outside.step_with(&mut lend(&mut b, &scaled, order)).unwrap();
+        assert_eq!((bits(&a), &inside), (bits(&b), &outside));
     }
+}
+
+type Given<'a> = Vec<(&'a str, &'a mut [f64], Grads<'a, f64>)>;
+type Boxes = ParamGroups<f64, Box<dyn Optimizer<f64>>>;
+
+/// A rule that owns its loop is stepped as any other, and refused where a step may clip or scale: nothing has changed.
+#[test]
+fn a_rule_that_owns_its_loop() {
+    let mut model = Boxes::new();
+    model.insert("a", Box::new(momentum(0.5, 1))).unwrap();
+    model.insert("b", Box::new(Newtype(lars(0.5)))).unwrap();
+    let not_a_slice = Error::InTensor { name: "b".into(), error: Box::new(Error::NotASlice) };
+    for in_order in [true, false] {
+        let (mut a, mut b) = ([1.0], [3.0, 4.0]);
+        let (one, two) = (Grads::new(&[1.0]), Grads::new(&[0.0, 2.0]));
+        let mut refused = |step: fn(&mut Boxes, &mut Given) -> Error, two| {
+            let steps = model.steps();
+            let mut given = vec![("a", &mut a[..], one), ("b", &mut b, two)];
+            if !in_order {
+                given.reverse();
+            }
+            assert_eq!(step(&mut model, &mut given), not_a_slice);
+            assert_eq!((model.steps(), a, b), (steps, [1.0], [3.0, 4.0]));
+        };
+        refused(|model, given| model.step_clipped(given, 0.5).unwrap_err(), two);
+        refused(|model, given| model.step_clipped(given, 1e9).unwrap_err(), two);
+        refused(|model, given| model.step_with(given).unwrap_err(), two.scaled(1.0));
+        refused(|model, given| model.step_with(given).unwrap_err(), two.scaled(0.5));
+        let visits = |model: &mut Boxes, given: &mut Given| {
+            model.step_each(|visit| given.iter_mut().try_for_each(|(name, p, g)| visit(name, p, *g))).unwrap_err()
+        };
+        refused(visits, two.scaled(1.0));
+
+        // θ - η |θ| / |g| · g: 4 - 5/2 / 2 · 2.
+        let mut given = vec![("a", &mut a[..], &[1.0][..]), ("b", &mut b, &[0.0, 2.0])];
+        if !in_order {
+            given.reverse();
+        }
+        model.step(&mut given).unwrap();
+        assert_eq!(b, [3.0, 1.5]);
+        let mut b = [3.0, 4.0];
+        model.step_with(&mut [("a", &mut a, Grads::new(&[1.0])), ("b", &mut b, two)]).unwrap();
+        assert_eq!(b, [3.0, 1.5]);
+        model.step_each(|visit| visit("b", &mut b, two).and_then(|()| visit("a", &mut a, one))).unwrap();
+    }
+    assert_eq!(model.steps(), 6);
+    // Frozen, it is asked all the same.
+    model.freeze("b").unwrap();
+    let given = &mut [("a", &mut [1.0][..], Grads::new(&[1.0])), ("b", &mut [1.0], Grads::new(&[1.0]))];
+    assert_eq!(model.step_clipped(given, 1.0), Err(not_a_slice));
+    model.step_clipped(&mut given[..1], 1.0).unwrap();
+}
+
+/// Every rule, AdamW from outside among them, with its tensor: a step, a scaled and a clipped one are those of each alone.
+fn every_rule_in_a_model<P: Scalar>() {
+    let lens: Vec<usize> = (0..optimizers::<P>(1).len()).map(|i| [1, 33, 130, 7][i % 4]).collect();
+    let mut alone: Vec<_> = lens.iter().enumerate().map(|(i, &len)| optimizers::<P>(len).swap_remove(i)).collect();
+    let mut model = ParamGroups::<P, Box<dyn Optimizer<P>>>::new();
+    for (i, &len) in lens.iter().enumerate() {
+        let (name, optimizer) = optimizers(len).swap_remove(i);
+        model.insert(name, optimizer).unwrap();
+    }
+    let start: Vec<Vec<P>> = lens.iter().map(|&len| numbers(len, 3)).collect();
+    let grads: Vec<Vec<P>> = (0_u64..).zip(&lens).map(|(i, &len)| numbers(len, 100 + i)).collect();
+    let names: Vec<String> = alone.iter().map(|(name, _)| name.clone()).collect();
+    let (mut together, mut apart) = (start.clone(), start);
+    for (round, max_norm) in [None, Some(1e30), Some(1.0), Some(0.1)].into_iter().enumerate() {
+        let norm = global_norm(&grads).unwrap();
+        let scale = max_norm.map(|max_norm| clip_scale(norm, max_norm).unwrap());
+        for ((_, optimizer), (params, grads)) in alone.iter_mut().zip(apart.iter_mut().zip(&grads)) {
+            let mut changed = grads.clone();
+            if let Some(scale) = scale.filter(|&scale| scale != 1.0) {
+                changed.iter_mut().for_each(|g| *g = number(scale * g.to_f64().unwrap()));
+            }
+            optimizer.step(params, &changed).unwrap();
+        }
+        let tensors = names.iter().zip(&mut together).zip(&grads);
+        let mut given: Vec<_> =
+            tensors.map(|((name, params), grads)| (name.as_str(), &mut params[..], Grads::new(grads))).collect();
+        if round % 2 == 1 {
+            given.reverse();
+        }
+        match max_norm {
+            None => model.step_with(&mut given).unwrap(),
+            Some(max_norm) if round % 2 == 0 => assert_eq!(model.step_clipped(&mut given, max_norm), Ok(norm)),
+            Some(_) => {
+                given.iter_mut().for_each(|(.., grads)| *grads = grads.scaled(scale.unwrap()));
+                model.step_with(&mut given).unwrap();
+            }
+        }
+        for ((name, together), apart) in names.iter().zip(&together).zip(&apart) {
+            assert!(common::bits(together) == common::bits(apart), "{name}, {max_norm:?}");
+        }
+    }
+    assert!(model.iter().all(|(_, optimizer)| optimizer.steps() == 4) && model.steps() == 4);
+}
+
+#[test]
+fn every_rule_in_a_model_is_itself() {
+    every_rule_in_a_model::<f32>();
+    every_rule_in_a_model::<f64>();
 }
 
 // One tensor at a time -----------------------------------------------------------------------------------------------
@@ -395,7 +465,7 @@ fn step_each(
     model.step_each(|visit| {
         for &(name, place) in order {
             let (params, grads) = tensors.get_mut(place).ok_or("no such tensor")?;
-            visit(name, params, grads)?;
+            visit(name, params, Grads::new(grads))?;
         }
         Ok(())
     })
@@ -426,7 +496,7 @@ fn one_at_a_time_is_all_or_nothing() {
         (&IN_ORDER[..2], "tensor `c` is missing"),
         (&[("a", 0), ("b", 1), ("c", 2), ("d", 2)], "tensor `d` is unknown"),
         (&[("a", 0), ("b", 1), ("c", 2), ("b", 1)], "tensor `b` appears twice"),
-        (&[("a", 0), ("b", 2), ("c", 2)], "tensor `b`: params has length 3, expected 2, the length of velocity"),
+        (&[("a", 0), ("b", 2), ("c", 2)], "tensor `b`: grads has length 3, expected 2, the length of velocity"),
         (&[("a", 0), ("b", 1), ("c", 7)], "no such tensor"), // an error of the framework
     ];
     for (order, message) in cases {
@@ -443,7 +513,7 @@ fn a_second_walk_that_differs_is_an_error() {
         walks += 1;
         for (name, place) in &IN_ORDER[..if walks == 1 { 3 } else { 2 }] {
             let (params, grads) = &mut tensors[*place];
-            visit(name, params, grads)?;
+            visit(name, params, Grads::new(grads))?;
         }
         Ok::<(), Error>(())
     });
@@ -455,9 +525,9 @@ fn a_second_walk_that_differs_is_an_error() {
     let mut walks = 0;
     let error = model.step_each(|visit| {
         walks += 1;
-        visit("a", &mut [1.0][..], &[1.0; 2][..walks])?;
-        visit("b", &mut [1.0; 2], &[1.0; 2])?;
-        visit("c", &mut [1.0; 3], &[1.0; 3])
+        visit("a", &mut [1.0][..], Grads::new(&[1.0; 2][..walks]))?;
+        visit("b", &mut [1.0; 2], Grads::new(&[1.0; 2]))?;
+        visit("c", &mut [1.0; 3], Grads::new(&[1.0; 3]))
     });
     assert_eq!(error.unwrap_err().to_string(), "tensor `a`: grads has length 2, expected 1, the length of params");
 }
@@ -466,11 +536,11 @@ fn a_second_walk_that_differs_is_an_error() {
 #[test]
 fn a_dropped_rejection_is_returned_all_the_same() {
     let mut model = ParamGroups::new();
-    model.insert("w", Guard(Sgd::new(1.0).unwrap())).unwrap();
+    model.insert("w", FiniteGuard(Sgd::new(1.0).unwrap())).unwrap();
     let mut params = [1.0];
     let stepped = model.step_each(|visit| {
-        let _ = visit("w", &mut params, &[f64::NAN]);
-        let _ = visit("other", &mut params, &[1.0]);
+        let _ = visit("w", &mut params, Grads::new(&[f64::NAN]));
+        let _ = visit("other", &mut params, Grads::new(&[1.0]));
         Ok::<(), Error>(())
     });
     assert_eq!(stepped.unwrap_err().to_string(), "tensor `w`: grads[0] is NaN, expected a finite number");
@@ -480,7 +550,7 @@ fn a_dropped_rejection_is_returned_all_the_same() {
 /// Also where the optimizer is a reference.
 #[test]
 fn a_rejected_insertion_changes_no_optimizer() {
-    let (mut a, mut b) = (Sgd::new(1.0_f32).unwrap(), Sgd::new(1.0_f32).unwrap());
+    let (mut a, mut b) = (Sgd::<f32>::new(1.0).unwrap(), Sgd::<f32>::new(1.0).unwrap());
     let mut model: ParamGroups<f32, &mut Sgd<f32>> = ParamGroups::new();
     model.insert("w", &mut a).unwrap();
     model.scale_learning_rates(0.5).unwrap();
@@ -497,13 +567,13 @@ fn rates<O: Optimizer<f64>>(model: &ParamGroups<f64, O>) -> [f64; 3] {
 #[test]
 fn a_common_schedule_keeps_the_ratios() {
     let mut model = model();
-    let schedule = schedule::cosine(1.0, 0.0, 4).unwrap();
+    let schedule = Schedule::cosine(1.0, 0.0, 4).unwrap();
     let mut got = tensors();
     for k in [0, 2, 4, 0] {
         // Over a step at rate 0 too: the factor replaces the one before.
-        model.scale_learning_rates(schedule(k)).unwrap();
-        assert_eq!(model.factor(), schedule(k));
-        assert_eq!(rates(&model), [0.5, 0.25, 0.125].map(|rate| rate * schedule(k)));
+        model.scale_learning_rates(schedule.at(k)).unwrap();
+        assert_eq!(model.factor(), schedule.at(k));
+        assert_eq!(rates(&model), [0.5, 0.25, 0.125].map(|rate| rate * schedule.at(k)));
         step(&mut model, &mut got, &IN_ORDER).unwrap();
     }
     assert_eq!(rates(&model), [0.5, 0.25, 0.125]);
@@ -547,18 +617,9 @@ fn factors_must_be_finite_and_not_negative() {
 
 /// Takes learning rates up to 1 only.
 #[derive(Debug, Clone, PartialEq)]
-struct Wary(f64);
+struct Wary(Sgd<f64>);
 
 impl Optimizer<f64> for Wary {
-    fn step(&mut self, params: &mut [f64], grads: &[f64]) -> Result<(), Error> {
-        let learning_rate = self.0;
-        elementwise(params, [], grads, move |p, [], g| (p - learning_rate * g, []))
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.0
-    }
-
     fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
         if learning_rate > 1.0 {
             return Err(Error::Number {
@@ -567,21 +628,16 @@ impl Optimizer<f64> for Wary {
                 range: (Included(0.0), Included(1.0)),
             });
         }
-        self.0 = learning_rate;
-        Ok(())
+        self.0.set_learning_rate(learning_rate)
     }
 
-    fn steps(&self) -> u64 {
-        0
-    }
-
-    fn reset(&mut self) {}
+    forward!(@all but set_learning_rate, f64, self => self.0, self.0);
 }
 
 fn wary() -> ParamGroups<f64, Wary> {
     let mut model = ParamGroups::new();
     for (name, learning_rate) in [("a", 0.25), ("b", 0.5), ("c", 0.25)] {
-        model.insert(name, Wary(learning_rate)).unwrap();
+        model.insert(name, Wary(Sgd::new(learning_rate).unwrap())).unwrap();
     }
     model
 }
@@ -625,13 +681,10 @@ fn a_rate_that_overflows_is_named() {
 }
 
 /// Takes any learning rate at all.
-struct Bold(f64);
+#[derive(Debug, Clone, PartialEq)]
+struct Bold(f64, Sgd<f64>);
 
 impl Optimizer<f64> for Bold {
-    fn step(&mut self, _: &mut [f64], _: &[f64]) -> Result<(), Error> {
-        Ok(())
-    }
-
     fn learning_rate(&self) -> f64 {
         self.0
     }
@@ -641,11 +694,11 @@ impl Optimizer<f64> for Bold {
         Ok(())
     }
 
-    fn steps(&self) -> u64 {
-        0
-    }
+    forward!(@all but the rate, f64, self => self.1, self.1);
+}
 
-    fn reset(&mut self) {}
+fn bold(learning_rate: f64) -> Bold {
+    Bold(learning_rate, Sgd::new(1.0).unwrap())
 }
 
 /// The model itself refuses what is no learning rate, where the optimizers would take it.
@@ -653,7 +706,7 @@ impl Optimizer<f64> for Bold {
 fn a_rate_that_overflows_is_refused_for_every_optimizer() {
     let mut model = ParamGroups::new();
     for (name, learning_rate) in [("a", 0.5), ("b", 4.0), ("c", 0.5)] {
-        model.insert(name, Bold(learning_rate)).unwrap();
+        model.insert(name, bold(learning_rate)).unwrap();
     }
     let error = model.scale_learning_rates(f64::MAX).unwrap_err();
     assert_eq!(error.to_string(), "tensor `b`: learning_rate is inf, expected a finite number of at least 0");
@@ -665,11 +718,16 @@ fn a_rate_refused_on_insertion_is_named() {
     let mut model = wary();
     model.scale_learning_rates(2.0).unwrap();
     let before = model.clone();
-    let error = model.insert("d", Wary(0.75)).unwrap_err();
+    let error = model.insert("d", Wary(Sgd::new(0.75).unwrap())).unwrap_err();
     assert_eq!(error.to_string(), "tensor `d`: learning_rate is 1.5, expected a number of at least 0 and at most 1");
-    let error = model.insert("d", Wary(-1.0)).unwrap_err();
-    assert_eq!(error.to_string(), "tensor `d`: learning_rate is -1.0, expected a finite number of at least 0");
     assert_eq!(model, before);
+
+    let mut model = ParamGroups::new();
+    for rate in [-1.0, f64::NAN, f64::INFINITY] {
+        let error = model.insert("d", bold(rate)).unwrap_err();
+        let message = format!("tensor `d`: learning_rate is {rate:?}, expected a finite number of at least 0");
+        assert_eq!((error.to_string(), model.names().count()), (message, 0));
+    }
 }
 
 // Frozen --------------------------------------------------------------------------------------------------------------
@@ -733,52 +791,155 @@ fn reset_forgets_all_but_the_settings() {
     assert_eq!(model, fresh);
 }
 
-// Restoring -----------------------------------------------------------------------------------------------------------
+// Asking and changing -------------------------------------------------------------------------------------------------
 
 #[test]
-fn restored_models_go_on_to_the_bit() {
-    let (mut model, mut got) = (model(), tensors());
-    step(&mut model, &mut got, &IN_ORDER).unwrap();
-    model.freeze("c").unwrap();
-    let (saved, at) = (model.clone(), got.clone());
-    step(&mut model, &mut got, &IN_ORDER).unwrap();
-
-    // Inserted in another order, with other settings and a past of its own.
-    let mut other = ParamGroups::new();
-    for (name, len) in [("b", 2), ("c", 3), ("a", 1)] {
-        other.insert(name, momentum(0.9, len)).unwrap();
-    }
-    step(&mut other, &mut tensors(), &IN_ORDER).unwrap();
-    other.restore(saved).unwrap();
-    let mut again = at;
-    step(&mut other, &mut again, &IN_ORDER).unwrap();
-    assert_eq!((bits(&again), other), (bits(&got), model));
+fn settings_read_back() {
+    let mut model = model();
+    model.scale_learning_rates(0.5).unwrap();
+    model.freeze("b").unwrap();
+    let own = ["a", "b", "c", "d"].map(|name| model.learning_rate(name));
+    assert_eq!(own, [Some(0.5), Some(0.25), Some(0.125), None]); // without the factor
+    assert_eq!(["a", "b", "c", "d"].map(|name| model.is_frozen(name)), [Some(false), Some(true), Some(false), None]);
+    let all: Vec<_> = model.iter().map(|(name, momentum)| (name, momentum.learning_rate())).collect();
+    assert_eq!(all, [("a", 0.25), ("b", 0.125), ("c", 0.0625)]);
+    assert_eq!(model.factor(), 0.5);
 }
 
 #[test]
-fn other_tensors_are_not_restored() {
+fn settings_are_changed_by_a_condition() {
     let mut model = model();
-    let before = model.clone();
-    let with = |tensors: &[(&str, usize)]| {
-        let mut saved = ParamGroups::new();
-        for &(name, len) in tensors {
-            saved.insert(name, momentum(0.9, len)).unwrap();
-        }
-        saved
-    };
-    let cases: [(&[(&str, usize)], &str); 4] = [
-        (&[("b", 2), ("a", 1)], "saved set of tensors is [`a`, `b`], expected [`a`, `b`, `c`]"),
-        (&[("d", 3), ("b", 2), ("a", 1)], "saved set of tensors is [`a`, `b`, `d`], expected [`a`, `b`, `c`]"),
-        (
-            &[("a", 1), ("b", 2), ("c", 3), ("d", 1)],
-            "saved set of tensors is [`a`, `b`, `c`, `d`], expected [`a`, `b`, `c`]",
-        ),
-        (&[("c", 3), ("b", 4), ("a", 1)], "tensor `b`: saved length of the state is 4, expected 2"),
-    ];
-    for (tensors, message) in cases {
-        assert_eq!(model.restore(with(tensors)).unwrap_err().to_string(), message);
-        assert_eq!(model, before);
+    for (_, momentum) in model.iter_mut().filter(|(name, _)| *name != "b") {
+        momentum.set_weight_decay(WeightDecay::Coupled(0.5)).unwrap();
     }
+    let decays: Vec<_> = model.iter().map(|(_, momentum)| momentum.rule().weight_decay).collect();
+    assert_eq!(decays, [WeightDecay::Coupled(0.5), WeightDecay::None, WeightDecay::Coupled(0.5)]);
+}
+
+/// Those, and no others: what was frozen before is not.
+#[test]
+fn freezing_by_a_condition() {
+    let mut model = model();
+    model.freeze("a").unwrap();
+    model.freeze_where(|name| name > "a");
+    assert_eq!(["a", "b", "c"].map(|name| model.is_frozen(name)), [false, true, true].map(Some));
+    let mut got = tensors();
+    step(&mut model, &mut got, &IN_ORDER[..1]).unwrap();
+    model.freeze_where(|_| false);
+    assert_eq!(step(&mut model, &mut got, &IN_ORDER[..1]), Err(Error::MissingTensor { name: "b".into() }));
+}
+
+/// A removed tensor is unknown, the others keep their state and their names, whatever was given in what order before.
+#[test]
+fn tensors_are_removed() {
+    for gone in 0..3 {
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]] {
+            let (mut model, mut got) = (model(), tensors());
+            step(&mut model, &mut got, &order.map(|i| IN_ORDER[i])).unwrap();
+            model.freeze(IN_ORDER[(gone + 1) % 3].0).unwrap();
+            // One that is frozen is left out, so that the order of the call is not whole.
+            let two = order.iter().filter(|&&i| i != (gone + 1) % 3).map(|&i| IN_ORDER[i]).collect::<Vec<_>>();
+            step(&mut model, &mut got, &two).unwrap();
+            model.freeze_where(|_| false);
+            let kept: Vec<_> =
+                model.iter().filter(|(name, _)| *name != IN_ORDER[gone].0).map(|(_, o)| o.clone()).collect();
+            let last = model.get(IN_ORDER[gone].0).cloned();
+            assert_eq!(model.remove(IN_ORDER[gone].0), last);
+            assert_eq!((model.remove(IN_ORDER[gone].0), model.remove("d")), (None, None));
+            assert_eq!(model.iter().map(|(_, o)| o.clone()).collect::<Vec<_>>(), kept);
+            let others: Vec<_> = order.into_iter().filter(|&i| i != gone).map(|i| IN_ORDER[i]).collect();
+            let error = step(&mut model, &mut got, &order.map(|i| IN_ORDER[i])).unwrap_err();
+            assert_eq!(error, Error::UnknownTensor { name: IN_ORDER[gone].0.into() });
+            for others in [others.clone(), others.into_iter().rev().collect()] {
+                step(&mut model, &mut got, &others).unwrap();
+                let error = step(&mut model, &mut got, &others[..1]).unwrap_err();
+                assert_eq!(error, Error::MissingTensor { name: others[1].0.into() });
+            }
+            // Its name is free again, at the end.
+            model.insert(IN_ORDER[gone].0, momentum(1.0, gone + 1)).unwrap();
+            assert_eq!(model.names().last(), Some(IN_ORDER[gone].0));
+            step(&mut model, &mut got, &IN_ORDER).unwrap();
+            assert_eq!((model.steps(), model.get(IN_ORDER[gone].0).unwrap().steps()), (5, 1));
+        }
+    }
+}
+
+/// A program's own function may take the tensors and hand them on: the lifetimes of names and parameters are two.
+#[test]
+fn tensors_are_handed_on() {
+    fn log_and_step(model: &mut ParamGroups<f32, Sgd<f32>>, tensors: &mut [(&str, &mut [f32], &[f32])]) -> usize {
+        model.step(tensors).unwrap();
+        let mut clipped: Vec<_> = tensors.iter_mut().map(|(name, p, g)| (*name, &mut **p, Grads::new(g))).collect();
+        model.step_clipped(&mut clipped, 1.0).unwrap();
+        model.step(tensors).unwrap();
+        tensors.iter().map(|(_, params, _)| params.len()).sum()
+    }
+    let mut model = ParamGroups::new();
+    model.insert("w", Sgd::new(0.5).unwrap()).unwrap();
+    let mut params = vec![1.0; 2];
+    let name = String::from("w");
+    assert_eq!(log_and_step(&mut model, &mut [(&name, &mut params, &[0.0; 2])]), 2);
+    assert_eq!(log_and_step(&mut model, &mut [("w", &mut params, &[0.25; 2])]), 2);
+    assert_eq!((params, model.steps()), (vec![0.625; 2], 6));
+}
+
+/// Twelve tensors in every way that calls differ from one to the next: a fixed order that is not that of insertion, frozen
+/// ones left out by turns, mistakes in between. Each tensor moves by its own gradient, as often as it was given.
+#[test]
+fn orders_from_call_to_call() {
+    let names: Vec<String> = (0..12).map(|i| format!("tensor {i}")).collect();
+    let mut model = ParamGroups::new();
+    for (i, name) in names.iter().enumerate() {
+        model.insert(name, Sgd::new(1.0).unwrap()).unwrap();
+        if i % 2 == 0 {
+            model.freeze(name).unwrap();
+        }
+    }
+    let mut params: Vec<[f64; 1]> = vec![[0.0]; 12];
+    let grads: Vec<[f64; 1]> = (0..12).map(|i| [f64::from(1 << i)]).collect();
+    let mut counts = [0.0; 12];
+    let fixed: Vec<usize> = (0..12).map(|i| (i * 5 + 3) % 12).collect();
+    let mut steps = 0;
+    for call in 0..60 {
+        let left_out = |i: usize| i % 2 == 0 && (call / 3 + i / 2) % 2 == 0; // frozen ones, by turns
+        let mut given: Vec<usize> = fixed.iter().copied().filter(|&i| call % 3 == 0 || !left_out(i)).collect();
+        if call % 10 == 9 {
+            given.sort();
+        }
+        let (mistake, expected) = match call % 7 {
+            2 => (Some((given.len(), given[3])), Some(Error::DuplicateTensor { name: names[given[3]].clone() })),
+            4 => (Some((1, given[0])), Some(Error::DuplicateTensor { name: names[given[0]].clone() })),
+            _ => (None, None),
+        };
+        let missing = (call % 7 == 5).then(|| given.remove(given.iter().position(|i| i % 2 == 1).unwrap()));
+        let before = params.clone();
+        let mut spare = [7.0];
+        let mut slots: Vec<_> = params.iter_mut().map(Some).collect();
+        let mut tensors: Vec<_> =
+            given.iter().map(|&i| (names[i].as_str(), &mut slots[i].take().unwrap()[..], &grads[i][..])).collect();
+        if let Some((place, name)) = mistake {
+            tensors.insert(place, (&names[name], &mut spare, &[1.0]));
+        } else if call % 7 == 6 {
+            tensors.push(("other", &mut spare, &[1.0]));
+        }
+        let expected = expected
+            .or(missing.map(|i| Error::MissingTensor { name: names[i].clone() }))
+            .or((call % 7 == 6).then(|| Error::UnknownTensor { name: "other".into() }));
+        match expected {
+            Some(error) => {
+                assert_eq!(model.step(&mut tensors), Err(error), "call {call}");
+                assert_eq!((&params, spare), (&before, [7.0]));
+            }
+            None => {
+                model.step(&mut tensors).unwrap();
+                steps += 1;
+                given.iter().filter(|&&i| i % 2 == 1).for_each(|&i| counts[i] += 1.0);
+            }
+        }
+        assert!((0..12).all(|i| params[i][0] == -counts[i] * grads[i][0]), "call {call}: {params:?}");
+        assert_eq!(model.steps(), steps);
+    }
+    assert!(steps > 20 && counts[1] == steps as f64);
 }
 
 /// Tensors side by side on threads, in the order of insertion and in another: each is what it is by itself.
@@ -787,8 +948,8 @@ fn many_tensors_give_the_bits_of_each_alone() {
     let lens: Vec<usize> = (0..100).flat_map(|i| [0, 3, 64, 10_000 + i, 1]).chain([150_001, 7]).collect();
     let names: Vec<String> = (0..lens.len()).map(|i| format!("tensor {i}")).collect();
     let optimizer = |i: usize| -> Box<dyn Optimizer<f32>> {
-        let momentum = Momentum::new(0.1 + i as f32 / 100.0, 0.9, lens[i]).unwrap();
-        if i % 3 == 0 { Box::new(Sgd::new(0.5).unwrap()) } else { Box::new(Guard(momentum)) }
+        let momentum = Momentum::new(0.1 + i as f64 / 100.0, 0.9, lens[i]).unwrap();
+        if i % 3 == 0 { Box::new(Sgd::new(0.5).unwrap()) } else { Box::new(FiniteGuard(momentum)) }
     };
     let values =
         |i: usize, step: usize| (0..lens[i]).map(|k| ((7 * k + i + step) % 31) as f32 - 15.0).collect::<Vec<_>>();
@@ -828,30 +989,23 @@ fn many_tensors_give_the_bits_of_each_alone() {
     }
 }
 
-/// A rule from outside whose `step` rejects what its `check` does not: its error comes out, and the step does not count.
+/// A rule that does not keep the one sentence: its `update` rejects what its `check` does not. The error comes out, and the
+/// step does not count.
 #[test]
 fn an_error_on_a_thread_comes_out() {
     struct Rejects(Sgd<f32>);
     impl Optimizer<f32> for Rejects {
-        fn step(&mut self, _: &mut [f32], _: &[f32]) -> Result<(), Error> {
-            Err(Error::CannotScale)
+        fn update(&mut self, _: Step<f32>) -> Result<(), Error> {
+            Err(Error::NotASlice)
         }
-        fn learning_rate(&self) -> f32 {
-            self.0.learning_rate()
-        }
-        fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), Error> {
-            self.0.set_learning_rate(learning_rate)
-        }
-        fn steps(&self) -> u64 {
-            0
-        }
-        fn reset(&mut self) {}
+
+        forward!(@all but update, f32, self => self.0, self.0);
     }
     let mut model = ParamGroups::<f32, Box<dyn Optimizer<f32>>>::new();
     model.insert("a", Box::new(Sgd::new(0.5).unwrap())).unwrap();
     model.insert("b", Box::new(Rejects(Sgd::new(0.5).unwrap()))).unwrap();
     let (mut a, mut b, grads) = (vec![1.0; 1 << 20], vec![1.0; 100], vec![1.0; 1 << 20]);
     let error = model.step(&mut [("a", &mut a, &grads), ("b", &mut b, &grads[..100])]).unwrap_err();
-    assert_eq!(error, Error::InTensor { name: "b".into(), error: Box::new(Error::CannotScale) });
+    assert_eq!(error, Error::InTensor { name: "b".into(), error: Box::new(Error::NotASlice) });
     assert_eq!((model.steps(), b), (0, vec![1.0; 100]));
 }

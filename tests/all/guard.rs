@@ -1,19 +1,19 @@
 //! The guard: a gradient that is not finite changes nothing, and no other gradient is changed.
 
-use gradstep::{Guard, Momentum, Optimizer, ParamGroups, Sgd, schedule};
+use gradstep::{FiniteGuard, Grads, Momentum, Optimizer, ParamGroups, Schedule, Sgd};
 use half::{bf16, f16};
 
 use crate::common::{Scalar, bits, noise, tiny};
 
 #[test]
 fn guard_refuses_and_nothing_changes() {
-    let mut guard = Guard(Momentum::new(0.5_f64, 0.5, 3).unwrap());
+    let mut guard = FiniteGuard(Momentum::new(0.5_f64, 0.5, 3).unwrap());
     let mut params = [1.0, -0.0, 2.0];
     guard.step(&mut params, &[1.0, 0.0, 2.0]).unwrap();
     let (before, at) = (guard.clone(), params);
     for (bad, text) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf")] {
         let message = format!("grads[1] is {text}, expected a finite number");
-        assert_eq!(guard.check(&params, &[1.0, bad, f64::NAN]).unwrap_err().to_string(), message);
+        assert_eq!(guard.check(Grads::new(&[1.0, bad, f64::NAN])).unwrap_err().to_string(), message);
         assert_eq!(guard.step(&mut params, &[1.0, bad, f64::NAN]).unwrap_err().to_string(), message);
         assert_eq!((&guard, bits(&params)), (&before, bits(&at)));
     }
@@ -27,15 +27,15 @@ fn guard_refuses_and_nothing_changes() {
     let error = guard.step(&mut params, &[f64::NAN]).unwrap_err();
     assert_eq!(error.to_string(), "grads has length 1, expected 3, the length of params");
     let error = guard.step(&mut [0.0], &[f64::NAN]).unwrap_err();
-    assert_eq!(error.to_string(), "params has length 1, expected 3, the length of velocity");
+    assert_eq!(error.to_string(), "grads has length 1, expected 3, the length of velocity");
     assert_eq!((guard.0.steps(), &guard), (1, &before));
 }
 
 /// Finite gradients: the guard changes no bit.
 #[test]
 fn guard_is_the_optimizer_otherwise() {
-    let mut plain = Momentum::new(0.1_f32, 0.9, 100).unwrap();
-    let mut guard = Guard(plain.clone());
+    let mut plain = Momentum::<f32>::new(0.1, 0.9, 100).unwrap();
+    let mut guard = FiniteGuard(plain.clone());
     let (mut a, mut b) = (noise(100), noise(100));
     for k in 0..10 {
         let grads = noise(100 + k)[k..].to_vec();
@@ -55,11 +55,11 @@ fn guard_is_the_optimizer_otherwise() {
 /// -(1 + 1/2 + 1/4 + 1/8); had the refused steps counted, it would be -(1 + 1/4 + 1/8 + 1/32).
 #[test]
 fn schedule_follows_the_steps_applied() {
-    let schedule = schedule::exponential(1.0, 0.5).unwrap();
-    let mut guard = Guard(Sgd::new(0.0).unwrap());
+    let schedule = Schedule::step_decay(1.0, 0.5, 1).unwrap();
+    let mut guard = FiniteGuard(Sgd::new(0.0).unwrap());
     let mut params = [0.0_f64];
     for k in 0..6 {
-        guard.set_learning_rate(schedule(guard.0.steps())).unwrap();
+        guard.set_learning_rate(schedule.at(guard.0.steps())).unwrap();
         let grads = [if k % 3 == 1 { f64::NAN } else { 1.0 }];
         assert_eq!(guard.step(&mut params, &grads).is_err(), k % 3 == 1);
     }
@@ -69,7 +69,7 @@ fn schedule_follows_the_steps_applied() {
 #[test]
 fn guard_of_any_optimizer() {
     let inner: Box<dyn Optimizer<f32>> = Box::new(Sgd::new(0.5).unwrap());
-    let mut guard: Box<dyn Optimizer<f32>> = Box::new(Guard(inner));
+    let mut guard: Box<dyn Optimizer<f32>> = Box::new(FiniteGuard(inner));
     let mut params = [1.0];
     guard.step(&mut params, &[1.0]).unwrap();
     assert!(guard.step(&mut params, &[f32::NAN]).is_err());
@@ -80,8 +80,8 @@ fn guard_of_any_optimizer() {
 #[test]
 fn guard_within_a_model() {
     let mut model = ParamGroups::new();
-    model.insert("a", Guard(Momentum::new(0.5_f64, 0.5, 1).unwrap())).unwrap();
-    model.insert("b", Guard(Momentum::new(0.5, 0.5, 2).unwrap())).unwrap();
+    model.insert("a", FiniteGuard(Momentum::new(0.5_f64, 0.5, 1).unwrap())).unwrap();
+    model.insert("b", FiniteGuard(Momentum::new(0.5, 0.5, 2).unwrap())).unwrap();
     let (mut a, mut b) = ([1.0], [1.0, 2.0]);
     model.step(&mut [("a", &mut a, &[1.0]), ("b", &mut b, &[1.0, 1.0])]).unwrap();
     let before = (model.clone(), a, b);
@@ -96,9 +96,9 @@ fn guard_within_a_model() {
 fn finite_at_the_edges<F: Scalar>() {
     let (zero, max, tiny) = (F::zero(), F::max_value(), tiny::<F>());
     let mut params = [zero; 4];
-    Guard(Sgd::new(F::one()).unwrap()).step(&mut params, &[max, -max, tiny, -zero]).unwrap();
+    FiniteGuard(Sgd::new(1.0).unwrap()).step(&mut params, &[max, -max, tiny, -zero]).unwrap();
     assert_eq!(params, [-max, max, -tiny, zero]);
-    assert_eq!(Guard(Sgd::new(F::one()).unwrap()).step(&mut [], &[]), Ok(()));
+    assert_eq!(FiniteGuard(Sgd::<F>::new(1.0).unwrap()).step(&mut [], &[]), Ok(()));
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! `Momentum` in its four forms: by hand, in closed form, and beside PyTorch.
 
 use approx::assert_relative_eq;
-use gradstep::{Form, Momentum, Optimizer, Sgd, WeightDecay};
+use gradstep::{Momentum, MomentumForm, MomentumRule, Optimizer, Sgd, WeightDecay};
 use half::{bf16, f16};
 use proptest::prelude::*;
 
 use crate::common::{
-    DECAYS, FORMS, LEARNING_RATE, Scalar, bits, config, golden, half, number, on_a_quadratic, path, same, says,
-    starts_and_grads, walk, with_gradient_theta,
+    DECAYS, FEW_LENS, FORMS, LEARNING_RATE, Scalar, bits, config, golden, half, number, numbers, on_a_quadratic, path,
+    same, says, starts_and_grads, walk, with_gradient_theta,
 };
 
 // By hand, in fractions that f32 and f64 hold exactly -------------------------------------------------------------------
@@ -27,9 +27,9 @@ fn by_hand() {
     // m = -17/8 - 11/16 = -45/16        θ = -1/16
     // m = -45/32 + 1/64 = -89/64        θ = -93/64
     let expected = [12.0, 7.0, 11.0 / 4.0, -1.0 / 16.0, -93.0 / 64.0];
-    with_gradient_theta(half(Form::Classical), half(Form::Classical), &expected);
+    with_gradient_theta(half(MomentumForm::Classical), half(MomentumForm::Classical), &expected);
 
-    let mut momentum = Momentum::new(0.25_f32, 0.5, 1).unwrap();
+    let mut momentum = Momentum::<f32>::new(0.25, 0.5, 1).unwrap();
     let mut params = [16.0];
     for m in [-4.0, -5.0, -17.0 / 4.0, -45.0 / 16.0] {
         let grads = params;
@@ -42,7 +42,7 @@ fn by_hand() {
 fn momentum_under_a_constant_gradient() {
     // m <- m/2 - 1: -1, -3/2, -7/4, -15/8; their sums are θ
     let expected = [-1.0, -5.0 / 2.0, -17.0 / 4.0, -49.0 / 8.0];
-    with_gradient_one(half(Form::Classical), half(Form::Classical), &[1.0; 4], &expected);
+    with_gradient_one(half(MomentumForm::Classical), half(MomentumForm::Classical), &[1.0; 4], &expected);
 }
 
 #[test]
@@ -57,10 +57,10 @@ fn a_changing_learning_rate_tells_the_forms_apart() {
     // θ -= η (1 + v/2): 3/2, 7/4, 15/32, 31/64
     let pytorch_nesterov = [-3.0 / 2.0, -13.0 / 4.0, -119.0 / 32.0, -269.0 / 64.0];
     let forms = [
-        (Form::Classical, classical),
-        (Form::PyTorch, pytorch),
-        (Form::Nesterov, nesterov),
-        (Form::PyTorchNesterov, pytorch_nesterov),
+        (MomentumForm::Classical, classical),
+        (MomentumForm::PyTorch, pytorch),
+        (MomentumForm::Nesterov, nesterov),
+        (MomentumForm::PyTorchNesterov, pytorch_nesterov),
     ];
     for (form, expected) in forms {
         with_gradient_one(half(form), half(form), &rates, &expected);
@@ -76,7 +76,7 @@ fn both_nesterov_forms_agree_at_a_constant_learning_rate() {
     // m = -57/32 - 69/128 = -297/128      θ = 69/32 - 297/256 - 69/128 = 117/256
     // m = -297/256 - 117/1024 = -1305/1024   θ = 117/256 - 1305/2048 - 117/1024 = -603/2048
     let expected = [10.0, 21.0 / 4.0, 69.0 / 32.0, 117.0 / 256.0, -603.0 / 2048.0];
-    for form in [Form::Nesterov, Form::PyTorchNesterov] {
+    for form in [MomentumForm::Nesterov, MomentumForm::PyTorchNesterov] {
         with_gradient_theta(half(form), half(form), &expected);
     }
 }
@@ -94,9 +94,9 @@ fn momentum_with_two_parameters() {
 /// With `digits` digits the largest momentum below 1 is 1 - 2^-digits. At g = -1 the classical velocity goes 1, 2 and 3 (each a
 /// tie, to even), then 4 - 2^(2 - digits): λ 3 = 3 - 3 · 2^-digits, to the nearest multiple of 2^(2 - digits).
 fn momentum_at_its_ends<F: Scalar>(digits: i32) {
-    let below_one = F::one() - F::epsilon() * number(0.5);
-    assert_eq!(below_one, number(1.0 - 2.0_f64.powi(-digits)));
-    let mut momentum = Momentum::new(F::one(), below_one, 1).unwrap();
+    let below_one = 1.0 - 2.0_f64.powi(-digits);
+    assert_eq!(number::<F>(below_one), F::one() - F::epsilon() * number(0.5));
+    let mut momentum = Momentum::new(1.0, below_one, 1).unwrap();
     for velocity in [1.0, 2.0, 3.0, 4.0 - 2.0_f64.powi(2 - digits)] {
         momentum.step(&mut [F::zero()], &[-F::one()]).unwrap();
         assert_eq!(momentum.velocity(), [number::<F>(velocity)]);
@@ -104,10 +104,10 @@ fn momentum_at_its_ends<F: Scalar>(digits: i32) {
 
     for form in FORMS {
         // λ = 0 forgets every velocity but an infinite one, since 0 · ∞ is NaN.
-        let mut momentum = Momentum::new(number::<F>(0.5), F::zero(), 2).unwrap().with_form(form);
+        let mut momentum = Momentum::new(0.5, 0.0, 2).unwrap().with_form(form);
         let mut params = [F::zero(); 2];
         momentum.step(&mut params, &[number(4.0), F::infinity()]).unwrap();
-        let nesterov = matches!(form, Form::Nesterov | Form::PyTorchNesterov); // it uses λ times the new velocity
+        let nesterov = matches!(form, MomentumForm::Nesterov | MomentumForm::PyTorchNesterov); // it uses λ times the new velocity
         assert!(same(params[1], if nesterov { F::nan() } else { F::neg_infinity() }), "{form:?}");
         momentum.step(&mut params, &[F::one(); 2]).unwrap();
         assert!(params[0] == number(-2.5) && params[1].is_nan(), "{form:?}");
@@ -174,7 +174,7 @@ fn nesterov_on_a_quadratic_has_the_roots_of_its_recurrence() {
     // θ_{k+1} = (1 + λ)(1 - ηh) θ_k - λ(1 - ηh) θ_{k-1}: with complex roots, their modulus is √(λ (1 - ηh)).
     let (learning_rate, momentum, h) = (0.05, 0.9, 1.0);
     let modulus: f64 = (momentum * (1.0_f64 - learning_rate * h)).sqrt();
-    for form in [Form::Nesterov, Form::PyTorchNesterov] {
+    for form in [MomentumForm::Nesterov, MomentumForm::PyTorchNesterov] {
         let path = on_a_quadratic(Momentum::new(learning_rate, momentum, 1).unwrap().with_form(form), h, 400);
         let largest = |from: usize| path[from..from + 60].iter().fold(0.0_f64, |most, theta| most.max(theta.abs()));
         assert_relative_eq!((largest(300) / largest(100)).powf(1.0 / 200.0), modulus, max_relative = 2e-3);
@@ -187,8 +187,8 @@ fn momentum_follows(text: &str, classical_too: bool) {
     let trajectory = golden::trajectory(text);
     assert_eq!(trajectory.momentum, 0.9);
     let [classical, pytorch] = match trajectory.nesterov {
-        false => [Form::Classical, Form::PyTorch],
-        true => [Form::Nesterov, Form::PyTorchNesterov],
+        false => [MomentumForm::Classical, MomentumForm::PyTorch],
+        true => [MomentumForm::Nesterov, MomentumForm::PyTorchNesterov],
     };
     let momentum = |form| {
         let momentum = Momentum::new(1.0, trajectory.momentum, 5).unwrap().with_form(form);
@@ -226,7 +226,7 @@ proptest! {
 
     #[test]
     fn parts_of_a_velocity_step_as_the_whole((start, grads) in starts_and_grads(), cut in 0.0..1.0) {
-        for form in [Form::Classical, Form::Nesterov, Form::PyTorch, Form::PyTorchNesterov] {
+        for form in [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov] {
             let momentum = |len| Momentum::new(0.125, 0.75_f64, len).unwrap().with_form(form);
             let (mut whole, mut params) = (momentum(start.len()), start.clone());
             whole.step(&mut params, &grads[0]).unwrap();
@@ -283,52 +283,122 @@ proptest! {
 fn invalid_momentum_is_rejected() {
     for (bad, shown) in [(1.0, "1.0"), (-0.25, "-0.25"), (2.0, "2.0"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
         let message = format!("momentum is {shown}, expected a number of at least 0 and below 1");
-        says(Momentum::new(0.1, bad, 3), &message);
-        let mut momentum = Momentum::new(0.1, 0.9, 3).unwrap();
+        says(Momentum::<f64>::new(0.1, bad, 3), &message);
+        let mut momentum = Momentum::<f64>::new(0.1, 0.9, 3).unwrap();
         says(momentum.set_momentum(bad), &message);
-        assert_eq!(momentum.momentum(), 0.9);
+        assert_eq!(momentum.rule().momentum, 0.9);
     }
     let just_below_one = 1.0 - f64::EPSILON / 2.0;
-    assert_eq!(Momentum::new(0.1, just_below_one, 3).unwrap().momentum(), just_below_one);
-    assert!(Momentum::new(0.1, 0.0, 3).is_ok());
+    assert_eq!(Momentum::<f64>::new(0.1, just_below_one, 3).unwrap().rule().momentum, just_below_one);
+    assert!(Momentum::<f64>::new(0.1, 0.0, 3).is_ok());
 }
 
 #[test]
 fn another_length_is_rejected() {
     let mut params = [1.0_f32, 2.0];
-    for form in [Form::Classical, Form::Nesterov, Form::PyTorch, Form::PyTorchNesterov] {
+    for form in FORMS {
         let mut momentum = Momentum::new(0.1, 0.9, 2).unwrap().with_form(form);
         says(momentum.step(&mut params, &[1.0]), "grads has length 1, expected 2, the length of params");
         let mut longer = [1.0; 5];
-        says(momentum.step(&mut longer, &[1.0; 5]), "params has length 5, expected 2, the length of velocity");
+        says(momentum.step(&mut longer, &[1.0; 5]), "grads has length 5, expected 2, the length of velocity");
         assert_eq!((momentum.velocity(), momentum.steps(), longer), (&[0.0; 2][..], 0, [1.0; 5]));
     }
     assert_eq!(params, [1.0, 2.0]);
-    says(Momentum::new(0.1, 0.9, usize::MAX), &format!("velocity of length {} does not fit in memory", usize::MAX));
-}
-
-#[test]
-fn restoring_another_length() {
-    let mut momentum = Momentum::new(0.1, 0.9, 2).unwrap();
-    let before = momentum.clone();
-    says(momentum.restore(Momentum::new(0.5, 0.5, 3).unwrap()), "saved length of the velocity is 3, expected 2");
-    assert_eq!(momentum, before);
-    let mut stepped = Momentum::new(0.5, 0.5, 2).unwrap();
-    stepped.step(&mut [1.0; 2], &[1.0; 2]).unwrap();
-    momentum.restore(stepped.clone()).unwrap();
-    assert_eq!(momentum, stepped);
+    says(
+        Momentum::<f64>::new(0.1, 0.9, usize::MAX),
+        &format!("velocity of length {} does not fit in memory", usize::MAX),
+    );
 }
 
 #[test]
 fn another_velocity() {
-    let momentum = Momentum::new(0.5, 0.25, 2).unwrap().with_form(Form::PyTorch);
+    let momentum = Momentum::new(0.5, 0.25, 2).unwrap().with_form(MomentumForm::PyTorch);
     for wrong in [&[][..], &[1.0], &[1.0; 3]] {
         let message = format!("velocity has length {}, expected 2, the length of params", wrong.len());
         says(momentum.clone().with_velocity(wrong, 5), &message);
     }
     let mut momentum = momentum.with_velocity(&[-0.0, f64::INFINITY], 5).unwrap();
     assert_eq!(momentum.velocity()[0].to_bits(), (-0.0_f64).to_bits());
-    assert_eq!((momentum.velocity()[1], momentum.steps(), momentum.form()), (f64::INFINITY, 5, Form::PyTorch));
+    assert_eq!(
+        (momentum.velocity()[1], momentum.steps(), momentum.rule().form),
+        (f64::INFINITY, 5, MomentumForm::PyTorch)
+    );
     momentum.step(&mut [1.0; 2], &[1.0; 2]).unwrap();
     assert_eq!((momentum.velocity(), momentum.steps()), (&[1.0, f64::INFINITY][..], 6));
+}
+
+// Settings and a velocity of one's own -----------------------------------------------------------------------------------
+
+/// `MomentumRule` on a velocity that the caller owns is `Momentum`, to the bit, in all forms and decays.
+fn the_rule_is_the_optimizer<F: Scalar>() {
+    for len in FEW_LENS {
+        for form in FORMS {
+            for weight_decay in DECAYS {
+                let rule = MomentumRule { form, weight_decay, ..MomentumRule::new(LEARNING_RATE, 0.9) };
+                let mut momentum = Momentum::with_rule(rule, len).unwrap();
+                let (mut a, mut b, mut velocity) = (numbers::<F>(len, 1), numbers::<F>(len, 1), vec![F::zero(); len]);
+                let shared = &rule; // it steps by a shared reference
+                for step in 0..if len < 100_000 { 3 } else { 1 } {
+                    let grads = numbers::<F>(len, 100 + step);
+                    momentum.step(&mut a, &grads).unwrap();
+                    shared.step(&mut b, &mut velocity, &grads).unwrap();
+                }
+                assert!(bits(&a) == bits(&b) && bits(momentum.velocity()) == bits(&velocity), "{rule:?}, {len}");
+                assert_eq!(momentum.rule(), &rule);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_rule_on_a_velocity_of_one_s_own_is_momentum() {
+    the_rule_is_the_optimizer::<f32>();
+    the_rule_is_the_optimizer::<f64>();
+    the_rule_is_the_optimizer::<f16>();
+    the_rule_is_the_optimizer::<bf16>();
+}
+
+/// The fields are plain numbers, checked where they are used.
+#[test]
+fn a_rule_with_bad_settings_changes_nothing() {
+    let good = MomentumRule::new(0.1, 0.9);
+    let rate = "learning_rate is -1.0, expected a finite number of at least 0";
+    let momentum = "momentum is NaN, expected a number of at least 0 and below 1";
+    let decay = "weight_decay is inf, expected a finite number of at least 0";
+    let (mut params, mut velocity) = ([1.0_f64, 2.0], [3.0, 4.0]);
+    for (rule, message) in [
+        (MomentumRule { learning_rate: -1.0, ..good }, rate),
+        (MomentumRule { momentum: f64::NAN, ..good }, momentum),
+        (MomentumRule { weight_decay: WeightDecay::Coupled(f64::INFINITY), ..good }, decay),
+        (MomentumRule { weight_decay: WeightDecay::Decoupled(f64::INFINITY), ..good }, decay),
+    ] {
+        says(rule.step(&mut params, &mut velocity, &[1.0; 2]), message);
+        says(Momentum::<f64>::with_rule(rule, 2), message);
+    }
+    says(good.step(&mut params, &mut velocity, &[1.0]), "grads has length 1, expected 2, the length of params");
+    let message = "state has length 1, expected 2, the length of params";
+    says(good.step(&mut params, &mut velocity[..1], &[1.0; 2]), message);
+    assert_eq!((params, velocity), ([1.0, 2.0], [3.0, 4.0]));
+    good.step::<f32>(&mut [], &mut [], &[]).unwrap();
+}
+
+/// Setters that return an error leave the optimizer as it is, and those of one that has stepped keep its velocity.
+#[test]
+fn settings_are_set_under_way() {
+    let mut momentum = Momentum::new(0.5, 0.5, 1).unwrap();
+    let mut params = [0.0_f64];
+    momentum.step(&mut params, &[1.0]).unwrap(); // m = -1/2
+    momentum.set_form(MomentumForm::Nesterov);
+    momentum.set_momentum(0.25).unwrap();
+    momentum.set_weight_decay(WeightDecay::Decoupled(1.0)).unwrap();
+    let before = momentum.clone();
+    says(
+        momentum.set_weight_decay(WeightDecay::Coupled(-1.0)),
+        "weight_decay is -1.0, expected a finite number of at least 0",
+    );
+    assert_eq!((&momentum, momentum.velocity(), momentum.steps()), (&before, &[-0.5][..], 1));
+    momentum.step(&mut params, &[1.0]).unwrap(); // θ = -1/2 + 1/4 ; m = -1/8 - 1/2 ; θ += -5/32 - 1/2
+    assert_eq!((params, momentum.velocity()), ([-0.25 - 5.0 / 32.0 - 0.5], &[-0.625][..]));
+    let fresh = Momentum::<f64>::with_rule(*momentum.rule(), 3).unwrap();
+    assert_eq!((fresh.rule(), fresh.velocity(), fresh.steps()), (momentum.rule(), &[0.0; 3][..], 0));
 }

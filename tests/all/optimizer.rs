@@ -1,38 +1,42 @@
 //! What holds for every optimizer of the list, for any float, behind any trait object.
 
+use std::fmt::Debug;
+
 use gradstep::{
-    Accumulator, Batcher, Epoch, Error, Form, Grads, Guard, Momentum, Optimizer, ParamGroups, Permutation, Position,
-    Sgd, Shard, Stream, WeightDecay, clip_global_norm, schedule, step_clipped,
+    Accumulator, Batcher, Epoch, Error, FiniteGuard, Grads, Momentum, MomentumForm, MomentumRule, Optimizer,
+    ParamGroups, Permutation, Position, Restore, Schedule, Sgd, Shard, Step, Stream, WeightDecay, clip_global_norm,
+    clip_scale,
 };
 use half::{bf16, f16};
-use num_traits::{Float, cast};
+use num_traits::cast;
 use proptest::prelude::*;
 
 use crate::common::{
-    DECAY, FEW_LENS, FORMS, LEARNING_RATE, LENS, MOMENTUM, Scalar, bits, config, golden, number, numbers, one_by_one,
-    optimizers, oracle, says, starts_and_grads, steps_to, tiny, walk,
+    DECAYS, FEW_LENS, FORMS, LEARNING_RATE, LENS, MOMENTUM, Scalar, bits, config, golden, number, numbers, one_by_one,
+    optimizers, oracle,
+    rules::{AdamW, Newtype, NoNegative, Rule, lars, negative},
+    says, starts_and_grads, steps_to, tiny, walk,
 };
 
 // Any use -------------------------------------------------------------------------------------------------------------
 
 /// η = 1/4, λ = 1/2, g = θ, θ₀ = 16, as in `sgd` and `momentum`: all of it fits into the 8 bits of bf16's significand.
-fn steps_exactly<F: Float + Send + Sync + std::fmt::Debug>() {
-    let number = |x: f64| cast::<f64, F>(x).unwrap();
-    let mut params = [number(16.0)];
-    let mut sgd = Sgd::new(number(0.25)).unwrap();
+fn steps_exactly<F: Scalar>() {
+    let mut params = [number::<F>(16.0)];
+    let mut sgd = Sgd::new(0.25).unwrap();
     for expected in [12.0, 9.0, 27.0 / 4.0, 81.0 / 16.0] {
         let grads = params;
         sgd.step(&mut params, &grads).unwrap();
         assert_eq!(params, [number(expected)]);
     }
-    let mut params = [number(16.0)];
-    let mut momentum = Momentum::new(number(0.25), number(0.5), 1).unwrap();
+    let mut params = [number::<F>(16.0)];
+    let mut momentum = Momentum::new(0.25, 0.5, 1).unwrap();
     for expected in [12.0, 7.0, 11.0 / 4.0, -1.0 / 16.0] {
         let grads = params;
         momentum.step(&mut params, &grads).unwrap();
         assert_eq!(params, [number(expected)]);
     }
-    assert!(Sgd::new(F::nan()).is_err() && Momentum::new(number(0.25), F::one(), 1).is_err());
+    assert!(Sgd::<F>::new(f64::NAN).is_err() && Momentum::<F>::new(0.25, 1.0, 1).is_err());
 }
 
 #[test]
@@ -43,20 +47,24 @@ fn every_float() {
     steps_exactly::<bf16>();
 }
 
-/// A rule from outside, with no more than the methods that have to be there.
-struct SignDescent(f32);
+/// A rule from outside.
+struct SignDescent(f64);
 
 impl Optimizer<f32> for SignDescent {
-    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), Error> {
-        let learning_rate = self.0;
-        gradstep::elementwise(params, [], grads, |p, [], g| (p - learning_rate * g.signum(), []))
+    fn check(&self, _: Grads<f32>) -> Result<(), Error> {
+        Ok(())
     }
 
-    fn learning_rate(&self) -> f32 {
+    fn update(&mut self, step: Step<f32>) -> Result<(), Error> {
+        let learning_rate = self.0 as f32;
+        step.apply([], move |p, [], g| (p - learning_rate * g.signum(), []))
+    }
+
+    fn learning_rate(&self) -> f64 {
         self.0
     }
 
-    fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), Error> {
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
         self.0 = learning_rate;
         Ok(())
     }
@@ -66,6 +74,10 @@ impl Optimizer<f32> for SignDescent {
     }
 
     fn reset(&mut self) {}
+
+    fn state_len(&self) -> Option<usize> {
+        None
+    }
 }
 
 #[test]
@@ -76,14 +88,16 @@ fn trait_objects_and_rules_from_outside() {
         Box::new(Sgd::new(0.5).unwrap()),
         Box::new(Momentum::new(0.5, 0.5, 2).unwrap()),
         Box::new(SignDescent(0.5)),
-        Box::new(Guard(SignDescent(0.5))),
-        Box::new(Guard(Box::new(Sgd::new(0.5_f32).unwrap()) as Box<dyn Optimizer<f32>>)),
+        Box::new(FiniteGuard(SignDescent(0.5))),
+        Box::new(FiniteGuard(Box::new(Sgd::new(0.5).unwrap()) as Box<dyn Optimizer<f32>>)),
     ];
     for optimizer in &mut all {
         let mut params = [1.0, -1.0];
         optimizer.step(&mut params, &[1.0, -1.0]).unwrap();
         assert_eq!(params, [0.5, -0.5]);
-        assert!(optimizer.check(&params, &[1.0]).is_err() && optimizer.step(&mut params, &[1.0]).is_err());
+        assert!(optimizer.step(&mut params, &[1.0]).is_err());
+        assert!(optimizer.step_with(&mut params, Grads::new(&[1.0]).scaled(1.0)).is_err());
+        assert_eq!(optimizer.check(Grads::new(&[1.0, -1.0])), Ok(()));
         optimizer.set_learning_rate(0.25).unwrap();
         assert_eq!(optimizer.learning_rate(), 0.25);
         optimizer.reset();
@@ -97,35 +111,39 @@ fn everything_is_send_and_sync() {
     fn check<T: Send + Sync + Unpin + 'static>() {}
     check::<Sgd<f32>>();
     check::<Momentum<f64>>();
-    check::<Guard<Sgd<f32>>>();
+    check::<FiniteGuard<Sgd<f32>>>();
     check::<ParamGroups<f32, Momentum<f32>>>();
-    check::<(Form, WeightDecay<f32>, Accumulator)>();
-    check::<(Batcher, Epoch, Stream, Position, Shard, Permutation)>();
+    check::<(MomentumForm, MomentumRule, WeightDecay, Accumulator, Grads<f32>)>();
+    check::<(Batcher, Epoch, Stream, Position, Shard, Permutation, Schedule)>();
     check::<(Sgd<bf16>, Momentum<f16>, Error)>();
     check::<ParamGroups<f32, Box<dyn Optimizer<f32> + Send + Sync>>>();
     #[cfg(feature = "half")]
     check::<gradstep::MasterCopy<bf16, Momentum<f32>>>();
-    fn of<T: Send + Sync + Unpin + 'static>(_: T) {}
-    let rate = || schedule::constant(0.1).unwrap();
-    of(schedule::then(rate(), 5, schedule::cosine_restarts(0.1, 0.0, 5, 2).unwrap()));
 }
 
 #[test]
 fn settings_read_back() {
     let decay = WeightDecay::Decoupled(0.25);
-    let sgd = Sgd::new(0.5).unwrap().with_weight_decay(decay).unwrap();
+    let sgd = Sgd::<f32>::new(0.5).unwrap().with_weight_decay(decay).unwrap();
     assert_eq!((sgd.learning_rate(), sgd.weight_decay(), sgd.steps()), (0.5, decay, 0));
-    let momentum = Momentum::new(0.5, 0.75, 2).unwrap().with_form(Form::PyTorch).with_weight_decay(decay).unwrap();
-    assert_eq!((momentum.learning_rate(), momentum.momentum()), (0.5, 0.75));
-    assert_eq!(
-        (momentum.form(), momentum.weight_decay(), momentum.velocity()),
-        (Form::PyTorch, decay, &[0.0, 0.0][..])
-    );
+    let form = MomentumForm::PyTorch;
+    let momentum = Momentum::<f32>::new(0.5, 0.75, 2).unwrap().with_form(form).with_weight_decay(decay).unwrap();
+    let rule = MomentumRule { learning_rate: 0.5, momentum: 0.75, form, weight_decay: decay };
+    assert_eq!((momentum.rule(), momentum.velocity()), (&rule, &[0.0, 0.0][..]));
+    assert_eq!(momentum.learning_rate(), 0.5);
+    assert_eq!(Momentum::with_rule(rule, 2), Ok(momentum.clone()));
     let mut momentum = momentum;
     momentum.set_momentum(0.25).unwrap();
     momentum.set_learning_rate(0.125).unwrap();
-    assert_eq!((momentum.momentum(), momentum.learning_rate()), (0.25, 0.125));
-    assert_eq!((Form::default(), WeightDecay::<f32>::default()), (Form::Classical, WeightDecay::None));
+    momentum.set_form(MomentumForm::Nesterov);
+    momentum.set_weight_decay(WeightDecay::None).unwrap();
+    let form = MomentumForm::Nesterov;
+    let rule = MomentumRule { learning_rate: 0.125, momentum: 0.25, form, weight_decay: WeightDecay::None };
+    assert_eq!(momentum.rule(), &rule);
+    let mut sgd = sgd;
+    sgd.set_weight_decay(WeightDecay::Coupled(0.5)).unwrap();
+    assert_eq!(sgd.weight_decay(), WeightDecay::Coupled(0.5));
+    assert_eq!((MomentumForm::default(), WeightDecay::default()), (MomentumForm::Classical, WeightDecay::None));
 }
 
 #[test]
@@ -149,17 +167,17 @@ fn reset_begins_anew() {
 fn invalid_learning_rates_are_rejected() {
     for (bad, shown) in [(-0.5, "-0.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf")] {
         let message = format!("learning_rate is {shown}, expected a finite number of at least 0");
-        says(Sgd::new(bad), &message);
-        says(Momentum::new(bad, 0.9, 3), &message);
-        let mut sgd = Sgd::new(0.1).unwrap();
+        says(Sgd::<f64>::new(bad), &message);
+        says(Momentum::<f64>::new(bad, 0.9, 3), &message);
+        let mut sgd = Sgd::<f64>::new(0.1).unwrap();
         says(sgd.set_learning_rate(bad), &message);
         assert_eq!(sgd.learning_rate(), 0.1);
-        let mut momentum = Momentum::new(0.1, 0.9, 3).unwrap();
+        let mut momentum = Momentum::<f64>::new(0.1, 0.9, 3).unwrap();
         says(momentum.set_learning_rate(bad), &message);
         assert_eq!(momentum.learning_rate(), 0.1);
     }
-    says(Sgd::new(-0.5_f32), "learning_rate is -0.5, expected a finite number of at least 0");
-    assert!(Sgd::new(0.0).is_ok() && Sgd::new(f64::MAX).is_ok());
+    says(Sgd::<f32>::new(-0.5), "learning_rate is -0.5, expected a finite number of at least 0");
+    assert!(Sgd::<f64>::new(0.0).is_ok() && Sgd::<f64>::new(f64::MAX).is_ok());
 }
 
 proptest! {
@@ -220,16 +238,14 @@ proptest! {
 // that both pass agree with each other.
 
 /// A step or three, on slices that begin at every offset within a vector.
-fn equals_the_plain_loop<F: Float + Send + Sync>() {
-    let scalar = |w: f64| cast::<f64, F>(w).unwrap();
+fn equals_the_plain_loop<F: Scalar>() {
     for len in LENS {
         for offset in if len < 100 { 0..4 } else { 1..2 } {
-            let w = scalar(DECAY);
-            for decay in [WeightDecay::None, WeightDecay::Coupled(w), WeightDecay::Decoupled(w)] {
+            for decay in DECAYS {
                 for form in [None].into_iter().chain(FORMS.map(Some)) {
                     let mut params = numbers::<F>(offset + len, 1);
                     let (mut expected, mut velocity) = (params[offset..].to_vec(), vec![F::zero(); len]);
-                    let (eta, lambda) = (scalar(LEARNING_RATE), scalar(MOMENTUM));
+                    let (eta, lambda) = (LEARNING_RATE, MOMENTUM);
                     let mut sgd = Sgd::new(eta).unwrap().with_weight_decay(decay).unwrap();
                     let momentum = Momentum::new(eta, lambda, len).unwrap().with_form(form.unwrap_or_default());
                     let mut momentum = momentum.with_weight_decay(decay).unwrap();
@@ -271,7 +287,7 @@ fn value_stability_of_a_thousand_steps() {
         }
         digests.push(golden::digest(&params.iter().map(|p| p.to_bits()).collect::<Vec<_>>()));
     }
-    let expected: [u64; 16] = [
+    let expected: [u64; 18] = [
         0x912D011E7AD15960,
         0x61F56DC1AFF1F645,
         0xBC689CC7F0D438F4,
@@ -288,6 +304,8 @@ fn value_stability_of_a_thousand_steps() {
         0xA1B27D08D5B74BB6,
         0x9DE7C43C8DA81588,
         0x61F56DC1AFF1F645,
+        0x6D0D055A18C59518,
+        0x6D0D055A18C59518,
     ];
     assert_eq!(digests, expected);
 }
@@ -324,12 +342,11 @@ fn first_steps<F: Scalar>() {
         (normal, two, [normal - tiny, normal - tiny, normal - tiny, normal - tiny, normal - two]),
     ];
     assert!(tiny > zero && tiny * number(0.5) == zero && (normal - tiny) + tiny == normal && normal - tiny < normal);
-    let half = number::<F>(0.5);
     let rule = |n: usize| rows.map(|(p, g, after)| (p, g, after[n]));
     let kind = std::any::type_name::<F>();
-    steps_to(|_| Box::new(Sgd::new(half).unwrap()), rule(0), &format!("Sgd, {kind}"));
+    steps_to(|_| Box::new(Sgd::new(0.5).unwrap()), rule(0), &format!("Sgd, {kind}"));
     for (n, form) in FORMS.into_iter().enumerate() {
-        let momentum = |params: &[F]| Momentum::new(half, half, params.len()).unwrap().with_form(form);
+        let momentum = |params: &[F]| Momentum::new(0.5, 0.5, params.len()).unwrap().with_form(form);
         steps_to(|params| Box::new(momentum(params)), rule(n + 1), &format!("{form:?}, {kind}"));
     }
 }
@@ -361,22 +378,22 @@ fn subnormals_are_kept_to_the_bit() {
 
 fn learning_rate_zero<F: Scalar>() {
     let (zero, inf) = (F::zero(), F::infinity());
-    for rate in [zero, -zero] {
-        let mut sgd = Sgd::new(rate).unwrap();
+    for rate in [0.0, -0.0] {
+        let mut sgd = Sgd::<F>::new(rate).unwrap();
         assert_eq!(one_by_one(&mut sgd, 3.0, &[8.0, -8.0]), [number::<F>(3.0); 2]);
         assert!(one_by_one(&mut sgd, 3.0, &[f64::INFINITY])[0].is_nan(), "0 · ∞");
     }
     // -0 - 0 · 1 = -0, and -0 - 0 · -1 = +0: the sign of a zero is not kept.
     let rows = [(-zero, F::one(), -zero), (-zero, -F::one(), zero), (zero, F::one(), zero), (inf, F::one(), inf)];
-    steps_to(|_| Box::new(Sgd::new(F::zero()).unwrap()), rows, "η = 0");
+    steps_to(|_| Box::new(Sgd::new(0.0).unwrap()), rows, "η = 0");
 
     // θ = 16, g = 16, η = 1/4, λ = 1/2; then η = 0, g = 8 twice. The classical forms coast on, PyTorch's stand still.
     let expected = [[12.0, 10.0, 9.0], [10.0, 9.0, 8.5], [12.0; 3], [10.0; 3]];
     let velocity = [-1.0, -1.0, 16.0, 16.0]; // m: -4, -2, -1; v: 16, 8 + 8, 8 + 8
     for ((form, expected), velocity) in FORMS.into_iter().zip(expected).zip(velocity) {
-        let mut momentum = Momentum::new(number::<F>(0.25), number(0.5), 1).unwrap().with_form(form);
+        let mut momentum = Momentum::new(0.25, 0.5, 1).unwrap().with_form(form);
         assert_eq!(one_by_one(&mut momentum, 16.0, &[16.0]), [number::<F>(expected[0])], "{form:?}");
-        momentum.set_learning_rate(zero).unwrap();
+        Optimizer::<F>::set_learning_rate(&mut momentum, 0.0).unwrap();
         let after = one_by_one(&mut momentum, expected[0], &[8.0, 8.0]);
         assert_eq!(after, [expected[1], expected[2]].map(number::<F>), "{form:?}");
         assert_eq!(momentum.velocity(), [number(velocity)], "{form:?}");
@@ -393,12 +410,12 @@ fn learning_rate_zero_in_every_type() {
 
 #[test]
 fn no_parameters_are_a_step_too() {
-    for (name, mut optimizer) in optimizers(0) {
-        assert_eq!(optimizer.check(&[], &[]), Ok(()), "{name}");
+    for (name, mut optimizer) in optimizers::<f64>(0) {
+        assert_eq!(optimizer.check(Grads::new(&[])), Ok(()), "{name}");
         assert_eq!(optimizer.step(&mut [], &[]), Ok(()), "{name}");
         assert!(optimizer.step(&mut [], &[1.0]).is_err(), "{name}");
     }
-    let mut sgd = Sgd::new(0.5_f32).unwrap();
+    let mut sgd = Sgd::<f32>::new(0.5).unwrap();
     sgd.step(&mut [], &[]).unwrap();
     assert_eq!(sgd.steps(), 1);
     let mut model = ParamGroups::new();
@@ -409,47 +426,124 @@ fn no_parameters_are_a_step_too() {
     assert_eq!((one, model.steps()), ([0.5], 1));
 }
 
-// Clipped steps -------------------------------------------------------------------------------------------------------
+// Scaled and clipped --------------------------------------------------------------------------------------------------
 
-/// To the bit `clip_global_norm` and then `step`, whether it clips or not, and the gradients stay.
-fn steps_clipped<P: Scalar, F>(mut once: Box<dyn Optimizer<P, F>>, mut twice: Box<dyn Optimizer<P, F>>, name: &str) {
+/// Each pair of optimizers is stepped: the first in one call, the second on gradients that were changed before.
+fn pairs<P: Scalar>(len: usize) -> impl Iterator<Item = (String, Box<dyn Optimizer<P>>, Box<dyn Optimizer<P>>)> {
+    optimizers(len).into_iter().zip(optimizers(len)).map(|((name, once), (_, twice))| (name, once, twice))
+}
+
+/// To the bit `clip_global_norm` and then `step`, whether it clips or not, and the gradients stay; also where the norm comes
+/// from outside.
+fn clipping_and_stepping<P: Scalar>() {
     let (start, grads) = (numbers::<P>(130, 3), numbers::<P>(130, 7));
-    let (mut a, mut b) = (start.clone(), start);
-    for max_norm in [1e30, 1.0, 0.37] {
-        let mut clipped = grads.clone();
-        let norm = clip_global_norm(&mut [&mut clipped], max_norm).unwrap();
-        twice.step(&mut a, &clipped).unwrap();
-        assert_eq!(step_clipped(&mut *once, &mut b, &grads, max_norm), Ok(norm), "{name}");
-        assert_eq!((bits(&a), once.steps()), (bits(&b), twice.steps()), "{name}, {max_norm}");
+    for (name, mut once, mut twice) in pairs::<P>(130) {
+        let (_, mut outside, _) = pairs::<P>(130).find(|(other, ..)| *other == name).unwrap();
+        let (mut a, mut b, mut c) = (start.clone(), start.clone(), start.clone());
+        for max_norm in [1e30, 1.0, 0.37] {
+            let mut clipped = grads.clone();
+            let norm = clip_global_norm(&mut [&mut clipped], max_norm).unwrap();
+            twice.step(&mut a, &clipped).unwrap();
+            assert_eq!(once.step_clipped(&mut b, Grads::new(&grads), max_norm), Ok(norm), "{name}");
+            let scale = clip_scale(norm, max_norm).unwrap();
+            assert_eq!(scale == 1.0, max_norm == 1e30);
+            outside.step_with(&mut c, Grads::new(&grads).scaled(scale)).unwrap();
+            assert_eq!((bits(&a), once.steps()), (bits(&b), twice.steps()), "{name}, {max_norm}");
+            assert_eq!(bits(&a), bits(&c), "{name}, {max_norm}, from outside");
+        }
     }
     assert!(bits(&grads) == bits(&numbers::<P>(130, 7)));
 }
 
 #[test]
 fn clipping_and_stepping_are_one() {
-    for ((name, once), (_, twice)) in optimizers(130).into_iter().zip(optimizers(130)) {
-        steps_clipped(once, twice, &name);
-    }
-    steps_clipped::<f32, f32>(Box::new(Sgd::new(0.1).unwrap()), Box::new(Sgd::new(0.1).unwrap()), "f32");
-    let half = || Box::new(Momentum::new(f16::from_f32(0.1), f16::from_f32(0.5), 130).unwrap());
-    steps_clipped::<f16, f16>(half(), half(), "f16");
-    #[cfg(feature = "half")]
-    {
-        let start = numbers::<bf16>(130, 3);
-        let halves = || crate::common::half_optimizers(&start);
-        for ((name, _, once), (_, _, twice)) in halves().into_iter().zip(halves()) {
-            steps_clipped(once, twice, &name);
+    clipping_and_stepping::<f32>();
+    clipping_and_stepping::<f64>();
+    clipping_and_stepping::<f16>();
+    clipping_and_stepping::<bf16>();
+}
+
+/// `scale · g` in f64, rounded once to `P`; at every length, where there are vectors and threads.
+fn scaling_and_stepping<P: Scalar>() {
+    for len in FEW_LENS {
+        let (start, grads) = (numbers::<P>(len, 3), numbers::<P>(len, 7));
+        for scale in [1.0, 1.0 / 1024.0, 0.3, -7.0, 0.0] {
+            let scaled: Vec<P> = grads.iter().map(|g| cast(scale * g.to_f64().unwrap()).unwrap()).collect();
+            for (name, mut once, mut twice) in pairs::<P>(len) {
+                let (mut a, mut b) = (start.clone(), start.clone());
+                for _ in 0..if len < 100_000 { 2 } else { 1 } {
+                    twice.step(&mut a, &scaled).unwrap();
+                    once.step_with(&mut b, Grads::new(&grads).scaled(scale)).unwrap();
+                }
+                assert!(bits(&a) == bits(&b), "{name}, {len}, {scale}");
+            }
         }
     }
 }
 
 #[test]
+fn scaling_and_stepping_are_one() {
+    scaling_and_stepping::<f32>();
+    scaling_and_stepping::<f64>();
+}
+
+/// 1/S for a loss scale S, and the clip, by both factors at once: the norm is that of the scaled gradients.
+#[test]
+fn scaled_gradients_are_clipped_by_their_scaled_norm() {
+    let (start, grads) = (numbers::<f64>(130, 3), numbers::<f64>(130, 7));
+    let large: Vec<f64> = grads.iter().map(|g| 1024.0 * g).collect();
+    for max_norm in [1e30, 1.0, 0.37] {
+        for (name, mut once, mut twice) in pairs::<f64>(130) {
+            let (mut a, mut b) = (start.clone(), start.clone());
+            let norm = twice.step_clipped(&mut a, Grads::new(&grads), max_norm);
+            assert_eq!(once.step_clipped(&mut b, Grads::new(&large).scaled(1.0 / 1024.0), max_norm), norm, "{name}");
+            assert_eq!(bits(&a), bits(&b), "{name}, {max_norm}");
+        }
+    }
+}
+
+/// Each guarded is itself where gradients are finite, and rejects what is not finite once it is scaled.
+#[test]
+fn every_rule_is_guarded() {
+    let grads = numbers::<f32>(33, 7);
+    for (name, mut plain, inner) in pairs::<f32>(33) {
+        let mut guarded = FiniteGuard(inner);
+        let (mut a, mut b) = (numbers::<f32>(33, 3), numbers::<f32>(33, 3));
+        plain.step(&mut a, &grads).unwrap();
+        guarded.step(&mut b, &grads).unwrap();
+        let mut large = grads.clone();
+        large[7] = 1e38;
+        says(guarded.step_with(&mut b, Grads::new(&large).scaled(4.0)), "grads[7] is inf, expected a finite number");
+        assert_eq!((bits(&a), plain.steps()), (bits(&b), guarded.steps()), "{name}");
+        plain.step_with(&mut a, Grads::new(&large).scaled(0.5)).unwrap();
+        guarded.step_with(&mut b, Grads::new(&large).scaled(0.5)).unwrap();
+        assert_eq!((bits(&a), plain.steps()), (bits(&b), guarded.steps()), "{name}");
+    }
+}
+
+/// To 1e-12 what tests/data/adamw.py recorded from `torch.optim.AdamW`: that the rule from outside is what it says.
+#[test]
+fn adamw_follows_pytorch() {
+    let rows = include_str!("../data/adamw.csv").lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+    let mut rows = rows.map(|row| row.split(',').map(|cell| cell.parse().unwrap_or(f64::NAN)).collect::<Vec<f64>>());
+    let mut params = rows.next().unwrap()[5..].to_vec();
+    let mut adamw = AdamW::new(0.1, params.len());
+    adamw.eps = 1e-8;
+    for row in rows {
+        adamw.set_learning_rate(row[1]).unwrap();
+        adamw.step(&mut params, &row[2..5]).unwrap();
+        approx::assert_abs_diff_eq!(params[..], row[5..], epsilon = 1e-12);
+    }
+    assert_eq!(adamw.steps(), 20);
+}
+
+#[test]
 fn a_clipped_step_is_all_or_nothing() {
-    let mut momentum = Guard(Momentum::new(0.5, 0.5, 2).unwrap());
+    let mut momentum = FiniteGuard(Momentum::new(0.5, 0.5, 2).unwrap());
     let before = momentum.clone();
     let mut params = [1.0; 2];
     let mut refused = |grads: &[f64], max_norm, message: &str| {
-        says(step_clipped(&mut momentum, &mut params, grads, max_norm), message);
+        says(momentum.step_clipped(&mut params, Grads::new(grads), max_norm), message);
         assert_eq!((&momentum, params), (&before, [1.0; 2]));
     };
     refused(&[1.0, f64::NAN], 1.0, "grads[1] is NaN, expected a finite number");
@@ -458,59 +552,327 @@ fn a_clipped_step_is_all_or_nothing() {
     refused(
         &[1e300; 2],
         1e-10,
-        "max_norm / norm is 7.0710678118656e-311, expected a finite number of at least 2.2250738585072014e-308",
+        "global norm for max_norm = 1e-10 is 1.4142135623730952e300, expected at most 4.49423283715579e297 in absolute value",
     );
-    let error = step_clipped(&mut SignDescent(0.5), &mut [1.0_f32], &[1.0], 0.5).unwrap_err();
-    assert_eq!(error, Error::CannotScale);
 }
 
-/// A rule from outside that refuses more than lengths, in `check` alone: `step_checked` may rely on it.
-struct OnlyPositive(Sgd<f32>);
-
-impl Optimizer<f32> for OnlyPositive {
-    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), Error> {
-        self.check(params, grads)?;
-        self.0.step(params, grads)
+/// A scale that is large where the gradients are small, and the other way round: the norm is as exact as it is unscaled.
+#[test]
+fn the_norm_of_scaled_gradients_neither_overflows_nor_vanishes() {
+    for (g, scale) in
+        [(1e-310, 1e10), (1e-315, 65_536.0), (1e300, 1e-320), (1e-300, 1e-10), (1e10, 1e200), (0.0, 1e300)]
+    {
+        let (mut params, grads, product) = ([0.0; 2], [3.0 * g, 4.0 * g], 5.0 * (scale * g));
+        let norm =
+            Sgd::new(1.0).unwrap().step_clipped(&mut params, Grads::new(&grads).scaled(scale), f64::MAX).unwrap();
+        assert!((norm - product).abs() <= 1e-3 * product, "{g:e} {scale:e}: {norm:e}"); // subnormals have few digits
     }
+}
 
-    fn check(&self, params: &[f32], grads: &[f32]) -> Result<(), Error> {
-        if params.iter().any(|&p| p <= 0.0) {
-            return Err(Sgd::new(-1.0_f32).unwrap_err()); // some error
+// All or nothing ------------------------------------------------------------------------------------------------------
+
+/// What is stepped with, and how it is rejected.
+struct Rejected<P> {
+    params: Vec<P>,
+    grads: Vec<P>,
+    message: String,
+}
+
+/// What an optimizer of two parameters has to reject: lengths of all kinds, and what its rule rejects.
+fn rejections<P: Scalar>(state: &str, also: &[([f64; 2], &str)]) -> Vec<Rejected<P>> {
+    let lens = |params: usize, grads: usize, of: &str| {
+        let expected = if grads == params { 2 } else { params };
+        let message = format!("grads has length {grads}, expected {expected}, the length of {of}");
+        Rejected { params: vec![P::one(); params], grads: vec![P::one(); grads], message }
+    };
+    let mut all = vec![
+        lens(2, 1, "params"),
+        lens(2, 3, "params"),
+        lens(1, 2, "params"),
+        lens(0, 2, "params"),
+        lens(1, 1, state),
+        lens(3, 3, state),
+        lens(0, 0, state),
+    ];
+    all.extend(also.iter().map(|(grads, message)| Rejected {
+        params: vec![P::one(); 2],
+        grads: grads.map(number).to_vec(),
+        message: message.to_string(),
+    }));
+    all
+}
+
+/// Every way to step, each with the same gradients or a multiple.
+type Way<P> = fn(&mut dyn Optimizer<P>, &mut [P], &[P]) -> Result<(), Error>;
+
+fn ways<P: Scalar>() -> [Way<P>; 6] {
+    [
+        |optimizer, params, grads| optimizer.step(params, grads),
+        |optimizer, params, grads| optimizer.step_with(params, Grads::new(grads)),
+        |optimizer, params, grads| optimizer.step_with(params, Grads::new(grads).scaled(1.0)),
+        |optimizer, params, grads| optimizer.step_with(params, Grads::new(grads).scaled(0.5)),
+        |optimizer, params, grads| optimizer.step_clipped(params, Grads::new(grads), 1e30).map(drop),
+        |optimizer, params, grads| optimizer.step_clipped(params, Grads::new(grads).scaled(3.0), 0.25).map(drop),
+    ]
+}
+
+/// A model's ways; the tensors are given as names, parameters and gradients.
+type Given<'a, P> = [(&'a str, &'a mut [P], &'a [P])];
+type ModelWay<P, O> = fn(&mut ParamGroups<P, O>, &mut Given<P>) -> Result<(), Error>;
+
+fn with_grads<'a, P>(given: &'a mut Given<P>, scale: Option<f64>) -> Vec<(&'a str, &'a mut [P], Grads<'a, P>)> {
+    let grads = |grads| scale.map_or(Grads::new(grads), |scale| Grads::new(grads).scaled(scale));
+    given.iter_mut().map(|(name, params, g)| (*name, &mut **params, grads(*g))).collect()
+}
+
+fn model_ways<P: Scalar, O: Optimizer<P>>() -> [ModelWay<P, O>; 7] {
+    [
+        |model, given| model.step(given),
+        |model, given| model.step_with(&mut with_grads(given, None)),
+        |model, given| model.step_with(&mut with_grads(given, Some(1.0))),
+        |model, given| model.step_with(&mut with_grads(given, Some(0.5))),
+        |model, given| model.step_clipped(&mut with_grads(given, None), 1e30).map(drop),
+        |model, given| model.step_clipped(&mut with_grads(given, Some(3.0)), 0.25).map(drop),
+        |model, given| {
+            model.step_each(|visit| given.iter_mut().try_for_each(|(name, p, g)| visit(name, p, Grads::new(g))))
+        },
+    ]
+}
+
+/// `optimizer`, for two parameters, alone and as one of three tensors: whatever is rejected changes nothing, neither
+/// parameters nor velocity nor count, and the next step is that of one that never saw it.
+fn is_all_or_nothing<P: Scalar, O: Optimizer<P> + Clone + PartialEq + Debug>(
+    mut optimizer: O,
+    state: &str,
+    also: &[([f64; 2], &str)],
+) {
+    let grads = [number::<P>(0.5), number(0.25)];
+    optimizer.step(&mut [P::one(); 2], &grads).unwrap();
+    let before = optimizer.clone();
+    for Rejected { params, grads, message } in rejections::<P>(state, also) {
+        for (number, way) in ways::<P>().into_iter().enumerate() {
+            let mut moved = params.clone();
+            let stepped = way(&mut optimizer, &mut moved, &grads);
+            assert_eq!(stepped.map_err(|error| error.to_string()), Err(message.clone()), "{optimizer:?}, {number}");
+            assert_eq!((&optimizer, bits(&moved)), (&before, bits(&params)), "{message}, {number}");
         }
-        self.0.check(params, grads)
     }
 
-    fn step_checked(&mut self, params: &mut [f32], grads: Grads<f32>) -> Result<(), Error> {
-        self.0.step_checked(params, grads)
+    let names = ["a", "b", "c"];
+    let mut model = ParamGroups::new();
+    names.iter().for_each(|name| model.insert(*name, before.clone()).unwrap());
+    for (frozen, order) in [(false, [0, 1, 2]), (false, [2, 0, 1]), (true, [0, 1, 2]), (true, [1, 2, 0])] {
+        // A frozen tensor is checked too.
+        model.freeze_where(|name| frozen && name == "b");
+        let before = model.clone();
+        for Rejected { params, grads: bad, message } in rejections::<P>(state, also) {
+            for (number, way) in model_ways::<P, O>().into_iter().enumerate() {
+                let start = [vec![P::one(); 2], params.clone(), vec![P::one(); 2]];
+                let mut moved = start.clone();
+                let mut slots = moved.each_mut().map(Some);
+                let mut given = Vec::new();
+                for i in order {
+                    let grads = if i == 1 { &bad[..] } else { &grads };
+                    given.push((names[i], &mut slots[i].take().unwrap()[..], grads));
+                }
+                let stepped = way(&mut model, &mut given);
+                let expected = format!("tensor `b`: {message}");
+                assert_eq!(stepped.map_err(|error| error.to_string()), Err(expected), "{number}");
+                assert_eq!((&model, moved), (&before, start), "{message}, {number}");
+            }
+        }
     }
+}
 
-    fn can_scale(&self) -> bool {
-        true
+const NEGATIVE: ([f64; 2], &str) = ([0.5, -1.0], "gradient is -1.0, expected a number of at least 0");
+
+#[test]
+fn wrappers_that_forward_what_the_compiler_asks_for_are_all_or_nothing() {
+    let momentum = || Momentum::<f64>::new(0.1, 0.9, 2).unwrap().with_form(MomentumForm::Nesterov);
+    let nan = ([1.0, f64::NAN], "grads[1] is NaN, expected a finite number");
+    let inf = ([f64::INFINITY, 1.0], "grads[0] is inf, expected a finite number");
+    is_all_or_nothing(Rule::Momentum(momentum()), "velocity", &[]);
+    is_all_or_nothing(Rule::<f32>::AdamW(AdamW::new(0.1, 2)), "m", &[]);
+    is_all_or_nothing(Rule::Guarded(FiniteGuard(momentum())), "velocity", &[nan, inf]);
+    is_all_or_nothing(Rule::NoNegative(NoNegative(momentum())), "velocity", &[NEGATIVE]);
+    is_all_or_nothing(Newtype(momentum()), "velocity", &[]);
+    is_all_or_nothing(Newtype(FiniteGuard(Newtype(momentum()))), "velocity", &[nan, inf]);
+    is_all_or_nothing(Newtype(FiniteGuard(Newtype(NoNegative(momentum())))), "velocity", &[nan, inf, NEGATIVE]);
+    is_all_or_nothing(FiniteGuard(Rule::NoNegative(NoNegative(momentum()))), "velocity", &[nan, inf, NEGATIVE]);
+    is_all_or_nothing(Newtype(Box::new(FiniteGuard(Rule::Momentum(momentum())))), "velocity", &[nan, inf]);
+}
+
+#[test]
+#[cfg(feature = "half")]
+fn wrappers_around_and_in_a_master_copy_are_all_or_nothing() {
+    use gradstep::MasterCopy;
+    let nan = ([1.0, f64::NAN], "grads[1] is NaN, expected a finite number");
+    let momentum = || Momentum::<f32>::new(0.1, 0.9, 2).unwrap();
+    macro_rules! master_copies {
+        ($half:ident) => {
+            let params = [$half::ONE; 2];
+            let copy = MasterCopy::<$half, _>::new(Rule::Guarded(FiniteGuard(momentum())), &params).unwrap();
+            is_all_or_nothing(Newtype(copy), "master copy", &[nan]);
+            let copy = MasterCopy::<$half, _>::new(Newtype(NoNegative(momentum())), &params).unwrap();
+            is_all_or_nothing(Newtype(FiniteGuard(Newtype(copy))), "master copy", &[nan, NEGATIVE]);
+            let copy = MasterCopy::<$half, _>::new(Rule::AdamW(AdamW::new(0.1, 2)), &params).unwrap();
+            is_all_or_nothing(copy, "master copy", &[]);
+        };
     }
+    master_copies!(f16);
+    master_copies!(bf16);
+}
 
-    fn learning_rate(&self) -> f32 {
-        self.0.learning_rate()
+/// A rule that rejects by itself, with gradients as it gets them: a negative scale turns the sign.
+#[test]
+fn a_rule_s_own_check_sees_scaled_gradients() {
+    let mut rule = NoNegative(Sgd::new(0.5).unwrap());
+    let mut params = [1.0_f32, -1.0];
+    assert_eq!(rule.step(&mut params, &[3.0, -4.0]), Err(negative()));
+    assert_eq!(rule.step_clipped(&mut params, Grads::new(&[3.0, -4.0]), 2.5), Err(negative()));
+    assert_eq!(rule.step_with(&mut params, Grads::new(&[3.0, 4.0]).scaled(-0.5)), Err(negative()));
+    assert_eq!((rule.steps(), params), (0, [1.0, -1.0]));
+    assert_eq!(rule.step_with(&mut params, Grads::new(&[-2.0, -4.0]).scaled(-0.5)), Ok(()));
+    assert_eq!((rule.steps(), params), (1, [0.5, -2.0]));
+}
+
+/// A rule that owns its loop fails at the first call that may clip, not at the first large gradient.
+#[test]
+fn a_rule_that_owns_its_loop_is_refused_where_there_is_no_slice() {
+    let message = "this optimizer takes gradients as a plain slice, expected no scale, clipping or widening on the way";
+    let (mut params, grads) = ([3.0, 4.0], [0.0, 2.0]);
+    let mut rule = Newtype(lars(0.5));
+    says(rule.step_with(&mut params, Grads::new(&grads).scaled(0.5)), message);
+    says(rule.step_with(&mut params, Grads::new(&grads).scaled(1.0)), message);
+    says(rule.step_clipped(&mut params, Grads::new(&grads), 1.0), message);
+    says(rule.step_clipped(&mut params, Grads::new(&grads), 1e9), message);
+    assert_eq!((params, Optimizer::<f64>::steps(&rule)), ([3.0, 4.0], 0));
+    rule.step(&mut params, &grads).unwrap(); // 4 - 1/2 · 5/2 · 2
+    assert_eq!(params, [3.0, 1.5]);
+}
+
+// Settings as the parameters' type has them -------------------------------------------------------------------------------
+
+/// `value` is a valid setting, and what `P` rounds it to is not: the same words from everything that takes it.
+fn rounded_away<P: Scalar>(value: f64, rounded: &str) {
+    let (sgd, momentum) = (Sgd::<P>::new(0.5).unwrap(), Momentum::<P>::new(0.5, 0.5, 1).unwrap());
+    let says_of = |name: &str, result: Result<(), Error>| {
+        let which = "which the type of the parameters rounds to";
+        says(result, &format!("{name} is {value:?}, {which} {rounded}, expected a finite number above 0"));
+    };
+    let rule = MomentumRule { learning_rate: value, ..MomentumRule::new(0.5, 0.5) };
+    says_of("learning_rate", Sgd::<P>::new(value).map(drop));
+    says_of("learning_rate", Momentum::<P>::new(value, 0.5, 1).map(drop));
+    says_of("learning_rate", Momentum::<P>::with_rule(rule, 1).map(drop));
+    says_of("learning_rate", rule.step(&mut [P::one()], &mut [P::one()], &[P::one()]));
+    let mut changed = (sgd.clone(), momentum.clone());
+    says_of("learning_rate", changed.0.set_learning_rate(value));
+    says_of("learning_rate", changed.1.set_learning_rate(value));
+    for decay in [WeightDecay::Coupled(value), WeightDecay::Decoupled(value)] {
+        says_of("weight_decay", changed.0.set_weight_decay(decay));
+        says_of("weight_decay", changed.1.set_weight_decay(decay));
+        says_of("weight_decay", sgd.clone().with_weight_decay(decay).map(drop));
+        says_of("weight_decay", momentum.clone().with_weight_decay(decay).map(drop));
+        let rule = MomentumRule { weight_decay: decay, ..MomentumRule::new(0.5, 0.5) };
+        says_of("weight_decay", Momentum::<P>::with_rule(rule, 1).map(drop));
     }
+    assert_eq!(changed, (sgd.clone(), momentum));
 
-    fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), Error> {
-        self.0.set_learning_rate(learning_rate)
-    }
-
-    fn steps(&self) -> u64 {
-        self.0.steps()
-    }
-
-    fn reset(&mut self) {
-        self.0.reset();
+    let mut model = ParamGroups::<P, _>::new();
+    model.insert("a", Sgd::new(1.0).unwrap()).unwrap();
+    model.insert("b", Sgd::new(1.0).unwrap()).unwrap();
+    let before = model.clone();
+    says_of("tensor `b`: learning_rate", model.set_learning_rate("b", value));
+    says_of("tensor `a`: learning_rate", model.scale_learning_rates(value));
+    model.scale_learning_rates(1.0).unwrap();
+    assert_eq!(model, before);
+    if value < 1.0 {
+        // Rates that are valid, under a factor that takes one of them below the type.
+        model.set_learning_rate("a", (1.0 / value).sqrt()).unwrap();
+        let before = model.clone();
+        let error = model.scale_learning_rates(value).unwrap_err();
+        assert!(matches!(error, Error::InTensor { ref name, .. } if name == "b"), "{error}");
+        assert_eq!(model, before);
     }
 }
 
 #[test]
-fn a_clipped_step_asks_the_rule_s_check() {
-    let mut rule = OnlyPositive(Sgd::new(0.5).unwrap());
-    let mut params = [1.0, -1.0];
-    assert!(step_clipped(&mut rule, &mut params, &[3.0, 4.0], 2.5).is_err());
-    assert_eq!((rule.steps(), params), (0, [1.0, -1.0]));
-    assert_eq!(step_clipped(&mut rule, &mut params[..1], &[4.0], 2.0), Ok(4.0));
-    assert_eq!((rule.steps(), params), (1, [0.0, -1.0]));
+fn settings_that_the_type_rounds_to_nothing_are_rejected() {
+    rounded_away::<f32>(1e-50, "0.0");
+    rounded_away::<f32>(7.006492321624085e-46, "0.0"); // half of the smallest: a tie, to even
+    rounded_away::<f32>(1e39, "inf");
+    rounded_away::<f16>(1e-8, "0.0");
+    rounded_away::<f16>(2.0_f64.powi(-25), "0.0");
+    rounded_away::<f16>(65_520.0, "inf");
+    rounded_away::<bf16>(1e-41, "0.0");
+    rounded_away::<bf16>(1e39, "inf");
+    // One digit further they are something.
+    let just_above = |tie: f64| f64::from_bits(tie.to_bits() + 1);
+    Sgd::<f32>::new(just_above(7.006492321624085e-46)).unwrap();
+    Sgd::<f16>::new(just_above(2.0_f64.powi(-25))).unwrap();
+    Sgd::<f16>::new(65_519.0).unwrap();
+    Sgd::<f64>::new(f64::from_bits(1)).unwrap();
+    assert!(Sgd::<f16>::new(0.0).is_ok() && Sgd::<bf16>::new(-0.0).is_ok());
+}
+
+fn momentum_rounds_to<P: Scalar>(value: f64, rounded: &str) {
+    let message = format!(
+        "momentum is {value:?}, which the type of the parameters rounds to {rounded}, expected a number above 0 and below 1"
+    );
+    says(Momentum::<P>::new(0.1, value, 2), &message);
+    says(Momentum::<P>::with_rule(MomentumRule::new(0.1, value), 2), &message);
+    let (mut params, mut velocity) = ([P::one()], [P::one()]);
+    says(MomentumRule::new(0.1, value).step(&mut params, &mut velocity, &[P::one()]), &message);
+    assert_eq!((params, velocity), ([P::one()], [P::one()]));
+    let mut momentum = Momentum::<P>::new(0.1, 0.9, 2).unwrap();
+    says(momentum.set_momentum(value), &message);
+    assert_eq!(momentum.rule().momentum, 0.9);
+}
+
+#[test]
+fn a_momentum_that_the_type_rounds_to_one_or_zero_is_rejected() {
+    momentum_rounds_to::<bf16>(0.999, "1.0");
+    momentum_rounds_to::<f16>(0.9999, "1.0");
+    momentum_rounds_to::<f32>(0.99999999, "1.0");
+    momentum_rounds_to::<f16>(1e-8, "0.0");
+    momentum_rounds_to::<f32>(1e-46, "0.0");
+    Momentum::<f16>::new(0.1, 0.999, 2).unwrap();
+    Momentum::<f32>::new(0.1, 0.999, 2).unwrap();
+}
+
+/// A setting is kept as it was given, and rounded to the parameters' type once a step.
+#[test]
+fn settings_are_kept_in_f64() {
+    let mut momentum =
+        Momentum::<bf16>::new(0.1, 0.9, 1).unwrap().with_weight_decay(WeightDecay::Coupled(0.01)).unwrap();
+    let rule = MomentumRule { weight_decay: WeightDecay::Coupled(0.01), ..MomentumRule::new(0.1, 0.9) };
+    assert_eq!((momentum.learning_rate(), momentum.rule()), (0.1, &rule));
+    momentum.set_learning_rate(0.3).unwrap();
+    assert_eq!(momentum.learning_rate(), 0.3);
+    let mut model = ParamGroups::<f16, _>::new();
+    model.insert("a", Sgd::new(0.1).unwrap()).unwrap();
+    model.scale_learning_rates(0.7).unwrap();
+    assert_eq!(model.get("a").unwrap().learning_rate(), 0.1 * 0.7);
+    // η w is a product in f64, rounded once: in f32 it would be another.
+    let (rate, w) = (0.8, 0.9);
+    assert_ne!((rate as f32) * (w as f32), (rate * w) as f32);
+    let mut sgd = Sgd::new(rate).unwrap().with_weight_decay(WeightDecay::Decoupled(w)).unwrap();
+    let mut params = [1.0_f32];
+    sgd.step(&mut params, &[0.0]).unwrap();
+    assert_eq!(params, [1.0 - (rate * w) as f32]);
+}
+
+// Trait objects -------------------------------------------------------------------------------------------------------
+
+/// That these compile.
+#[test]
+fn every_optimizer_is_object_safe_and_send() {
+    fn is_send<T: Send + ?Sized>() {}
+    is_send::<dyn Optimizer<f32>>();
+    is_send::<Box<dyn Optimizer<bf16>>>();
+    is_send::<ParamGroups<f32, Box<dyn Optimizer<f32>>>>();
+    is_send::<(Grads<f32>, gradstep::Step<f64>)>();
+    fn restores<T: Restore>() {}
+    restores::<Box<FiniteGuard<Momentum<f32>>>>();
+    restores::<Sgd<f64>>();
 }

@@ -10,7 +10,7 @@ const HUGE: [u64; 6] = [1_000_000_007, 1 << 32, 1_000_000_000_000, 1 << 48, (1 <
 /// `order` is of epoch `epoch`, and so is what comes out.
 fn filled(order: &Permutation, epoch: u64, start: u64, count: usize) -> Vec<u64> {
     let mut out = vec![0; count];
-    order.fill(epoch, start as usize, &mut out);
+    order.try_fill(epoch, start, &mut out).unwrap();
     out.into_iter().map(|sample| sample as u64).collect()
 }
 
@@ -85,7 +85,7 @@ fn seed_len_and_epoch_all_count() {
 
 #[test]
 fn streams_are_the_order_in_pieces() {
-    for size in [31, 32, 100, 128, 65_536, 65_537, 70_000] {
+    for size in [31, 32, 100, 128, 65_536, 65_537] {
         let order = Permutation::new(65_537, 42).unwrap();
         let mut stream = Batcher::over(order, size).unwrap().stream();
         for epoch in 0..2 {

@@ -1,144 +1,198 @@
 //! Schedules: the value at step 0, at the joints, past the end, and at 10^12 steps, to the bit.
 
-use gradstep::schedule::{
-    constant, cosine, cosine_restarts, exponential, linear, one_cycle, polynomial, step_decay, then,
-};
-use gradstep::{Optimizer, Sgd};
-use half::{bf16, f16};
+use std::borrow::Borrow;
+
+use gradstep::{Error, Optimizer, Schedule, Sgd};
 use proptest::prelude::*;
 
-use crate::common::{Scalar, config, number, tiny};
+use crate::common::config;
 
 const TRILLION: u64 = 1_000_000_000_000;
+
+fn at<const N: usize>(schedule: impl Borrow<Schedule>, steps: [u64; N]) -> [f64; N] {
+    steps.map(|k| schedule.borrow().at(k))
+}
 
 // Values worked out by hand: dyadic, so exact ------------------------------------------------------------------------
 
 #[test]
 fn constant_everywhere() {
-    let schedule = constant(0.1_f32).unwrap();
-    assert_eq!([0, 1, TRILLION, u64::MAX].map(schedule), [0.1; 4]);
+    let schedule = Schedule::constant(0.1).unwrap();
+    assert_eq!(at(&schedule, [0, 1, TRILLION, u64::MAX]), [0.1; 4]);
 }
 
 #[test]
 fn linear_up_and_down() {
-    let up = linear(0.25, 1.25, 4).unwrap();
-    assert_eq!([0, 1, 2, 3, 4, 5, TRILLION, u64::MAX].map(up), [0.25, 0.5, 0.75, 1.0, 1.25, 1.25, 1.25, 1.25]);
-    let down = linear(1.0_f32, 0.0, 8).unwrap();
-    assert_eq!([0, 1, 4, 7, 8, 9, u64::MAX].map(down), [1.0, 0.875, 0.5, 0.125, 0.0, 0.0, 0.0]);
-    let at_once = linear(1.0, 0.5, 1).unwrap();
-    assert_eq!([0, 1, 2].map(at_once), [1.0, 0.5, 0.5]);
+    let up = Schedule::linear(0.25, 1.25, 4).unwrap();
+    assert_eq!(at(&up, [0, 1, 2, 3, 4, 5, TRILLION, u64::MAX]), [0.25, 0.5, 0.75, 1.0, 1.25, 1.25, 1.25, 1.25]);
+    let down = Schedule::linear(1.0, 0.0, 8).unwrap();
+    assert_eq!(at(&down, [0, 1, 4, 7, 8, 9, u64::MAX]), [1.0, 0.875, 0.5, 0.125, 0.0, 0.0, 0.0]);
+    let at_once = Schedule::linear(1.0, 0.5, 1).unwrap();
+    assert_eq!(at(&at_once, [0, 1, 2]), [1.0, 0.5, 0.5]);
 }
 
 #[test]
 fn polynomial_of_any_whole_power() {
     // 1/4 + 2 (1 - k/4)^3: 1 - k/4 is 1, 3/4, 1/2, 1/4, with cubes 1, 27/64, 1/8, 1/64.
-    let cubic = polynomial(2.25, 0.25, 3, 4).unwrap();
-    assert_eq!([0, 1, 2, 3, 4, 5].map(cubic), [2.25, 1.09375, 0.5, 0.28125, 0.25, 0.25]);
-    assert_eq!(cubic(u64::MAX), 0.25);
+    let cubic = Schedule::polynomial(2.25, 0.25, 3, 4).unwrap();
+    assert_eq!(at(&cubic, [0, 1, 2, 3, 4, 5]), [2.25, 1.09375, 0.5, 0.28125, 0.25, 0.25]);
+    assert_eq!(cubic.at(u64::MAX), 0.25);
     // (1 - t)^0 would be 1 until the end, and no ramp.
-    assert_eq!(refusal(polynomial(1.0, 0.5, 0, 4)), "power is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::polynomial(1.0, 0.5, 0, 4)), "power is 0, expected at least 1");
     // Power 1 is linear (but for a rounding: it counts from the other end).
-    let (one, line) = (polynomial(0.1, 0.003, 1, 97).unwrap(), linear(0.1, 0.003, 97).unwrap());
-    assert!((0..100).all(|k| f64::abs(one(k) - line(k)) < 2e-17));
-    let steepest = polynomial(1.0, 0.0, u32::MAX, 2).unwrap();
-    assert_eq!([0, 1, 2].map(steepest), [1.0, 0.0, 0.0]); // 2^-4294967295 is below every f64
+    let (one, line) = (Schedule::polynomial(0.1, 0.003, 1, 97).unwrap(), Schedule::linear(0.1, 0.003, 97).unwrap());
+    assert!((0..100).all(|k| (one.at(k) - line.at(k)).abs() < 2e-17));
+    let steepest = Schedule::polynomial(1.0, 0.0, u32::MAX, 2).unwrap();
+    assert_eq!(at(&steepest, [0, 1, 2]), [1.0, 0.0, 0.0]); // 2^-4294967295 is below every f64
 }
 
 #[test]
 fn step_decay_falls_at_each_multiple() {
-    let schedule = step_decay(3.0, 0.5, 10).unwrap();
-    assert_eq!([0, 9, 10, 19, 20, 99].map(schedule), [3.0, 3.0, 1.5, 1.5, 0.75, 3.0 / 512.0]);
-    assert_eq!([10 * TRILLION, u64::MAX].map(schedule), [0.0, 0.0]);
-    let (kept, stopped) = (step_decay(0.1, 1.0, 1).unwrap(), step_decay(0.1, 0.0, 2).unwrap());
-    assert_eq!([0, TRILLION, u64::MAX].map(kept), [0.1; 3]);
-    assert_eq!([0, 1, 2, 3].map(stopped), [0.1, 0.1, 0.0, 0.0]);
-    let last = step_decay(0.1, 0.5, u64::MAX).unwrap();
-    assert_eq!([0, u64::MAX - 1, u64::MAX].map(last), [0.1, 0.1, 0.05]);
+    let schedule = Schedule::step_decay(3.0, 0.5, 10).unwrap();
+    assert_eq!(at(&schedule, [0, 9, 10, 19, 20, 99]), [3.0, 3.0, 1.5, 1.5, 0.75, 3.0 / 512.0]);
+    assert_eq!(at(&schedule, [10 * TRILLION, u64::MAX]), [0.0, 0.0]);
+    let (kept, stopped) = (Schedule::step_decay(0.1, 1.0, 1).unwrap(), Schedule::step_decay(0.1, 0.0, 2).unwrap());
+    assert_eq!(at(&kept, [0, TRILLION, u64::MAX]), [0.1; 3]);
+    assert_eq!(at(&stopped, [0, 1, 2, 3]), [0.1, 0.1, 0.0, 0.0]);
+    let last = Schedule::step_decay(0.1, 0.5, u64::MAX).unwrap();
+    assert_eq!(at(&last, [0, u64::MAX - 1, u64::MAX]), [0.1, 0.1, 0.05]);
 }
 
 #[test]
-fn exponential_is_step_decay_at_every_step() {
-    let schedule = exponential(3.0, 0.5).unwrap();
-    assert_eq!([0, 1, 2, 10].map(schedule), [3.0, 1.5, 0.75, 3.0 / 1024.0]);
+fn step_decay_at_every_step_is_exponential() {
+    let schedule = Schedule::step_decay(3.0, 0.5, 1).unwrap();
+    assert_eq!(at(&schedule, [0, 1, 2, 10]), [3.0, 1.5, 0.75, 3.0 / 1024.0]);
     // To the last subnormal and past it: 2^-1074 = bits 1, and 2^-1075 is no f64.
-    let halves = exponential(1.0, 0.5).unwrap();
-    assert_eq!([1022, 1074, 1075, u64::MAX].map(halves), [f64::MIN_POSITIVE, f64::from_bits(1), 0.0, 0.0]);
-    assert_eq!(exponential(0.1_f32, 1.0).unwrap()(u64::MAX), 0.1);
+    let halves = Schedule::step_decay(1.0, 0.5, 1).unwrap();
+    assert_eq!(at(&halves, [1022, 1074, 1075, u64::MAX]), [f64::MIN_POSITIVE, f64::from_bits(1), 0.0, 0.0]);
+    assert_eq!(Schedule::step_decay(0.1, 1.0, 1).unwrap().at(u64::MAX), 0.1);
 }
 
 #[test]
 fn cosine_at_its_exact_angles() {
     // cos 0 = 1, cos 60° = 1/2, cos 90° = 0, cos 120° = -1/2: shares 1, 3/4, 1/2, 1/4.
-    let schedule = cosine(1.0, 0.5, 6).unwrap();
-    assert_eq!([0, 2, 3, 4, 6, 7, u64::MAX].map(schedule), [1.0, 0.875, 0.75, 0.625, 0.5, 0.5, 0.5]);
-    let rising = cosine(0.0_f32, 1.0, 2).unwrap();
-    assert_eq!([0, 1, 2].map(rising), [0.0, 0.5, 1.0]);
-    assert_eq!([0, 1].map(cosine(1.0, 0.25, 1).unwrap()), [1.0, 0.25]);
+    let schedule = Schedule::cosine(1.0, 0.5, 6).unwrap();
+    assert_eq!(at(&schedule, [0, 2, 3, 4, 6, 7, u64::MAX]), [1.0, 0.875, 0.75, 0.625, 0.5, 0.5, 0.5]);
+    let rising = Schedule::cosine(0.0, 1.0, 2).unwrap();
+    assert_eq!(at(&rising, [0, 1, 2]), [0.0, 0.5, 1.0]);
+    assert_eq!(at(Schedule::cosine(1.0, 0.25, 1).unwrap(), [0, 1]), [1.0, 0.25]);
 }
 
 #[test]
 fn restarts_grow() {
     // Periods 6, 18, 54: restarts at 6, 24, 78.
-    let schedule = cosine_restarts(1.0, 0.0, 6, 3).unwrap();
-    assert_eq!([0, 2, 3, 6, 12, 15, 24].map(schedule), [1.0, 0.75, 0.5, 1.0, 0.75, 0.5, 1.0]);
-    assert_eq!([51, 78].map(schedule), [0.5, 1.0]);
+    let schedule = Schedule::cosine_restarts(1.0, 0.0, 6, 3).unwrap();
+    assert_eq!(at(&schedule, [0, 2, 3, 6, 12, 15, 24]), [1.0, 0.75, 0.5, 1.0, 0.75, 0.5, 1.0]);
+    assert_eq!(at(&schedule, [51, 78]), [0.5, 1.0]);
     // The step before a restart is a step away from `to`.
-    assert!(schedule(5) > 0.0 && schedule(5) < 0.07 && schedule(77) < 0.001);
+    assert!(schedule.at(5) > 0.0 && schedule.at(5) < 0.07 && schedule.at(77) < 0.001);
 
-    let even = cosine_restarts(1.0_f32, 0.5, 4, 1).unwrap();
-    assert_eq!([0, 2, 4, 6, 8].map(even), [1.0, 0.75, 1.0, 0.75, 1.0]);
-    assert_eq!([4 * TRILLION, 4 * TRILLION + 2].map(even), [1.0, 0.75]);
-    assert_eq!([0, 1, 2, u64::MAX].map(cosine_restarts(0.1, 0.0, 1, 1).unwrap()), [0.1; 4]);
+    let even = Schedule::cosine_restarts(1.0, 0.5, 4, 1).unwrap();
+    assert_eq!(at(&even, [0, 2, 4, 6, 8]), [1.0, 0.75, 1.0, 0.75, 1.0]);
+    assert_eq!(at(&even, [4 * TRILLION, 4 * TRILLION + 2]), [1.0, 0.75]);
+    assert_eq!(at(Schedule::cosine_restarts(0.1, 0.0, 1, 1).unwrap(), [0, 1, 2, u64::MAX]), [0.1; 4]);
 }
 
 #[test]
 fn restarts_at_the_far_end() {
     // Periods 2^40 · 2^i begin at 2^40 (2^i - 1); the last to begin within u64 is i = 24.
-    let doubled = cosine_restarts(1.0, 0.0, 1 << 40, 2).unwrap();
-    assert_eq!(doubled((1 << 40) * ((1 << 24) - 1)), 1.0);
+    let doubled = Schedule::cosine_restarts(1.0, 0.0, 1 << 40, 2).unwrap();
+    assert_eq!(doubled.at((1 << 40) * ((1 << 24) - 1)), 1.0);
     for i in [1, 10, 23] {
         let start = (1 << 40) * ((1_u64 << i) - 1);
-        assert_eq!([start, start + (1 << (39 + i))].map(doubled), [1.0, 0.5], "period {i}");
+        assert_eq!(at(&doubled, [start, start + (1 << (39 + i))]), [1.0, 0.5], "period {i}");
     }
     // The second period is 2^40 · 2^40 = 2^80 steps: 2^63 of them are 2^-17 of the way, where (1 + cos πt) / 2 is
     // 1 - (πt)²/4 = 1 - 1.4e-10.
-    let vast = cosine_restarts(1.0_f64, 0.0, 1 << 40, 1 << 40).unwrap();
-    assert!((vast((1 << 63) + (1 << 40)) - (1.0 - 1.436_2e-10)).abs() < 1e-13, "{}", vast((1 << 63) + (1 << 40)));
+    let vast = Schedule::cosine_restarts(1.0, 0.0, 1 << 40, 1 << 40).unwrap();
+    assert!((vast.at((1 << 63) + (1 << 40)) - (1.0 - 1.436_2e-10)).abs() < 1e-13, "{}", vast.at((1 << 63) + (1 << 40)));
     // 2 (2^64 - 1) steps, of which u64::MAX - 2 are just short of half.
-    let once = cosine_restarts(1.0_f64, 0.0, 2, u64::MAX).unwrap();
-    assert!((once(u64::MAX) - 0.5).abs() < 1e-15, "{}", once(u64::MAX));
-    assert_eq!([0, u64::MAX - 1, u64::MAX].map(cosine_restarts(1.0, 0.0, u64::MAX, 9).unwrap()), [1.0, 0.0, 1.0]);
+    let once = Schedule::cosine_restarts(1.0, 0.0, 2, u64::MAX).unwrap();
+    assert!((once.at(u64::MAX) - 0.5).abs() < 1e-15, "{}", once.at(u64::MAX));
+    assert_eq!(
+        at(Schedule::cosine_restarts(1.0, 0.0, u64::MAX, 9).unwrap(), [0, u64::MAX - 1, u64::MAX]),
+        [1.0, 0.0, 1.0]
+    );
 }
 
 #[test]
 fn one_cycle_up_and_down() {
-    let schedule = one_cycle(0.25, 1.25, 0.0, 6, 3).unwrap();
-    assert_eq!([0, 2, 3, 4, 6].map(schedule), [0.25, 0.5, 0.75, 1.0, 1.25]);
-    assert_eq!([7, 9, 10, TRILLION, u64::MAX].map(schedule), [0.9375, 0.0, 0.0, 0.0, 0.0]);
+    let schedule = Schedule::one_cycle(0.25, 1.25, 0.0, 6, 3).unwrap();
+    assert_eq!(at(&schedule, [0, 2, 3, 4, 6]), [0.25, 0.5, 0.75, 1.0, 1.25]);
+    assert_eq!(at(&schedule, [7, 9, 10, TRILLION, u64::MAX]), [0.9375, 0.0, 0.0, 0.0, 0.0]);
     // Longer than u64 together: the end is never reached, and nothing overflows.
-    let long = one_cycle(0.0, 1.0, 0.0, u64::MAX, u64::MAX).unwrap();
-    assert_eq!([0, 1 << 63, u64::MAX].map(long), [0.0, 0.5, 1.0]);
+    let long = Schedule::one_cycle(0.0, 1.0, 0.0, u64::MAX, u64::MAX).unwrap();
+    assert_eq!(at(&long, [0, 1 << 63, u64::MAX]), [0.0, 0.5, 1.0]);
 }
 
 #[test]
 fn joined_one_after_another() {
-    // Warm-up over 4, flat for 2, down over 2; a closure after that.
-    let schedule = then(linear(0.0, 1.0, 4).unwrap(), 4, then(constant(1.0).unwrap(), 2, linear(1.0, 0.0, 2).unwrap()));
-    assert_eq!([0, 2, 3, 4, 5, 6, 7, 8, 9].map(&schedule), [0.0, 0.5, 0.75, 1.0, 1.0, 1.0, 0.5, 0.0, 0.0]);
-    let more = then(&schedule, 9, |k| k as f64);
-    assert_eq!([8, 9, 10, 9 + TRILLION].map(more), [0.0, 0.0, 1.0, 1e12]);
+    let up = || Schedule::linear(0.0, 1.0, 4).unwrap();
+    let down = || Schedule::linear(1.0, 0.0, 2).unwrap();
+    let constant = |rate| Schedule::constant(rate).unwrap();
+    // Warm-up over 4, flat for 2, down over 2; another constant after that.
+    let schedule = up().then(4, constant(1.0).then(2, down()));
+    assert_eq!(at(&schedule, [0, 2, 3, 4, 5, 6, 7, 8, 9]), [0.0, 0.5, 0.75, 1.0, 1.0, 1.0, 0.5, 0.0, 0.0]);
+    let more = schedule.clone().then(9, constant(3.0));
+    assert_eq!(at(more, [7, 8, 9, 10, 9 + TRILLION]), [0.5, 0.0, 3.0, 3.0, 3.0]);
     // The same joined from the left.
-    let left = then(then(linear(0.0, 1.0, 4).unwrap(), 4, constant(1.0).unwrap()), 6, linear(1.0, 0.0, 2).unwrap());
-    assert!((0..12).all(|k| left(k) == schedule(k)));
-    // Cut short, and no steps at all.
-    assert_eq!([1, 2, 3].map(then(linear(0.0, 1.0, 4).unwrap(), 2, |k| -1.0 - k as f64)), [0.25, -1.0, -2.0]);
-    assert_eq!([0, 1].map(then(constant(9.0).unwrap(), 0, |k| k as f64)), [0.0, 1.0]);
-    assert_eq!(then(constant(9.0).unwrap(), u64::MAX, |k| k as f64)(u64::MAX), 0.0);
+    let left = up().then(4, constant(1.0)).then(6, down());
+    assert!((0..12).all(|k| left.at(k) == schedule.at(k)));
+    assert_eq!(left, schedule);
+    // Cut short, also to a part of the joined ones, to their joint, and to nothing.
+    assert_eq!(at(up().then(2, down()), [1, 2, 3, 4]), [0.25, 1.0, 0.5, 0.0]);
+    assert_eq!(at(left.clone().then(3, down()), [2, 3, 4, 5, 6]), [0.5, 1.0, 0.5, 0.0, 0.0]);
+    assert_eq!(left.clone().then(4, down()), up().then(4, down()));
+    assert_eq!(left.then(0, schedule.clone()), schedule);
+    assert_eq!(at(constant(9.0).then(u64::MAX, down()), [u64::MAX - 1, u64::MAX]), [9.0, 1.0]);
+    // What begins beyond the last step is never reached.
+    let far = constant(1.0).then(u64::MAX, constant(2.0).then(1, constant(3.0)));
+    assert_eq!(at(&far, [u64::MAX - 1, u64::MAX]), [1.0, 2.0]);
+    assert_eq!(at(far.then(3, constant(4.0)), [2, 3, u64::MAX]), [1.0, 4.0, 4.0]);
 }
 
-/// Any closure is one, and a schedule is `Copy`: it can be given away and asked again.
+/// However it was nested, and with little stack.
 #[test]
-fn closures_are_schedules() {
+fn a_hundred_thousand_joined_schedules() {
+    const MANY: u64 = 100_000;
+    let piece = |i| Schedule::linear(i as f64, i as f64 + 1.0, 2).unwrap();
+    let job = move || {
+        let left = (1..MANY).fold(piece(0), |before, i| before.then(2 * i, piece(i)));
+        // Twice as many each time, from the right too.
+        let halved = (0..17).fold(piece(0), |half, i| half.clone().then(2 << i, half));
+        let right = (0..2_000).rev().fold(piece(2_000), |after, i| piece(i).then(2, after));
+        for k in (0..2 * MANY).step_by(7_777) {
+            assert_eq!(left.at(k), k as f64 / 2.0);
+            assert_eq!(halved.at(k), (k % 2) as f64 / 2.0);
+        }
+        assert_eq!(at(&left, [2 * MANY - 1, 2 * MANY, u64::MAX]), [MANY as f64 - 0.5, MANY as f64, MANY as f64]);
+        assert!((0..4_002).all(|k| right.at(k) == k as f64 / 2.0));
+        let copy = left.clone();
+        assert_eq!((copy == left, copy == halved, format!("{copy:?}").len() > 1_000_000), (true, false, true));
+        // Cut to the part that the others have as well.
+        assert_eq!(left.then(4_002, piece(7)), right.then(4_002, piece(7)));
+    };
+    std::thread::Builder::new().stack_size(64 << 10).spawn(job).unwrap().join().unwrap();
+}
+
+/// Equal if formulas, numbers and joints are; what it prints has them all.
+#[test]
+fn compared_and_printed() {
+    let schedule = |peak, steps| {
+        Schedule::linear(0.0, peak, 5).unwrap().then(steps, Schedule::polynomial(peak, 0.0, 2, 9).unwrap())
+    };
+    assert_eq!(schedule(0.5, 5), schedule(0.5, 5));
+    assert_ne!(schedule(0.5, 5), schedule(0.25, 5));
+    assert_ne!(schedule(0.5, 5), schedule(0.5, 4));
+    assert_ne!(Schedule::linear(0.5, 0.0, 3).unwrap(), Schedule::cosine(0.5, 0.0, 3).unwrap());
+    let text = "Schedule { pieces: [(0, Linear { from: 0.0, to: 0.5, steps: 5 }), \
+                (4, Polynomial { from: 0.5, to: 0.0, power: 2, steps: 9 })] }";
+    assert_eq!(format!("{:?}", schedule(0.5, 4)), text);
+}
+
+/// `set_learning_rate` takes a number, wherever it comes from.
+#[test]
+fn any_closure_serves() {
     fn train(schedule: impl Fn(u64) -> f64) -> f64 {
         let (mut sgd, mut params) = (Sgd::new(0.0).unwrap(), [0.0]);
         for _ in 0..3 {
@@ -147,12 +201,10 @@ fn closures_are_schedules() {
         }
         params[0]
     }
-    let schedule = linear(1.0, 0.0, 4).unwrap();
-    assert_eq!(train(schedule), 1.0 + 0.75 + 0.5);
-    assert_eq!(train(schedule), 2.25);
+    let schedule = Schedule::linear(1.0, 0.0, 4).unwrap();
+    assert_eq!(train(|k| schedule.at(k)), 1.0 + 0.75 + 0.5);
     assert_eq!(train(|k| 1.0 / (1 << k) as f64), 1.75);
-    let boxed: Vec<Box<dyn Fn(u64) -> f64 + Send + Sync>> = vec![Box::new(schedule), Box::new(|_| 1.0)];
-    assert_eq!(boxed.iter().map(train).collect::<Vec<_>>(), [2.25, 3.0]);
+    assert_eq!(train(|k| if k < 2 { schedule.at(k) } else { 3.0 }), 4.75);
 }
 
 // The ends, for any rate ----------------------------------------------------------------------------------------------
@@ -164,12 +216,16 @@ fn the_ends_are_the_numbers_given() {
     for (from, to) in rates.iter().flat_map(|&from| rates.map(|to| (from, to))) {
         let ends = [from, to, to].map(f64::to_bits);
         let got = |value: [f64; 3]| value.map(f64::to_bits);
-        assert_eq!(got([0, 10, 11].map(linear(from, to, 10).unwrap())), ends, "linear {from:e} {to:e}");
-        assert_eq!(got([0, 10, 11].map(polynomial(from, to, 3, 10).unwrap())), ends, "polynomial {from:e} {to:e}");
-        assert_eq!(got([0, 10, 11].map(cosine(from, to, 10).unwrap())), ends, "cosine {from:e} {to:e}");
-        let again = [0, 10, 30].map(cosine_restarts(from, to, 10, 2).unwrap());
+        assert_eq!(got(at(Schedule::linear(from, to, 10).unwrap(), [0, 10, 11])), ends, "linear {from:e} {to:e}");
+        assert_eq!(
+            got(at(Schedule::polynomial(from, to, 3, 10).unwrap(), [0, 10, 11])),
+            ends,
+            "polynomial {from:e} {to:e}"
+        );
+        assert_eq!(got(at(Schedule::cosine(from, to, 10).unwrap(), [0, 10, 11])), ends, "cosine {from:e} {to:e}");
+        let again = at(Schedule::cosine_restarts(from, to, 10, 2).unwrap(), [0, 10, 30]);
         assert_eq!(got(again), [from; 3].map(f64::to_bits), "restarts {from:e} {to:e}");
-        let cycle = [0, 10, 20].map(one_cycle(from, to, from, 10, 10).unwrap());
+        let cycle = at(Schedule::one_cycle(from, to, from, 10, 10).unwrap(), [0, 10, 20]);
         assert_eq!(got(cycle), [from, to, from].map(f64::to_bits), "one-cycle {from:e} {to:e}");
     }
 }
@@ -178,12 +234,12 @@ fn the_ends_are_the_numbers_given() {
 /// 10^12 steps would have four digits of sixteen left.
 #[test]
 fn linear_warm_up_is_its_formula() {
-    let tenths = linear(0.0, 1.0, 10).unwrap();
-    assert_eq!([0, 1, 2, 3, 4, 5].map(tenths), [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]);
-    let long = linear(0.0, 1.0, TRILLION).unwrap();
+    let tenths = Schedule::linear(0.0, 1.0, 10).unwrap();
+    assert_eq!(at(&tenths, [0, 1, 2, 3, 4, 5]), [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]);
+    let long = Schedule::linear(0.0, 1.0, TRILLION).unwrap();
     for k in [1, 7, 1000, 123_456_789] {
         let truth = k as f64 / 1e12;
-        assert!((long(k) / truth - 1.0).abs() < 1e-15, "{k}: {:e}", long(k));
+        assert!((long.at(k) / truth - 1.0).abs() < 1e-15, "{k}: {:e}", long.at(k));
     }
 }
 
@@ -191,9 +247,9 @@ fn linear_warm_up_is_its_formula() {
 fn equal_ends_are_a_constant() {
     for rate in [0.1, 0.3, 0.7, 1e-3] {
         for k in 0..12 {
-            assert_eq!(linear(rate, rate, 10).unwrap()(k), rate);
-            assert_eq!(cosine(rate, rate, 10).unwrap()(k), rate);
-            assert_eq!(cosine_restarts(rate, rate, 3, 2).unwrap()(k), rate);
+            assert_eq!(Schedule::linear(rate, rate, 10).unwrap().at(k), rate);
+            assert_eq!(Schedule::cosine(rate, rate, 10).unwrap().at(k), rate);
+            assert_eq!(Schedule::cosine_restarts(rate, rate, 3, 2).unwrap().at(k), rate);
         }
     }
 }
@@ -203,42 +259,27 @@ fn equal_ends_are_a_constant() {
 #[test]
 fn exact_at_a_trillion() {
     let (quarter, n) = (TRILLION / 4, TRILLION);
-    let at = [0, quarter, 2 * quarter, 3 * quarter, n, n + 1, u64::MAX];
-    assert_eq!(at.map(linear(0.0, 1.0, n).unwrap()), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0]);
-    assert_eq!(at.map(polynomial(1.0, 0.0, 2, n).unwrap()), [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0, 0.0]);
-    assert_eq!([n / 2, n].map(cosine(1.0, 0.0, n).unwrap()), [0.5, 0.0]);
-    assert_eq!([n - 1, n, 2 * n].map(step_decay(1.0, 0.5, n).unwrap()), [1.0, 0.5, 0.25]);
-    assert_eq!([n, 2 * n, 3 * n].map(cosine_restarts(1.0, 0.0, n, 2).unwrap()), [1.0, 0.5, 1.0]);
-    let joined = then(constant(0.5).unwrap(), n, linear(1.0, 0.0, 4).unwrap());
-    assert_eq!([n - 1, n, n + 1, n + 4].map(joined), [0.5, 1.0, 0.75, 0.0]);
+    let ks = [0, quarter, 2 * quarter, 3 * quarter, n, n + 1, u64::MAX];
+    assert_eq!(at(Schedule::linear(0.0, 1.0, n).unwrap(), ks), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0]);
+    assert_eq!(at(Schedule::polynomial(1.0, 0.0, 2, n).unwrap(), ks), [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0, 0.0]);
+    assert_eq!(at(Schedule::cosine(1.0, 0.0, n).unwrap(), [n / 2, n]), [0.5, 0.0]);
+    assert_eq!(at(Schedule::step_decay(1.0, 0.5, n).unwrap(), [n - 1, n, 2 * n]), [1.0, 0.5, 0.25]);
+    assert_eq!(at(Schedule::cosine_restarts(1.0, 0.0, n, 2).unwrap(), [n, 2 * n, 3 * n]), [1.0, 0.5, 1.0]);
+    let joined = Schedule::constant(0.5).unwrap().then(n, Schedule::linear(1.0, 0.0, 4).unwrap());
+    assert_eq!(at(&joined, [n - 1, n, n + 1, n + 4]), [0.5, 1.0, 0.75, 0.0]);
 }
 
-/// f32 has 24 bits: beyond 2^24 a counter of that type would stand still. A step of the u64 moves the value still.
+/// f32 has 24 bits and f64 53: a counter of these types would stand still. A step of the u64 moves the value still.
 #[test]
-fn f32_schedules_count_beyond_24_bits() {
-    let start = 1 << 40;
-    let ramp = then(constant(0.0_f32).unwrap(), start, linear(0.0, 1.0, 4).unwrap());
-    assert_eq!([start - 1, start, start + 1, start + 2, start + 3].map(ramp), [0.0, 0.0, 0.25, 0.5, 0.75]);
-    let decay = step_decay(1.0_f32, 0.5, (1 << 24) + 1).unwrap();
-    assert_eq!([1 << 24, (1 << 24) + 1, (1 << 25) + 1, (1 << 25) + 2].map(decay), [1.0, 0.5, 0.5, 0.25]);
-    let restarts = cosine_restarts(1.0_f32, 0.0, 2, 1).unwrap();
-    assert_eq!([TRILLION, TRILLION + 1, TRILLION + 2].map(restarts), [1.0, 0.5, 1.0]);
-    // f64's own limit, 2^53.
-    assert_eq!([(1 << 60) + 1, (1 << 60) + 2].map(cosine_restarts(1.0, 0.0, 2, 1).unwrap()), [0.5, 1.0]);
-    let halves = linear(f16::ZERO, f16::ONE, 1 << 40).unwrap();
-    assert_eq!([1 << 38, 1 << 39].map(halves), [f16::from_f32(0.25), f16::from_f32(0.5)]);
-}
-
-/// In f64 and rounded to f32 once.
-#[test]
-fn f32_is_f64_rounded_once() {
-    let (from, to) = (0.1_f32, 0.003_f32);
-    for k in 0..40 {
-        let wide = cosine(f64::from(from), f64::from(to), 33).unwrap();
-        assert_eq!(cosine(from, to, 33).unwrap()(k), wide(k) as f32);
-        let wide = exponential(f64::from(from), f64::from(0.9_f32)).unwrap();
-        assert_eq!(exponential(from, 0.9_f32).unwrap()(k), wide(k) as f32);
-    }
+fn schedules_count_beyond_24_and_53_bits() {
+    let start = 1 << 60;
+    let ramp = Schedule::constant(0.0).unwrap().then(start, Schedule::linear(0.0, 1.0, 4).unwrap());
+    assert_eq!(at(&ramp, [start - 1, start, start + 1, start + 2, start + 3]), [0.0, 0.0, 0.25, 0.5, 0.75]);
+    let decay = Schedule::step_decay(1.0, 0.5, (1 << 53) + 1).unwrap();
+    assert_eq!(at(&decay, [1 << 53, (1 << 53) + 1, (1 << 54) + 1, (1 << 54) + 2]), [1.0, 0.5, 0.5, 0.25]);
+    let restarts = Schedule::cosine_restarts(1.0, 0.0, 2, 1).unwrap();
+    assert_eq!(at(&restarts, [TRILLION, TRILLION + 1, TRILLION + 2]), [1.0, 0.5, 1.0]);
+    assert_eq!(at(&restarts, [(1 << 60) + 1, (1 << 60) + 2]), [0.5, 1.0]);
 }
 
 // True values, worked out in 80 decimal digits (Python's `decimal`) ---------------------------------------------------
@@ -257,22 +298,22 @@ fn powers_are_right_to_the_last_bit() {
         (0.1, 300, 1.000_000_000_000_016_6e-300),
     ];
     for (factor, k, truth) in truths {
-        let got = exponential(1.0, factor).unwrap()(k);
+        let got = Schedule::step_decay(1.0, factor, 1).unwrap().at(k);
         assert!(got.to_bits().abs_diff(truth.to_bits()) <= 1, "{factor}^{k}: {got:e}, expected {truth:e}");
-        assert_eq!(step_decay(1.0, factor, 3).unwrap()(3 * k + 2), got);
-        assert_eq!(exponential(0.5, factor).unwrap()(k), 0.5 * got);
+        assert_eq!(Schedule::step_decay(1.0, factor, 3).unwrap().at(3 * k + 2), got);
+        assert_eq!(Schedule::step_decay(0.5, factor, 1).unwrap().at(k), 0.5 * got);
     }
     // The standard library, by another way: (1 - 10^-12)^(10^12) = exp(10^12 ln(1 - 10^-12)).
     let factor = 0.999_999_999_999_f64;
     let by_exp = (1e12 * (factor - 1.0).ln_1p()).exp();
-    assert!((exponential(1.0, factor).unwrap()(TRILLION) / by_exp - 1.0).abs() < 1e-15);
+    assert!((Schedule::step_decay(1.0, factor, 1).unwrap().at(TRILLION) / by_exp - 1.0).abs() < 1e-15);
 }
 
 /// `(from, to, k, steps, truth)`, π and cos to 80 digits. Off by at most 2^-53 of the larger rate.
 #[test]
 fn cosines_are_right_to_the_last_bit() {
     let truths = [
-        (1.0_f64, 0.0, 1, 4, 0.853_553_390_593_273_7),
+        (1.0, 0.0, 1, 4, 0.853_553_390_593_273_7),
         (1.0, 0.0, 3, 4, 0.146_446_609_406_726_24),
         (1.0, 0.0, 1, 6, 0.933_012_701_892_219_3),
         (1.0, 0.0, 5, 6, 0.066_987_298_107_780_67),
@@ -286,7 +327,7 @@ fn cosines_are_right_to_the_last_bit() {
         (1.0, 0.0, 999_999, 1_000_000, 2.467_401_100_270_310_3e-12),
     ];
     for (from, to, k, steps, truth) in truths {
-        let got = cosine(from, to, steps).unwrap()(k);
+        let got = Schedule::cosine(from, to, steps).unwrap().at(k);
         let off = (got - truth).abs();
         assert!(off <= f64::EPSILON / 2.0 * f64::max(from, to), "{from} {to} {k}/{steps}: {got:e}, off by {off:e}");
     }
@@ -298,9 +339,12 @@ fn agrees_with_the_standard_library() {
     for k in 0..=1000_u64 {
         let t = k as f64 / 1000.0;
         let half = (1.0 + (std::f64::consts::PI * t).cos()) / 2.0;
-        assert!((cosine(1.0, 0.0, 1000).unwrap()(k) - half).abs() < 4e-16, "{k}");
-        assert!((polynomial(1.0, 0.0, 7, 1000).unwrap()(k) - (1.0 - t).powi(7)).abs() < 1e-15, "{k}");
-        assert!((exponential(1.0, 0.99).unwrap()(k) / 0.99_f64.powf(k as f64) - 1.0).abs() < 1e-14, "{k}");
+        assert!((Schedule::cosine(1.0, 0.0, 1000).unwrap().at(k) - half).abs() < 4e-16, "{k}");
+        assert!((Schedule::polynomial(1.0, 0.0, 7, 1000).unwrap().at(k) - (1.0 - t).powi(7)).abs() < 1e-15, "{k}");
+        assert!(
+            (Schedule::step_decay(1.0, 0.99, 1).unwrap().at(k) / 0.99_f64.powf(k as f64) - 1.0).abs() < 1e-14,
+            "{k}"
+        );
     }
 }
 
@@ -308,11 +352,11 @@ fn agrees_with_the_standard_library() {
 #[test]
 fn value_stability_schedules() {
     let ks = [0, 1, 33, 66, 99, 100, 150, 1000, TRILLION];
-    let bits = |schedule: &dyn Fn(u64) -> f64| ks.map(|k| schedule(k).to_bits());
+    let bits = |schedule: &Schedule| ks.map(|k| schedule.at(k).to_bits());
     let golden = [
         (
             "linear",
-            bits(&linear(0.001, 0.1, 100).unwrap()),
+            bits(&Schedule::linear(0.001, 0.1, 100).unwrap()),
             [
                 0x3f50_624d_d2f1_a9fc,
                 0x3f60_4d55_1d68_c693,
@@ -327,7 +371,7 @@ fn value_stability_schedules() {
         ),
         (
             "polynomial",
-            bits(&polynomial(0.1, 0.001, 3, 100).unwrap()),
+            bits(&Schedule::polynomial(0.1, 0.001, 3, 100).unwrap()),
             [
                 0x3fb9_9999_9999_999a,
                 0x3fb8_d8e5_e40e_cc91,
@@ -342,7 +386,7 @@ fn value_stability_schedules() {
         ),
         (
             "step_decay",
-            bits(&step_decay(0.1, 0.9, 7).unwrap()),
+            bits(&Schedule::step_decay(0.1, 0.9, 7).unwrap()),
             [
                 0x3fb9_9999_9999_999a,
                 0x3fb9_9999_9999_999a,
@@ -357,7 +401,7 @@ fn value_stability_schedules() {
         ),
         (
             "exponential",
-            bits(&exponential(0.1, 0.99).unwrap()),
+            bits(&Schedule::step_decay(0.1, 0.99, 1).unwrap()),
             [
                 0x3fb9_9999_9999_999a,
                 0x3fb9_5810_624d_d2f2,
@@ -372,7 +416,7 @@ fn value_stability_schedules() {
         ),
         (
             "slow exponential",
-            bits(&exponential(0.1, 0.999_999_999_999).unwrap()),
+            bits(&Schedule::step_decay(0.1, 0.999_999_999_999, 1).unwrap()),
             [
                 0x3fb9_9999_9999_999a,
                 0x3fb9_9999_9999_7d74,
@@ -387,7 +431,7 @@ fn value_stability_schedules() {
         ),
         (
             "cosine",
-            bits(&cosine(0.1, 0.001, 100).unwrap()),
+            bits(&Schedule::cosine(0.1, 0.001, 100).unwrap()),
             [
                 0x3fb9_9999_9999_999a,
                 0x3fb9_97ff_cfe6_2231,
@@ -402,7 +446,7 @@ fn value_stability_schedules() {
         ),
         (
             "rising cosine",
-            bits(&cosine(0.001, 0.1, 10_000_000_000_000).unwrap()),
+            bits(&Schedule::cosine(0.001, 0.1, 10_000_000_000_000).unwrap()),
             [
                 0x3f50_624d_d2f1_a9fc,
                 0x3f50_624d_d2f1_a9fc,
@@ -417,7 +461,7 @@ fn value_stability_schedules() {
         ),
         (
             "restarts",
-            bits(&cosine_restarts(0.1, 0.001, 70, 2).unwrap()),
+            bits(&Schedule::cosine_restarts(0.1, 0.001, 70, 2).unwrap()),
             [
                 0x3fb9_9999_9999_999a,
                 0x3fb9_9655_5ea8_cfe3,
@@ -432,7 +476,7 @@ fn value_stability_schedules() {
         ),
         (
             "even restarts",
-            bits(&cosine_restarts(0.1, 0.001, 70, 1).unwrap()),
+            bits(&Schedule::cosine_restarts(0.1, 0.001, 70, 1).unwrap()),
             [
                 0x3fb9_9999_9999_999a,
                 0x3fb9_9655_5ea8_cfe3,
@@ -447,7 +491,7 @@ fn value_stability_schedules() {
         ),
         (
             "one-cycle",
-            bits(&one_cycle(0.004, 0.1, 4e-7, 60, 140).unwrap()),
+            bits(&Schedule::one_cycle(0.004, 0.1, 4e-7, 60, 140).unwrap()),
             [
                 0x3f70_624d_d2f1_a9fc,
                 0x3f70_a748_225c_c810,
@@ -464,8 +508,9 @@ fn value_stability_schedules() {
     for (name, got, expected) in golden {
         assert_eq!(got, expected, "{name}: {got:#x?}");
     }
-    let single = cosine(0.1_f32, 0.001, 100).unwrap();
-    let got = ks.map(|k| single(k).to_bits());
+    // Rounded to f32 by whoever uses it.
+    let single = Schedule::cosine(0.1_f32.into(), 0.001_f32.into(), 100).unwrap();
+    let got = ks.map(|k| (single.at(k) as f32).to_bits());
     assert_eq!(
         got,
         [
@@ -485,53 +530,45 @@ fn value_stability_schedules() {
 
 // Edges ---------------------------------------------------------------------------------------------------------------
 
-fn edges<F: Scalar>() {
-    let (zero, one, max, tiny) = (F::zero(), F::one(), F::max_value(), tiny::<F>());
-    let half = number::<F>(0.5);
+#[test]
+fn edges() {
+    let (zero, one, half, max, tiny) = (0.0, 1.0, 0.5, f64::MAX, f64::from_bits(1));
     // The largest rates do not overflow on the way, the smallest are rounded once: half of tiny is a tie, to even.
-    assert_eq!([0, 1, 2].map(linear(max, zero, 2).unwrap()), [max, max * half, zero]);
-    assert_eq!([0, 1, 2].map(linear(max, max, 2).unwrap()), [max; 3]);
-    assert_eq!([0, 1, 2].map(cosine(zero, max, 2).unwrap()), [zero, max * half, max]);
-    assert_eq!([0, 1, 2].map(polynomial(max, zero, 1, 2).unwrap()), [max, max * half, zero]);
-    assert_eq!([0, 1, 2].map(linear(zero, tiny, 2).unwrap()), [zero, zero, tiny]);
-    assert_eq!([0, 1, 2].map(cosine(tiny * number(3.0), zero, 2).unwrap())[1], tiny * number(2.0));
-    assert_eq!([0, 1, 2].map(exponential(max, half).unwrap()), [max, max * half, max * half * half]);
+    assert_eq!(at(Schedule::linear(max, zero, 2).unwrap(), [0, 1, 2]), [max, max * half, zero]);
+    assert_eq!(at(Schedule::linear(max, max, 2).unwrap(), [0, 1, 2]), [max; 3]);
+    assert_eq!(at(Schedule::cosine(zero, max, 2).unwrap(), [0, 1, 2]), [zero, max * half, max]);
+    assert_eq!(at(Schedule::polynomial(max, zero, 1, 2).unwrap(), [0, 1, 2]), [max, max * half, zero]);
+    assert_eq!(at(Schedule::linear(zero, tiny, 2).unwrap(), [0, 1, 2]), [zero, zero, tiny]);
+    assert_eq!(at(Schedule::cosine(tiny * 3.0, zero, 2).unwrap(), [0, 1, 2])[1], tiny * 2.0);
+    assert_eq!(at(Schedule::step_decay(max, half, 1).unwrap(), [0, 1, 2]), [max, max * half, max * half * half]);
 
     // Factors: 0^0 is 1, 1 stays 1, and a power below the smallest f64 is 0.
-    assert_eq!([0, 1, u64::MAX].map(exponential(one, zero).unwrap()), [one, zero, zero]);
-    assert_eq!([0, 1, u64::MAX].map(exponential(tiny, one).unwrap()), [tiny; 3]);
-    assert_eq!([0, 1].map(exponential(one, tiny).unwrap()), [one, tiny]);
-    assert_eq!([500, u64::MAX].map(exponential(max, tiny).unwrap()), [zero; 2]);
+    assert_eq!(at(Schedule::step_decay(one, zero, 1).unwrap(), [0, 1, u64::MAX]), [one, zero, zero]);
+    assert_eq!(at(Schedule::step_decay(tiny, one, 1).unwrap(), [0, 1, u64::MAX]), [tiny; 3]);
+    assert_eq!(at(Schedule::step_decay(one, tiny, 1).unwrap(), [0, 1]), [one, tiny]);
+    assert_eq!(at(Schedule::step_decay(max, tiny, 1).unwrap(), [500, u64::MAX]), [zero; 2]);
 
     // Steps: the first, the last that a u64 counts, and ramps over all of them.
     let last = u64::MAX;
-    assert_eq!([0, last].map(linear(zero, one, last).unwrap()), [zero, one]);
-    assert_eq!([0, last].map(cosine(one, half, last).unwrap()), [one, half]);
-    assert_eq!([0, last].map(polynomial(one, half, u32::MAX, last).unwrap()), [one, half]);
-    assert_eq!([0, last - 1, last].map(step_decay(one, half, last).unwrap()), [one, one, half]);
-    assert_eq!([0, 1, 2, last].map(one_cycle(zero, one, half, 1, 1).unwrap()), [zero, one, half, half]);
-    assert_eq!([0, last].map(cosine_restarts(one, half, last, last).unwrap()), [one; 2]);
-}
-
-#[test]
-fn edges_in_every_type() {
-    edges::<f32>();
-    edges::<f64>();
-    edges::<f16>();
-    edges::<bf16>();
+    assert_eq!(at(Schedule::linear(zero, one, last).unwrap(), [0, last]), [zero, one]);
+    assert_eq!(at(Schedule::cosine(one, half, last).unwrap(), [0, last]), [one, half]);
+    assert_eq!(at(Schedule::polynomial(one, half, u32::MAX, last).unwrap(), [0, last]), [one, half]);
+    assert_eq!(at(Schedule::step_decay(one, half, last).unwrap(), [0, last - 1, last]), [one, one, half]);
+    assert_eq!(at(Schedule::one_cycle(zero, one, half, 1, 1).unwrap(), [0, 1, 2, last]), [zero, one, half, half]);
+    assert_eq!(at(Schedule::cosine_restarts(one, half, last, last).unwrap(), [0, last]), [one; 2]);
 }
 
 /// A power below f64's smallest is 0, and so is the rate, though their product would have been 2^-100.
 #[test]
 fn a_power_below_f64_is_zero() {
-    let schedule = exponential(2.0_f64.powi(1000), 0.5).unwrap();
-    assert_eq!([1074, 1075, 1100].map(schedule), [2.0_f64.powi(-74), 0.0, 0.0]);
+    let schedule = Schedule::step_decay(2.0_f64.powi(1000), 0.5, 1).unwrap();
+    assert_eq!(at(&schedule, [1074, 1075, 1100]), [2.0_f64.powi(-74), 0.0, 0.0]);
 }
 
 // What is refused -----------------------------------------------------------------------------------------------------
 
 /// The message of the refusal; the empty text where there is none.
-fn refusal<T>(schedule: Result<T, gradstep::Error>) -> String {
+fn refusal(schedule: Result<Schedule, Error>) -> String {
     schedule.err().map_or(String::new(), |error| error.to_string())
 }
 
@@ -539,41 +576,39 @@ fn refusal<T>(schedule: Result<T, gradstep::Error>) -> String {
 fn bad_rates_are_refused() {
     for (bad, text) in [(-0.5, "-0.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
         let message = |name: &str| format!("{name} is {text}, expected a finite number of at least 0");
-        assert_eq!(refusal(constant(bad)), message("learning_rate"));
-        assert_eq!(refusal(step_decay(bad, 0.5, 1)), message("learning_rate"));
-        assert_eq!(refusal(exponential(bad, 0.5)), message("learning_rate"));
+        assert_eq!(refusal(Schedule::constant(bad)), message("learning_rate"));
+        assert_eq!(refusal(Schedule::step_decay(bad, 0.5, 1)), message("learning_rate"));
         for (from, to, name) in [(bad, 0.5, "from"), (0.5, bad, "to")] {
-            assert_eq!(refusal(linear(from, to, 1)), message(name));
-            assert_eq!(refusal(polynomial(from, to, 2, 1)), message(name));
-            assert_eq!(refusal(cosine(from, to, 1)), message(name));
-            assert_eq!(refusal(cosine_restarts(from, to, 1, 1)), message(name));
+            assert_eq!(refusal(Schedule::linear(from, to, 1)), message(name));
+            assert_eq!(refusal(Schedule::polynomial(from, to, 2, 1)), message(name));
+            assert_eq!(refusal(Schedule::cosine(from, to, 1)), message(name));
+            assert_eq!(refusal(Schedule::cosine_restarts(from, to, 1, 1)), message(name));
         }
-        assert_eq!(refusal(one_cycle(bad, 0.5, 0.5, 1, 1)), message("start"));
-        assert_eq!(refusal(one_cycle(0.5, bad, 0.5, 1, 1)), message("peak"));
-        assert_eq!(refusal(one_cycle(0.5, 0.5, bad, 1, 1)), message("end"));
+        assert_eq!(refusal(Schedule::one_cycle(bad, 0.5, 0.5, 1, 1)), message("start"));
+        assert_eq!(refusal(Schedule::one_cycle(0.5, bad, 0.5, 1, 1)), message("peak"));
+        assert_eq!(refusal(Schedule::one_cycle(0.5, 0.5, bad, 1, 1)), message("end"));
     }
-    assert_eq!(refusal(linear(-0.0, f64::MAX, 1)), "");
+    assert_eq!(refusal(Schedule::linear(-0.0, f64::MAX, 1)), "");
 }
 
 #[test]
 fn bad_factors_are_refused() {
     for (bad, text) in [(-0.5, "-0.5"), (1.5, "1.5"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
         let message = format!("factor is {text}, expected a number of at least 0 and at most 1");
-        assert_eq!(refusal(step_decay(0.1, bad, 1)), message);
-        assert_eq!(refusal(exponential(0.1, bad)), message);
+        assert_eq!(refusal(Schedule::step_decay(0.1, bad, 1)), message);
     }
 }
 
 #[test]
 fn zero_steps_are_refused() {
-    assert_eq!(refusal(linear(0.0, 1.0, 0)), "steps is 0, expected at least 1");
-    assert_eq!(refusal(polynomial(0.0, 1.0, 2, 0)), "steps is 0, expected at least 1");
-    assert_eq!(refusal(step_decay(0.1, 0.5, 0)), "every is 0, expected at least 1");
-    assert_eq!(refusal(cosine(0.0, 1.0, 0)), "steps is 0, expected at least 1");
-    assert_eq!(refusal(cosine_restarts(0.0, 1.0, 0, 1)), "steps is 0, expected at least 1");
-    assert_eq!(refusal(cosine_restarts(0.0, 1.0, 1, 0)), "growth is 0, expected at least 1");
-    assert_eq!(refusal(one_cycle(0.0, 1.0, 0.0, 0, 1)), "rise is 0, expected at least 1");
-    assert_eq!(refusal(one_cycle(0.0, 1.0, 0.0, 1, 0)), "fall is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::linear(0.0, 1.0, 0)), "steps is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::polynomial(0.0, 1.0, 2, 0)), "steps is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::step_decay(0.1, 0.5, 0)), "every is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::cosine(0.0, 1.0, 0)), "steps is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::cosine_restarts(0.0, 1.0, 0, 1)), "steps is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::cosine_restarts(0.0, 1.0, 1, 0)), "growth is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::one_cycle(0.0, 1.0, 0.0, 0, 1)), "rise is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::one_cycle(0.0, 1.0, 0.0, 1, 0)), "fall is 0, expected at least 1");
 }
 
 // Properties ----------------------------------------------------------------------------------------------------------
@@ -586,26 +621,47 @@ proptest! {
     fn always_between_its_ends(from in 0.0..10.0_f64, to in 0.0..10.0_f64, k: u64, steps in 1..=u64::MAX, growth in 1..9_u64) {
         let (low, high) = (from.min(to), from.max(to));
         let values = [
-            linear(from, to, steps).unwrap()(k),
-            polynomial(from, to, 3, steps).unwrap()(k),
-            cosine(from, to, steps).unwrap()(k),
-            cosine_restarts(from, to, steps, growth).unwrap()(k),
-            cosine_restarts(from, to, 1 + steps % 100, growth).unwrap()(k),
-            one_cycle(from, to, from, steps, steps).unwrap()(k),
+            Schedule::linear(from, to, steps).unwrap().at(k),
+            Schedule::polynomial(from, to, 3, steps).unwrap().at(k),
+            Schedule::cosine(from, to, steps).unwrap().at(k),
+            Schedule::cosine_restarts(from, to, steps, growth).unwrap().at(k),
+            Schedule::cosine_restarts(from, to, 1 + steps % 100, growth).unwrap().at(k),
+            Schedule::one_cycle(from, to, from, steps, steps).unwrap().at(k),
         ];
         for value in values {
             prop_assert!(value >= low * (1.0 - 1e-15) && value <= high * (1.0 + 1e-15), "{:?}", values);
         }
     }
 
+    /// A tree of joints, built from the leaves, against the definition: `first` before `steps`, `next` from there on.
+    #[test]
+    fn joined_in_any_way(joints in prop::collection::vec((any::<bool>(), 0..40_u64, 0..40_u64), 0..8)) {
+        let piece = |i: usize| Schedule::linear(i as f64, i as f64 + 1.0, 50).unwrap();
+        let (mut joined, mut rate): (_, Box<dyn Fn(u64) -> f64>) = (piece(0), Box::new(move |k| piece(0).at(k)));
+        for (i, &(on_the_left, inner, steps)) in joints.iter().enumerate() {
+            let pair = move |k| if k < inner { piece(i).at(k) } else { piece(i + 1).at(k - inner) };
+            let other = piece(i).then(inner, piece(i + 1));
+            if on_the_left {
+                joined = other.then(steps, joined);
+                rate = Box::new(move |k| if k < steps { pair(k) } else { rate(k - steps) });
+            } else {
+                joined = joined.then(steps, other);
+                rate = Box::new(move |k| if k < steps { rate(k) } else { pair(k - steps) });
+            }
+        }
+        for k in 0..400 {
+            prop_assert_eq!(joined.at(k), rate(k));
+        }
+    }
+
     /// Down all the way, never up by more than a rounding.
     #[test]
     fn falling_schedules_fall(steps in 1..2000_u64, factor in 0.0..1.0_f64) {
-        let falls = |schedule: &dyn Fn(u64) -> f64| (0..steps + 2).all(|k| schedule(k + 1) <= schedule(k) + 1e-16);
-        prop_assert!(falls(&linear(1.0, 0.1, steps).unwrap()));
-        prop_assert!(falls(&cosine(1.0, 0.1, steps).unwrap()));
-        prop_assert!(falls(&polynomial(1.0, 0.1, 2, steps).unwrap()));
-        prop_assert!(falls(&exponential(1.0, factor).unwrap()));
+        let falls = |schedule: &Schedule| (0..steps + 2).all(|k| schedule.at(k + 1) <= schedule.at(k) + 1e-16);
+        prop_assert!(falls(&Schedule::linear(1.0, 0.1, steps).unwrap()));
+        prop_assert!(falls(&Schedule::cosine(1.0, 0.1, steps).unwrap()));
+        prop_assert!(falls(&Schedule::polynomial(1.0, 0.1, 2, steps).unwrap()));
+        prop_assert!(falls(&Schedule::step_decay(1.0, factor, 1).unwrap()));
     }
 
     /// Restart i of period steps · growth^i is the plain cosine of that period.
@@ -614,8 +670,8 @@ proptest! {
         let start: u64 = (0..nth).map(|i| steps * growth.pow(i)).sum();
         let period = steps * growth.pow(nth);
         let k = k % period;
-        let (restarts, once) = (cosine_restarts(0.1, 0.01, steps, growth).unwrap(), cosine(0.1, 0.01, period).unwrap());
-        prop_assert_eq!(f64::to_bits(restarts(start + k)), f64::to_bits(once(k)));
+        let (restarts, once) = (Schedule::cosine_restarts(0.1, 0.01, steps, growth).unwrap(), Schedule::cosine(0.1, 0.01, period).unwrap());
+        prop_assert_eq!(restarts.at(start + k).to_bits(), once.at(k).to_bits());
     }
 }
 
@@ -642,7 +698,7 @@ fn polynomials_are_right_to_the_last_bit() {
         (3e-300, 1e-300, 2, 7, 3, 1.653_061_224_489_796e-300),
     ];
     for (from, to, power, steps, k, truth) in truths {
-        let got = polynomial(from, to, power, steps).unwrap()(k);
+        let got = Schedule::polynomial(from, to, power, steps).unwrap().at(k);
         assert_eq!(got, truth, "{from} {to} ^{power} {k}/{steps}: {got:e}, expected {truth:e}");
     }
 }
@@ -668,8 +724,10 @@ fn far_lines_and_cosines_keep_to_their_bound() {
     ];
     for (from, to, steps, k, line, curve) in truths {
         let bound = from.max(to) / (1_u64 << 50) as f64;
-        for (got, truth) in [(linear(from, to, steps).unwrap()(k), line), (cosine(from, to, steps).unwrap()(k), curve)]
-        {
+        for (got, truth) in [
+            (Schedule::linear(from, to, steps).unwrap().at(k), line),
+            (Schedule::cosine(from, to, steps).unwrap().at(k), curve),
+        ] {
             assert!((got - truth).abs() < bound, "{from} {to} {k}/{steps}: {got:e}, expected {truth:e}");
         }
     }

@@ -191,7 +191,7 @@ fn parts_are_orders_over_the_whole() {
     let expected: Vec<usize> = places.iter().map(|&place| split.part(0).unwrap().samples()[place]).collect();
     assert_eq!(training.epoch(1).indices(), expected);
     assert_ne!(Split::new(100, &[0.8, 0.2], 4).unwrap(), split);
-    assert!(!validation.shuffled(1).unwrap().is_random_access());
+    assert_eq!(validation.shuffled(1).unwrap().longest_run(), 20);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Streams and their positions.
 
-use gradstep::{Batcher, Draws, Error, Order, Permutation, Position, Shuffle, Stream, Subset};
+use std::ops::Range;
+
+use gradstep::{Batcher, Draws, Error, Fill, Order, Permutation, Position, Shuffle, Stream, Subset};
 use proptest::prelude::*;
 
-use crate::common::{Rotated, batchers, config, says};
+use crate::common::{Blocks, Rotated, batchers, config, says};
 
 /// The next `count` batches.
 fn take(stream: &mut Stream<impl Order>, count: usize) -> Vec<Vec<usize>> {
@@ -114,9 +116,12 @@ fn resuming_with_other_settings() {
     says(resumed(shuffled(10, 4, 2), &position), "saved seed is 1, expected 2");
     says(shuffled(10, 5, 2).resume_with_new_batch_size(&position), "saved seed is 1, expected 2");
     let sequential = Batcher::sequential(10, 4).unwrap();
-    says(resumed(sequential, &position), "saved order is shuffle, len, seed, expected sequential, len");
-    says(resumed(batcher.drop_last().unwrap(), &position), "saved drop_last is false, expected true");
-    let dropping = batcher.drop_last().unwrap().position(2, 4).unwrap();
+    says(
+        resumed(sequential, &position),
+        "saved order is [\"shuffle\", \"len\", \"seed\"], expected [\"sequential\", \"len\"]",
+    );
+    says(resumed(batcher.drop_last(), &position), "saved drop_last is false, expected true");
+    let dropping = batcher.drop_last().position(2, 4).unwrap();
     says(resumed(batcher, &dropping), "saved drop_last is true, expected false");
     assert!(resumed(batcher, &position).is_ok());
 
@@ -125,6 +130,59 @@ fn resuming_with_other_settings() {
     assert!(resumed(subset(4), &position).is_ok());
     let error = resumed(subset(5), &position).unwrap_err().to_string();
     assert!(error.starts_with("saved hash of the samples is "), "{error}");
+}
+
+/// An order that is nothing but its settings.
+#[derive(Clone)]
+struct Named(Vec<(&'static str, u64)>);
+
+impl Order for Named {
+    fn len(&self) -> u64 {
+        10
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        self.0.clone()
+    }
+
+    fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
+        place..place + 1
+    }
+
+    fn longest_run(&self) -> u64 {
+        1
+    }
+
+    fn scratch_len(&self) -> usize {
+        0
+    }
+
+    fn fill(&self, _fill: &mut Fill<'_>) {}
+}
+
+/// A comma in a name does not make two settings of one, nor one of two.
+#[test]
+fn settings_are_compared_one_by_one() {
+    let named = |settings: &[(&'static str, u64)]| Batcher::over(Named(settings.to_vec()), 2).unwrap();
+    let three = named(&[("mine", 1), ("a", 1), ("b", 2)]);
+    let two = named(&[("mine", 1), ("a, b", 1)]);
+    let (names, other_names) = (r#"["mine", "a", "b"]"#, r#"["mine", "a, b"]"#);
+    let position = |batcher: &Batcher<Named>| batcher.position(3, 4).unwrap();
+    says(two.resume(&position(&three)), &format!("saved order is {names}, expected {other_names}"));
+    says(three.resume(&position(&two)), &format!("saved order is {other_names}, expected {names}"));
+    assert!(two.resume(&position(&two)).is_ok());
+    // Shorter lists and longer ones.
+    let shuffled = Batcher::new(10, 2, 10).unwrap();
+    for settings in [
+        &[("shuffle", 1), ("len, seed", 10)][..],
+        &[("shuffle", 1), ("len", 10)],
+        &[("shuffle", 1), ("len", 10), ("seed", 10), ("more", 1)],
+        &[("shuffle", 1), ("seed", 10), ("len", 10)],
+        &[],
+    ] {
+        assert!(shuffled.resume(&position(&named(settings))).is_err(), "{settings:?}");
+    }
+    assert!(shuffled.resume(&position(&named(&[("shuffle", 1), ("len", 10), ("seed", 10)]))).is_ok());
 }
 
 /// 1.3 epochs of 10 with batches of 4, then batches of 3: 4 5 6, 7 8 9; then epoch 2 in batches of 3.
@@ -141,8 +199,8 @@ fn another_batch_size_by_hand() {
     assert_eq!(take(&mut other, 4).concat(), [2, 3, 4, 5, 6, 7, 8, 9, 0, 1]);
 
     // What is left is less than a batch: with drop_last it is left out.
-    let dropping = batcher(7).drop_last().unwrap();
-    let position = batcher(4).drop_last().unwrap().position(1, 4).unwrap();
+    let dropping = batcher(7).drop_last();
+    let position = batcher(4).drop_last().position(1, 4).unwrap();
     let mut other = dropping.resume_with_new_batch_size(&position).unwrap();
     assert_eq!((other.position().epoch(), other.position().samples(), other.is_epoch_end()), (2, 0, false));
     assert_eq!(dropping.position(1, 7), dropping.position(2, 0));
@@ -153,19 +211,20 @@ fn another_batch_size_by_hand() {
 /// once, and with `drop_last` every one but those left over.
 #[test]
 fn no_sample_is_lost_or_seen_twice_in_10_000_schedules() {
-    let mut draws = Draws::new(42, "schedules", [0, 0]);
+    let mut draws = Draws::new("schedules", [0, 0], 42);
     let mut below = |n: usize| draws.below(n as u64).unwrap() as usize;
     for schedule in 0..10_000_u64 {
-        let (len, drop_last, random_access) = (1 + below(60), below(2) == 0, below(2) == 0);
+        let (len, drop_last) = (1 + below(60), below(2) == 0);
         let shuffle = Shuffle::new(len, schedule).unwrap();
-        let order: &dyn Order = if random_access { &Rotated(len) } else { &shuffle };
+        let orders: [&dyn Order; 3] = [&shuffle, &Rotated(len), &Blocks { len, block_len: 1 + below(len) }];
+        let order = orders[below(3)];
         let mut seen = vec![vec![0; len]; 4];
         let mut left_out = [0; 4];
         let mut position = None;
         'run: loop {
             let batch_size = 1 + below(len);
             let batcher = Batcher::over(order, batch_size).unwrap();
-            let batcher = if drop_last { batcher.drop_last().unwrap() } else { batcher };
+            let batcher = if drop_last { batcher.drop_last() } else { batcher };
             let mut stream = match &position {
                 None => batcher.stream(),
                 Some(position) => batcher.resume_with_new_batch_size(position).unwrap(),
@@ -217,6 +276,34 @@ fn a_trillion_samples_in_the_memory_of_a_batch() {
         assert_eq!(stream.is_epoch_end(), start == 999_999_999_900);
     }
     assert_eq!(batcher.batches_per_epoch() as u64, 10_000_000_000);
+}
+
+/// At the last places that a `usize` counts.
+#[test]
+fn an_epoch_as_long_as_can_be() {
+    let (most, batcher) = (usize::MAX, Batcher::sequential(usize::MAX, 100).unwrap());
+    let mut stream = batcher.resume(&batcher.position(2, most as u64 - 150).unwrap()).unwrap();
+    assert_eq!(stream.next_batch().map(|batch| (batch.len(), batch[0])), Some((100, most - 150)));
+    assert_eq!(stream.next_batch().map(|batch| (batch.len(), batch[49])), Some((50, most - 1)));
+    assert!(stream.is_epoch_end());
+    assert_eq!(stream.next_batch().map(|batch| batch[99]), Some(99));
+}
+
+proptest! {
+    #![proptest_config(config(64))]
+
+    #[test]
+    fn a_stream_says_where_it_is(batcher in batchers(), samples in any::<prop::sample::Index>()) {
+        let samples = samples.index(batcher.len() + 1) as u64;
+        let mut stream = batcher.resume(&batcher.position(u64::MAX - 2, samples).unwrap()).unwrap();
+        loop {
+            let position = stream.position();
+            prop_assert_eq!((stream.epoch(), stream.samples()), (position.epoch(), position.samples()));
+            if stream.next_batch().is_none() {
+                break;
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,13 +1,12 @@
 //! Weight decay, coupled and decoupled.
 
-use gradstep::{Form, Momentum, Optimizer, Sgd, WeightDecay};
+use gradstep::{Momentum, MomentumForm, Optimizer, Sgd, WeightDecay};
 use half::{bf16, f16};
-use num_traits::Float;
 
 use crate::common::{Scalar, half, number, says, steps_to, tiny, walk, with_gradient_theta};
 
-fn decayed<F: Float + Send + Sync>(form: Form, decay: fn(F) -> WeightDecay<F>) -> Momentum<F> {
-    half(form).with_weight_decay(decay(F::from(0.25).unwrap())).unwrap()
+fn decayed<F: Scalar>(form: MomentumForm, decay: fn(f64) -> WeightDecay) -> Momentum<F> {
+    half(form).with_weight_decay(decay(0.25)).unwrap()
 }
 
 #[test]
@@ -18,10 +17,10 @@ fn coupled_weight_decay() {
     // v = 95/8 + 405/64 = 1165/64       θ = 81/16 - 1165/256 = 131/256
     // v = 1165/128 + 655/1024 = 9975/1024   θ = 131/256 - 9975/4096 = -7879/4096
     let expected = [11.0, 81.0 / 16.0, 131.0 / 256.0, -7879.0 / 4096.0];
-    let form = Form::PyTorch;
+    let form = MomentumForm::PyTorch;
     with_gradient_theta(decayed(form, WeightDecay::Coupled), decayed(form, WeightDecay::Coupled), &expected);
     // The learning rate does not change, so the classical form walks the same path.
-    let form = Form::Classical;
+    let form = MomentumForm::Classical;
     with_gradient_theta(decayed(form, WeightDecay::Coupled), decayed(form, WeightDecay::Coupled), &expected);
 }
 
@@ -33,7 +32,7 @@ fn decoupled_weight_decay() {
     // m = -19/8 - 89/64 = -241/64       θ = 89/16 - 89/256 - 241/64 = 371/256
     // m = -241/128 - 371/1024 = -2299/1024   θ = 371/256 - 371/4096 - 2299/1024 = -3631/4096
     let expected = [11.0, 89.0 / 16.0, 371.0 / 256.0, -3631.0 / 4096.0];
-    let form = Form::Classical;
+    let form = MomentumForm::Classical;
     with_gradient_theta(decayed(form, WeightDecay::Decoupled), decayed(form, WeightDecay::Decoupled), &expected);
 }
 
@@ -54,22 +53,23 @@ fn both_decays_agree_without_momentum() {
 
 fn decay_at_its_ends<F: Scalar>() {
     let (zero, one, inf, nan) = (F::zero(), F::one(), F::infinity(), F::nan());
-    let sgd = |decay| move |_: &[F]| Box::new(Sgd::new(one).unwrap().with_weight_decay(decay).unwrap()) as Box<_>;
+    let sgd = |decay| move |_: &[F]| Box::new(Sgd::new(1.0).unwrap().with_weight_decay(decay).unwrap()) as Box<_>;
     // Strength 0 is a decay all the same: -0 - 0 · -0 = +0, and 0 · ∞ is NaN.
-    for decay in [WeightDecay::Coupled(zero), WeightDecay::Decoupled(zero)] {
+    for decay in [WeightDecay::Coupled(0.0), WeightDecay::Decoupled(0.0)] {
         let zero_of_zero = if let WeightDecay::Coupled(_) = decay { -zero } else { zero };
         steps_to(sgd(decay), [(one, one, zero), (-zero, zero, zero_of_zero), (inf, one, nan)], "strength 0");
     }
     // η w = 1 takes the parameter to 0 at once; η w = ∞ is no number any more.
-    steps_to(sgd(WeightDecay::Decoupled(one)), [(number(3.0), -one, one), (-one, zero, zero)], "strength 1");
+    steps_to(sgd(WeightDecay::Decoupled(1.0)), [(number(3.0), -one, one), (-one, zero, zero)], "strength 1");
     let overflow = |_: &[F]| {
-        let sgd = Sgd::new(F::max_value()).unwrap().with_weight_decay(WeightDecay::Decoupled(F::max_value()));
-        Box::new(sgd.unwrap()) as Box<dyn Optimizer<F>>
+        let max = F::max_value().to_f64().unwrap();
+        Box::new(Sgd::new(max).unwrap().with_weight_decay(WeightDecay::Decoupled(max)).unwrap())
+            as Box<dyn Optimizer<F>>
     };
     steps_to(overflow, [(one, zero, -inf), (-one, zero, inf), (zero, zero, nan)], "strength max");
     // Coupled: 3 tiny - (0 + 1/2 · 3 tiny, to even: 2 tiny).
     let tiny = tiny::<F>();
-    steps_to(sgd(WeightDecay::Coupled(number(0.5))), [(tiny * number(3.0), zero, tiny)], "strength 1/2");
+    steps_to(sgd(WeightDecay::Coupled(0.5)), [(tiny * number(3.0), zero, tiny)], "strength 1/2");
 }
 
 #[test]
@@ -85,8 +85,8 @@ fn invalid_strengths_are_rejected() {
     for (bad, shown) in [(-0.25, "-0.25"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
         let message = format!("weight_decay is {shown}, expected a finite number of at least 0");
         for decay in [WeightDecay::Coupled(bad), WeightDecay::Decoupled(bad)] {
-            says(Sgd::new(0.1).unwrap().with_weight_decay(decay), &message);
-            says(Momentum::new(0.1, 0.9, 3).unwrap().with_weight_decay(decay), &message);
+            says(Sgd::<f64>::new(0.1).unwrap().with_weight_decay(decay), &message);
+            says(Momentum::<f64>::new(0.1, 0.9, 3).unwrap().with_weight_decay(decay), &message);
         }
     }
 }

@@ -3,29 +3,40 @@
 
 pub(crate) mod golden;
 pub(crate) mod oracle;
+pub(crate) mod rules;
 
-use std::fmt::Debug;
+use std::{fmt::Debug, ops::Range};
 
 use gradstep::{
-    Batcher, Error, Form, Guard, Momentum, Optimizer, Order, Sequential, Sgd, Shuffle, Subset, WeightDecay,
+    Batcher, Error, Fill, FiniteGuard, Momentum, MomentumForm, Optimizer, Order, Sequential, Sgd, Shuffle, Subset,
+    WeightDecay,
 };
 use num_traits::{Float, cast};
 use proptest::{prelude::*, test_runner::RngSeed};
 #[cfg(feature = "half")]
-use {gradstep::MasterCopy, half::bf16};
+use {
+    gradstep::MasterCopy,
+    half::{bf16, f16},
+};
+
+use rules::AdamW;
 
 // Optimizers ----------------------------------------------------------------------------------------------------------
 
 pub(crate) const LEARNING_RATE: f64 = 0.1;
 pub(crate) const MOMENTUM: f64 = 0.9;
 pub(crate) const DECAY: f64 = 0.01;
-pub(crate) const DECAYS: [WeightDecay<f64>; 3] =
+pub(crate) const DECAYS: [WeightDecay; 3] =
     [WeightDecay::None, WeightDecay::Coupled(DECAY), WeightDecay::Decoupled(DECAY)];
-pub(crate) const FORMS: [Form; 4] = [Form::Classical, Form::Nesterov, Form::PyTorch, Form::PyTorchNesterov];
+pub(crate) const FORMS: [MomentumForm; 4] =
+    [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov];
 
-/// Every rule with every form and decay, for `len` parameters, with a name for messages.
-pub(crate) fn optimizers(len: usize) -> Vec<(String, Box<dyn Optimizer<f64>>)> {
-    let mut all: Vec<(String, Box<dyn Optimizer<f64>>)> = Vec::new();
+/// A name for messages, and the optimizer.
+type Named<P> = (String, Box<dyn Optimizer<P>>);
+
+/// Every rule with every form and decay, for `len` parameters; and AdamW, a rule from outside.
+pub(crate) fn optimizers<P: Scalar>(len: usize) -> Vec<Named<P>> {
+    let mut all: Vec<Named<P>> = Vec::new();
     for decay in DECAYS {
         let sgd = Sgd::new(LEARNING_RATE).unwrap().with_weight_decay(decay).unwrap();
         all.push((format!("Sgd, {decay:?}"), Box::new(sgd)));
@@ -35,35 +46,95 @@ pub(crate) fn optimizers(len: usize) -> Vec<(String, Box<dyn Optimizer<f64>>)> {
             all.push((format!("Momentum, {form:?}, {decay:?}"), Box::new(momentum)));
         }
     }
-    all.push(("Guard".into(), Box::new(Guard(Momentum::new(LEARNING_RATE, MOMENTUM, len).unwrap()))));
+    let guarded = FiniteGuard(Momentum::new(LEARNING_RATE, MOMENTUM, len).unwrap());
+    all.push(("FiniteGuard(Momentum)".into(), Box::new(guarded)));
+    all.push(("AdamW".into(), Box::new(AdamW::new(LEARNING_RATE, len))));
+    all.push(("FiniteGuard(AdamW)".into(), Box::new(FiniteGuard(AdamW::new(LEARNING_RATE, len)))));
     all
 }
 
 /// A name, whether a gradient that is not finite is rejected, and the optimizer.
 #[cfg(feature = "half")]
-type Nesting = (String, bool, Box<dyn Optimizer<bf16, f32>>);
+pub(crate) type Nesting<H> = (String, bool, Box<dyn Optimizer<H>>);
 
-/// Half-precision optimizers in every nesting.
+/// bf16 and f16, for what `MasterCopy` does with both.
 #[cfg(feature = "half")]
-pub(crate) fn half_optimizers(params: &[bf16]) -> Vec<Nesting> {
-    let mut all: Vec<Nesting> = Vec::new();
-    for form in FORMS {
-        let inner = || {
-            let momentum = Momentum::new(LEARNING_RATE as f32, MOMENTUM as f32, params.len()).unwrap().with_form(form);
-            momentum.with_weight_decay(WeightDecay::Coupled(DECAY as f32)).unwrap()
-        };
-        let boxed = || Box::new(Guard(inner())) as Box<dyn Optimizer<f32>>;
-        let mut add = |name, rejects, optimizer| all.push((format!("{name}, {form:?}"), rejects, optimizer));
-        add("MasterCopy", false, Box::new(MasterCopy::new(inner(), params).unwrap()));
-        add("Guard(MasterCopy)", true, Box::new(Guard(MasterCopy::new(inner(), params).unwrap())));
-        add("MasterCopy(Guard)", true, Box::new(MasterCopy::new(Guard(inner()), params).unwrap()));
-        add("MasterCopy(Box(Guard))", true, Box::new(MasterCopy::new(boxed(), params).unwrap()));
-        add("Guard(MasterCopy(Guard))", true, Box::new(Guard(MasterCopy::new(Guard(inner()), params).unwrap())));
-    }
-    let sgd = Sgd::new(LEARNING_RATE as f32).unwrap();
-    all.push(("MasterCopy(Sgd)".into(), false, Box::new(MasterCopy::new(sgd, params).unwrap())));
-    all
+pub(crate) trait HalfScalar: Scalar {
+    /// Rounded to nearest.
+    fn of(value: f32) -> Self;
+    fn widened(self) -> f32;
+    fn grads_from_f32(grads: &[f32]) -> gradstep::Grads<'_, Self>;
+
+    /// `MasterCopy` of any rule.
+    type Master: Optimizer<Self> + 'static;
+    fn master(rule: impl Optimizer<f32> + 'static, params: &[Self]) -> Self::Master;
+    fn copy(master: &Self::Master) -> &[f32];
+
+    /// Every rule in every nesting.
+    fn nestings(params: &[Self]) -> Vec<Nesting<Self>>;
 }
+
+#[cfg(feature = "half")]
+macro_rules! half_scalar {
+    ($half:ident) => {
+        impl HalfScalar for $half {
+            fn of(value: f32) -> Self {
+                $half::from_f32(value)
+            }
+
+            fn widened(self) -> f32 {
+                self.to_f32()
+            }
+
+            fn grads_from_f32(grads: &[f32]) -> gradstep::Grads<'_, Self> {
+                gradstep::Grads::from_f32(grads)
+            }
+
+            type Master = MasterCopy<$half, Box<dyn Optimizer<f32>>>;
+
+            fn master(rule: impl Optimizer<f32> + 'static, params: &[Self]) -> Self::Master {
+                MasterCopy::new(Box::new(rule) as Box<dyn Optimizer<f32>>, params).unwrap()
+            }
+
+            fn copy(master: &Self::Master) -> &[f32] {
+                master.master()
+            }
+
+            fn nestings(params: &[Self]) -> Vec<Nesting<Self>> {
+                fn nest<O: Optimizer<f32> + Clone + 'static>(
+                    all: &mut Vec<Nesting<$half>>,
+                    rule: &str,
+                    inner: O,
+                    params: &[$half],
+                ) {
+                    let copy = |inner: O| MasterCopy::new(inner, params).unwrap();
+                    let guarded = || MasterCopy::new(FiniteGuard(inner.clone()), params).unwrap();
+                    let boxed = $half::master(FiniteGuard(inner.clone()), params);
+                    let mut add = |name, rejects, optimizer| all.push((format!("{name}, {rule}"), rejects, optimizer));
+                    add("MasterCopy", false, Box::new(copy(inner.clone())));
+                    add("FiniteGuard(MasterCopy)", true, Box::new(FiniteGuard(copy(inner.clone()))));
+                    add("MasterCopy(FiniteGuard)", true, Box::new(guarded()));
+                    add("MasterCopy(Box(FiniteGuard))", true, Box::new(boxed));
+                    add("FiniteGuard(MasterCopy(FiniteGuard))", true, Box::new(FiniteGuard(guarded())));
+                }
+                let mut all = Vec::new();
+                for form in FORMS {
+                    let momentum = Momentum::new(LEARNING_RATE, MOMENTUM, params.len()).unwrap().with_form(form);
+                    let momentum = momentum.with_weight_decay(WeightDecay::Coupled(DECAY)).unwrap();
+                    nest(&mut all, &format!("{form:?}"), momentum, params);
+                }
+                nest(&mut all, "Sgd", Sgd::new(LEARNING_RATE).unwrap(), params);
+                nest(&mut all, "AdamW", AdamW::new(LEARNING_RATE, params.len()), params);
+                all
+            }
+        }
+    };
+}
+
+#[cfg(feature = "half")]
+half_scalar!(bf16);
+#[cfg(feature = "half")]
+half_scalar!(f16);
 
 // Numbers and bits ----------------------------------------------------------------------------------------------------
 
@@ -159,9 +230,10 @@ pub(crate) enum AnyOrder {
     Sequential(Sequential),
     Subset(Subset<Shuffle>),
     Rotated(Rotated),
+    Blocks(Blocks),
 }
 
-/// An order from outside, of random access: it begins one sample later each epoch.
+/// An order from outside, which can begin at any place: it begins one sample later each epoch.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Rotated(pub(crate) usize);
 
@@ -174,13 +246,80 @@ impl Order for Rotated {
         vec![("rotated", 1), ("len", self.len())]
     }
 
-    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
-        let first = (epoch % self.len()) as usize;
-        out.iter_mut().zip(start..).for_each(|(sample, place)| *sample = (first + place) % self.0);
+    fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
+        place..place + 1
     }
 
-    fn is_random_access(&self) -> bool {
-        true
+    fn longest_run(&self) -> u64 {
+        1
+    }
+
+    fn scratch_len(&self) -> usize {
+        0
+    }
+
+    fn fill(&self, fill: &mut Fill<'_>) {
+        let first = (fill.epoch % self.len()) as usize;
+        fill.out.iter_mut().zip(fill.start as usize..).for_each(|(sample, place)| *sample = (first + place) % self.0);
+    }
+}
+
+/// An order from outside that is filled in windows, as one for data on a disk is: blocks of samples, the first of them
+/// another one each epoch and one of them shorter; the samples of every two blocks backwards, by way of the scratch.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Blocks {
+    pub(crate) len: usize,
+    pub(crate) block_len: usize,
+}
+
+impl Blocks {
+    fn block(&self, epoch: u64, number: usize) -> Range<usize> {
+        let blocks = self.len.div_ceil(self.block_len);
+        let block = (number + (epoch % blocks as u64) as usize) % blocks;
+        block * self.block_len..self.len.min((block + 1) * self.block_len)
+    }
+
+    /// The first block of each window, and its places.
+    fn windows(&self, epoch: u64) -> impl Iterator<Item = (usize, Range<u64>)> {
+        let (blocks, mut end) = (self.len.div_ceil(self.block_len), 0);
+        (0..blocks).step_by(2).map(move |number| {
+            let start = end;
+            end += (number..blocks.min(number + 2)).map(|number| self.block(epoch, number).len() as u64).sum::<u64>();
+            (number, start..end)
+        })
+    }
+}
+
+impl Order for Blocks {
+    fn len(&self) -> u64 {
+        self.len as u64
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        vec![("blocks", 1), ("len", self.len()), ("block_len", self.block_len as u64)]
+    }
+
+    fn run(&self, epoch: u64, place: u64) -> Range<u64> {
+        self.windows(epoch).find(|(_, places)| places.contains(&place)).unwrap().1
+    }
+
+    fn longest_run(&self) -> u64 {
+        self.len().min(2 * self.block_len as u64)
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.longest_run() as usize
+    }
+
+    fn fill(&self, fill: &mut Fill<'_>) {
+        let mut out = fill.out.iter_mut();
+        for (number, places) in self.windows(fill.epoch).skip_while(|(_, places)| places.start < fill.start) {
+            let samples = self.block(fill.epoch, number).chain(self.block(fill.epoch, number + 1));
+            let scratch = &mut fill.scratch[..(places.end - places.start) as usize];
+            scratch.iter_mut().zip(samples).for_each(|(scratch, sample)| *scratch = sample);
+            scratch.iter().rev().zip(&mut out).for_each(|(&sample, out)| *out = sample);
+        }
+        assert_eq!(out.len(), 0, "a run is cut");
     }
 }
 
@@ -191,6 +330,7 @@ impl AnyOrder {
             AnyOrder::Sequential(order) => order,
             AnyOrder::Subset(order) => order,
             AnyOrder::Rotated(order) => order,
+            AnyOrder::Blocks(order) => order,
         }
     }
 }
@@ -204,36 +344,46 @@ impl Order for AnyOrder {
         self.inner().settings()
     }
 
-    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
-        self.inner().fill(epoch, start, out);
+    fn run(&self, epoch: u64, place: u64) -> Range<u64> {
+        self.inner().run(epoch, place)
     }
 
-    fn is_random_access(&self) -> bool {
-        self.inner().is_random_access()
+    fn longest_run(&self) -> u64 {
+        self.inner().longest_run()
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.inner().scratch_len()
+    }
+
+    fn fill(&self, fill: &mut Fill<'_>) {
+        self.inner().fill(fill);
     }
 }
 
 pub(crate) fn orders() -> impl Strategy<Value = AnyOrder> {
-    (1_usize..300, any::<u64>(), 0..4).prop_map(|(len, seed, kind)| match kind {
+    (1_usize..300, any::<u64>(), 0..5).prop_map(|(len, seed, kind)| match kind {
         0 => AnyOrder::Shuffle(Shuffle::new(len, seed).unwrap()),
         1 => AnyOrder::Sequential(Sequential::new(len).unwrap()),
         2 => AnyOrder::Subset(Subset::new((0..len).map(|i| 3 * i + 1).collect()).unwrap().shuffled(seed).unwrap()),
-        _ => AnyOrder::Rotated(Rotated(len)),
+        3 => AnyOrder::Rotated(Rotated(len)),
+        _ => AnyOrder::Blocks(Blocks { len, block_len: 1 + (seed % 60) as usize }),
     })
 }
 
 pub(crate) fn batchers() -> impl Strategy<Value = Batcher<AnyOrder>> {
     (orders(), 1_usize..40, any::<bool>()).prop_map(|(order, batch_size, drop)| {
+        let batch_size = batch_size.min(order.len() as usize);
         let batcher = Batcher::over(order, batch_size).unwrap();
-        if drop && batch_size <= batcher.len() { batcher.drop_last().unwrap() } else { batcher }
+        if drop { batcher.drop_last() } else { batcher }
     })
 }
 
 // Steps ---------------------------------------------------------------------------------------------------------------
 
 /// `rows` are parameter, gradient, and the parameter after one step of `optimizer`; a slice holds them in turn.
-pub(crate) fn steps_to<P: Scalar, F, const N: usize>(
-    optimizer: impl Fn(&[P]) -> Box<dyn Optimizer<P, F>>,
+pub(crate) fn steps_to<P: Scalar, const N: usize>(
+    optimizer: impl Fn(&[P]) -> Box<dyn Optimizer<P>>,
     rows: [(P, P, P); N],
     name: &str,
 ) {
@@ -267,7 +417,7 @@ pub(crate) fn path<F: Float>(
     let exact = |x: f64| F::from(x).unwrap();
     let mut params = [exact(start)];
     let step = |learning_rate: &f64| {
-        optimizer.set_learning_rate(exact(*learning_rate)).unwrap();
+        optimizer.set_learning_rate(*learning_rate).unwrap();
         let grads = [exact(gradient(params[0].to_f64().unwrap()))];
         optimizer.step(&mut params, &grads).unwrap();
         params[0].to_f64().unwrap()
@@ -283,9 +433,8 @@ pub(crate) fn with_gradient_theta(f32s: impl Optimizer<f32>, f64s: impl Optimize
 }
 
 /// η = λ = 1/2, until a learning rate is set.
-pub(crate) fn half<F: Float + Send + Sync>(form: Form) -> Momentum<F> {
-    let half = F::from(0.5).unwrap();
-    Momentum::new(half, half, 1).unwrap().with_form(form)
+pub(crate) fn half<F: Scalar>(form: MomentumForm) -> Momentum<F> {
+    Momentum::new(0.5, 0.5, 1).unwrap().with_form(form)
 }
 
 /// Two parameters, three gradients that change.

@@ -1,42 +1,45 @@
 //! Plain references, from the words of the documentation: for the tests and for tests/fuzz.
 #![allow(dead_code, reason = "a fuzz target needs one of them")]
 
-use gradstep::{Form, WeightDecay};
+use gradstep::{MomentumForm, WeightDecay};
 use num_traits::Float;
 
-/// `Sgd`, or `Momentum` if there is a form: a step of an element at a time, in the order of the formulas.
+/// `Sgd`, or `Momentum` if there is a form: a step of an element at a time, in the order of the formulas. Settings are
+/// rounded to `F` once; η w is a product in f64 before.
 pub(crate) fn step<F: Float>(
     params: &mut [F],
     velocity: &mut [F],
     grads: &[F],
-    form: Option<Form>,
-    decay: WeightDecay<F>,
-    eta: F,
-    lambda: F,
+    form: Option<MomentumForm>,
+    decay: WeightDecay,
+    learning_rate: f64,
+    momentum: f64,
 ) {
+    let number = |setting: f64| F::from(setting).unwrap();
+    let (eta, lambda) = (number(learning_rate), number(momentum));
     for i in 0..params.len() {
         let (mut theta, mut g) = (params[i], grads[i]);
         match decay {
             WeightDecay::None => {}
-            WeightDecay::Coupled(w) => g = g + w * theta,
-            WeightDecay::Decoupled(w) => theta = theta - (eta * w) * theta,
+            WeightDecay::Coupled(w) => g = g + number(w) * theta,
+            WeightDecay::Decoupled(w) => theta = theta - number(learning_rate * w) * theta,
         }
         let m = &mut velocity[i];
         params[i] = match form {
             None => theta - eta * g,
-            Some(Form::Classical) => {
+            Some(MomentumForm::Classical) => {
                 *m = lambda * *m - eta * g;
                 theta + *m
             }
-            Some(Form::Nesterov) => {
+            Some(MomentumForm::Nesterov) => {
                 *m = lambda * *m - eta * g;
                 theta + (lambda * *m - eta * g)
             }
-            Some(Form::PyTorch) => {
+            Some(MomentumForm::PyTorch) => {
                 *m = lambda * *m + g;
                 theta - eta * *m
             }
-            Some(Form::PyTorchNesterov) => {
+            Some(MomentumForm::PyTorchNesterov) => {
                 *m = lambda * *m + g;
                 theta - eta * (g + lambda * *m)
             }

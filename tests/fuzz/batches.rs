@@ -52,10 +52,9 @@ fn batcher(input: &Input) {
     };
     let order = made.as_ref().map_err(Clone::clone);
     let made = order.and_then(|order| Batcher::over(order, batch_size));
-    let made = if input.drop_last { made.and_then(Batcher::drop_last) } else { made };
+    let made = if input.drop_last { made.map(Batcher::drop_last) } else { made };
     let fits = (1..=1 << 32).contains(&len) || (len > 0 && input.seed.is_none());
-    let holds = fits && batch_size > 0 && !(input.drop_last && batch_size > len);
-    assert_eq!(made.is_ok(), holds);
+    assert_eq!(made.is_ok(), fits && (1..=len).contains(&batch_size));
     let new = Batcher::new(len, batch_size, input.seed.unwrap_or(0));
     assert_eq!(new.is_ok(), (1..=1 << 32).contains(&len) && batch_size > 0 && batch_size <= len);
     let Ok(batcher) = made else { return };
@@ -98,6 +97,7 @@ fn batcher(input: &Input) {
             }
             let position = stream.position();
             assert_eq!((position.epoch(), position.samples()), (epoch, done as u64));
+            assert_eq!((stream.epoch(), stream.samples()), (epoch, done as u64));
             let batch = &table.indices()[done..end(done).min(done.saturating_add(batch_size))];
             assert_eq!(stream.next_batch().unwrap_or(&[]), batch);
             done += batch.len();
@@ -130,14 +130,12 @@ fn permutation(input: &Input) {
     assert_eq!(made.is_ok(), (1 << 16..=1 << 62).contains(&len));
     let Ok(order) = made else { return };
     let mut out = vec![0; usize::from(input.row_len)];
-    order.fill(input.epoch.get(), start as usize, &mut out);
-    for (i, &sample) in out.iter().enumerate() {
-        match start.checked_add(i as u64).filter(|&place| place < len) {
+    let filled = order.try_fill(input.epoch.get(), start, &mut out);
+    assert_eq!(filled.is_ok(), start.checked_add(out.len() as u64).is_some_and(|end| end <= len));
+    if filled.is_ok() {
+        for (place, sample) in (start..).zip(out) {
             // That both ways lead back makes them all different.
-            Some(place) => {
-                assert_eq!((order.get(place), order.place(sample as u64)), (Some(sample as u64), Some(place)))
-            }
-            None => assert_eq!(sample, usize::MAX),
+            assert_eq!((order.get(place), order.place(sample as u64)), (Some(sample as u64), Some(place)));
         }
     }
     assert_eq!((order.get(start).is_some(), order.place(start).is_some()), (start < len, start < len));

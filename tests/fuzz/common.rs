@@ -4,6 +4,7 @@
 use std::{
     fmt::Debug,
     hash::{DefaultHasher, Hash, Hasher},
+    ops::{Range, RangeBounds},
 };
 
 use half::{bf16, f16};
@@ -19,6 +20,14 @@ pub enum Number {
 }
 
 impl Number {
+    /// A setting for parameters of `F`: one of its numbers, or any of f64's, which `F` may round.
+    pub fn setting<F: Scalar>(self) -> f64 {
+        match self {
+            Number::Bits(bits) => f64::from_bits(bits),
+            other => other.get::<F>().to_f64().unwrap(),
+        }
+    }
+
     pub fn get<F: Scalar>(self) -> F {
         match self {
             Number::Bits(bits) => F::from_low_bits(bits),
@@ -146,6 +155,19 @@ pub fn seldom(input: &impl Hash) -> bool {
     input.hash(&mut hasher);
     hasher.finish().is_multiple_of(64)
 }
+
+/// Whether a rule over `F` takes the setting `value`: it is in the range, and what `F` rounds it to is too, and above 0 where
+/// it is.
+pub fn holds<F: Scalar>(value: f64, range: impl RangeBounds<f64>) -> bool {
+    let rounded = F::nearest(value).to_f64().unwrap();
+    range.contains(&value) && range.contains(&rounded) && (value > 0.0) == (rounded > 0.0)
+}
+
+/// Learning rates and decays.
+pub const RATES: Range<f64> = 0.0..f64::INFINITY;
+
+/// Momentum.
+pub const MOMENTA: Range<f64> = 0.0..1.0;
 
 pub fn bits<F: Scalar>(values: &[F]) -> Vec<u64> {
     values.iter().map(|value| value.bits()).collect()

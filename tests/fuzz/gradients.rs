@@ -6,8 +6,11 @@ mod common;
 #[path = "../common/oracle.rs"]
 mod oracle;
 
-use common::{Number, Scalar, Whole, bits, seldom, tiled};
-use gradstep::{Accumulator, Error, NoiseScale, check_finite, clip_global_norm, clip_value, global_norm};
+use common::{Number, RATES, Scalar, Whole, bits, holds, seldom, tiled};
+use gradstep::{
+    Accumulator, Error, Grads, NoiseScale, Optimizer, Sgd, check_finite, clip_global_norm, clip_scale, clip_value,
+    global_norm,
+};
 use half::{bf16, f16};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
@@ -72,11 +75,15 @@ fn check<F: Scalar>(input: &Input) {
             let expected = if largest == 0.0 { 0.0 } else { ratios.map(|r| r * r).sum::<f64>().sqrt() * largest };
             assert!((norm - expected).abs() <= 1e-10 * norm + 1e-323, "{norm:?} is not {expected:?}");
         }
-        Err(error) => assert!(matches!(error, Error::Number { name: "global norm", .. }) && largest > 1e150),
+        Err(error) => assert!(matches!(error, Error::Overflow { .. }) && largest > 1e150),
     }
 
     let max_norm = input.max_norm.get::<f64>();
     let clipped = clip_global_norm(&mut slices, max_norm);
+    if let Ok(norm) = norm {
+        assert_eq!(clipped, clip_scale(norm, max_norm).map(|_| norm));
+    }
+    scaled(&copy, input.limit.get::<f64>(), max_norm);
     match &norm {
         Ok(norm) if max_norm.is_finite() && max_norm > 0.0 => {
             let scale = max_norm / norm;
@@ -93,9 +100,10 @@ fn check<F: Scalar>(input: &Input) {
         _ => assert!(clipped.is_err() && !changed(&slices)),
     }
 
-    let (limit, mut slices) = (input.limit.get::<F>(), copy.clone());
-    let holds = limit.is_finite() && limit > F::zero() && bad.is_none();
-    assert_eq!(clip_value(&mut slices, limit).is_ok(), holds);
+    let (given, mut slices) = (input.limit.setting::<F>(), copy.clone());
+    let holds = holds::<F>(given, RATES) && given > 0.0 && bad.is_none();
+    assert_eq!(clip_value(&mut slices, given).is_ok(), holds);
+    let limit = F::nearest(given);
     for (now, &then) in slices.iter().flatten().zip(copy.iter().flatten()) {
         let within = if then > limit {
             limit
@@ -126,8 +134,10 @@ fn check<F: Scalar>(input: &Input) {
     match result {
         Ok(()) => assert!(count > 0 && bits(&mean) == bits(&means) && beyond.is_none()),
         Err(Error::Count { value: 0, .. }) => assert_eq!(count, 0),
-        Err(Error::Overflow { index, value, max, .. }) => {
-            assert!(Some(index) == beyond && value.is_finite() && value == sums[index] / count as f64);
+        Err(Error::Overflow { ref name, value, max }) => {
+            let index = beyond.unwrap();
+            assert_eq!(*name, format!("mean[{index}]"));
+            assert!(value.is_finite() && value == sums[index] / count as f64);
             assert_eq!(max, F::max_value().to_f64().unwrap());
         }
         Err(Error::NonFinite { index, .. }) => assert!(Some(index) == beyond && !sums[index].is_finite()),
@@ -135,6 +145,30 @@ fn check<F: Scalar>(input: &Input) {
     }
     assert!(result.is_ok() || mean.iter().all(|&mean| mean == F::one()));
     assert!(accumulator.mean(&mut vec![F::one(); len + 1]).is_err());
+}
+
+/// Scaled gradients are judged and read as the same numbers written out, and clipped by their norm.
+fn scaled<F: Scalar>(slices: &[Vec<F>], scale: f64, max_norm: f64) {
+    for slice in slices {
+        let grads = Grads::new(slice).scaled(scale);
+        let written: Vec<F> = slice.iter().map(|g| F::nearest(scale * g.to_f64().unwrap())).collect();
+        assert_eq!(grads.check_finite().is_ok(), written.iter().all(|g| g.is_finite()));
+        let (mut a, mut b) = (vec![F::zero(); slice.len()], vec![F::zero(); slice.len()]);
+        Sgd::new(1.0).unwrap().step_with(&mut a, grads).unwrap();
+        Sgd::new(1.0).unwrap().step(&mut b, &written).unwrap();
+        assert_eq!(bits(&a), bits(&b));
+
+        let start = vec![F::one(); slice.len()];
+        let (mut a, mut b) = (start.clone(), start.clone());
+        match Sgd::new(1.0).unwrap().step_clipped(&mut a, grads, max_norm) {
+            Ok(norm) => {
+                let scale = clip_scale(norm, max_norm).unwrap();
+                Sgd::new(1.0).unwrap().step_with(&mut b, grads.scaled(scale)).unwrap();
+                assert_eq!(bits(&a), bits(&b));
+            }
+            Err(_) => assert_eq!(bits(&a), bits(&start)),
+        }
+    }
 }
 
 fn noise_scale(pairs: &[[(Whole, Number); 2]]) {

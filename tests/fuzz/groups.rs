@@ -6,9 +6,12 @@ mod common;
 #[path = "../common/oracle.rs"]
 mod oracle;
 
-use common::{Number, Scalar, bits, tiled};
+use std::any::Any;
+
+use common::{Number, RATES, Scalar, bits, holds, tiled};
 use gradstep::{
-    Error, Form, Guard, MasterCopy, Momentum, Optimizer, ParamGroups, Sgd, WeightDecay, clip_global_norm, global_norm,
+    Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, Optimizer, ParamGroups, Restore, Sgd, WeightDecay,
+    clip_scale, global_norm,
 };
 use half::{bf16, f16};
 use libfuzzer_sys::{
@@ -53,9 +56,13 @@ enum Call {
     Set(u8, Number),
     Freeze(u8),
     Unfreeze(u8),
+    /// All that have a name of these two, and no others.
+    FreezeWhere([u8; 2]),
+    Remove(u8),
     Reset,
     Save,
     Restore,
+    RestoreShared,
     /// Another model; what was saved stays.
     New,
 }
@@ -76,13 +83,21 @@ fuzz_target!(|input: Input| match input.params % 3 {
 
 // Optimizers whose state can be seen ----------------------------------------------------------------------------------
 
-trait Visible<P>: Optimizer<P, f32> {
+trait Visible<P>: Optimizer<P> {
     /// The velocity and the master copy.
     fn state(&self) -> Vec<f32>;
     fn copy(&self) -> Boxed<P>;
+    fn any(&mut self) -> &mut dyn Any;
+    fn swap(&mut self, other: &mut dyn Visible<P>) -> Result<(), Error>;
 }
 
 type Boxed<P> = Box<dyn Visible<P>>;
+
+impl<P> Restore for Boxed<P> {
+    fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
+        (**self).swap(&mut **other)
+    }
+}
 
 impl<P> Clone for Boxed<P> {
     fn clone(&self) -> Self {
@@ -100,6 +115,17 @@ macro_rules! visible {
             fn copy(&self) -> Boxed<$params> {
                 Box::new(self.clone())
             }
+
+            fn any(&mut self) -> &mut dyn Any {
+                self
+            }
+
+            fn swap(&mut self, other: &mut dyn Visible<$params>) -> Result<(), Error> {
+                let saved = "another kind".to_string();
+                let other = other.any().downcast_mut::<Self>();
+                let other = other.ok_or(Error::Saved { name: "kind", saved, expected: String::new() })?;
+                self.swap_state(other)
+            }
         }
     )*};
 }
@@ -107,7 +133,7 @@ macro_rules! visible {
 visible! {
     [] Sgd<f32>, f32: self => vec![];
     [] Momentum<f32>, f32: self => self.velocity().to_vec();
-    [P: Scalar, O: Visible<P> + Clone + 'static] Guard<O>, P: self => self.0.state();
+    [P: Scalar, O: Visible<P> + Restore + Clone + 'static] FiniteGuard<O>, P: self => self.0.state();
     [] MasterCopy<f16, Boxed<f32>>, f16: self => [self.optimizer().state(), self.master().to_vec()].concat();
     [] MasterCopy<bf16, Boxed<f32>>, bf16: self => [self.optimizer().state(), self.master().to_vec()].concat();
     [] Boxed<f32>, f32: self => (**self).state();
@@ -124,8 +150,8 @@ impl Params for f32 {
     const HALF: bool = false;
 
     fn nest(rule: Boxed<f32>, nesting: u8, _: &[f32]) -> Result<Boxed<f32>, Error> {
-        let rule: Boxed<f32> = if nesting & 1 == 1 { Box::new(Guard(rule)) } else { rule };
-        Ok(if nesting & 2 == 2 { Box::new(Guard(rule)) } else { rule })
+        let rule: Boxed<f32> = if nesting & 1 == 1 { Box::new(FiniteGuard(rule)) } else { rule };
+        Ok(if nesting & 2 == 2 { Box::new(FiniteGuard(rule)) } else { rule })
     }
 }
 
@@ -136,7 +162,7 @@ macro_rules! half {
 
             fn nest(rule: Boxed<f32>, nesting: u8, params: &[$half]) -> Result<Boxed<$half>, Error> {
                 let copy = MasterCopy::new(f32::nest(rule, nesting & 1, &[])?, params)?;
-                Ok(if nesting & 2 == 2 { Box::new(Guard(copy)) } else { Box::new(copy) })
+                Ok(if nesting & 2 == 2 { Box::new(FiniteGuard(copy)) } else { Box::new(copy) })
             }
         }
     };
@@ -150,12 +176,14 @@ half!(bf16);
 #[derive(Clone)]
 struct Tensor {
     name: String,
-    form: Option<Form>,
-    decay: WeightDecay<f32>,
+    form: Option<MomentumForm>,
+    decay: WeightDecay,
     guarded: bool,
+    /// A number for how guards and a master copy are nested.
+    nesting: u32,
     len: usize,
     /// At factor 1.
-    rate: f32,
+    rate: f64,
     frozen: bool,
     steps: u64,
     velocity: Vec<f32>,
@@ -165,11 +193,11 @@ struct Tensor {
 #[derive(Clone)]
 struct Reference {
     tensors: Vec<Tensor>,
-    factor: f32,
+    factor: f64,
     steps: u64,
 }
 
-const LAMBDA: f32 = 0.5;
+const LAMBDA: f64 = 0.5;
 
 /// (name, params, grads)
 type Given<P> = Vec<(String, Vec<P>, Vec<P>)>;
@@ -186,12 +214,14 @@ impl Tensor {
             && (!self.guarded || grads.iter().all(|g| g.is_finite()))
     }
 
-    fn step<P: Params>(&mut self, factor: f32, params: &mut [P], grads: &[P]) {
+    fn step<P: Params>(&mut self, factor: f64, params: &mut [P], grads: &[P], scale: f64) {
         let wide = |values: &[P]| values.iter().map(|value| value.to_f32().unwrap()).collect::<Vec<_>>();
         let mut theta = self.master.take().unwrap_or_else(|| wide(params));
         let mut velocity = std::mem::take(&mut self.velocity);
         velocity.resize(theta.len(), 0.0);
-        oracle::step(&mut theta, &mut velocity, &wide(grads), self.form, self.decay, self.rate * factor, LAMBDA);
+        // Nothing is rounded to half precision on the way.
+        let grads: Vec<f32> = grads.iter().map(|g| f32::nearest(scale * g.to_f64().unwrap())).collect();
+        oracle::step(&mut theta, &mut velocity, &grads, self.form, self.decay, self.rate * factor, LAMBDA);
         params.iter_mut().zip(&theta).for_each(|(param, &theta)| *param = P::nearest(theta.into()));
         self.velocity = if self.form.is_some() { velocity } else { vec![] };
         self.master = P::HALF.then_some(theta);
@@ -208,49 +238,57 @@ impl Reference {
         self.tensors.iter_mut().find(|tensor| tensor.name == name).ok_or(Rejected("unknown", name.into()))
     }
 
-    fn check<P: Params>(&mut self, given: &Given<P>) -> Result<(), Rejected> {
-        for (i, (name, params, grads)) in given.iter().enumerate() {
-            let takes = self.find(name)?.takes(params, grads);
-            if given[..i].iter().any(|before| before.0 == *name) {
-                return Err(Rejected("duplicate", name.clone()));
-            }
-            if !takes {
-                return Err(Rejected("in", name.clone()));
+    fn known<P: Params>(&mut self, given: &Given<P>, i: usize) -> Result<(), Rejected> {
+        let name = &given[i].0;
+        self.find(name)?;
+        let twice = given[..i].iter().any(|before| before.0 == *name);
+        if twice { Err(Rejected("duplicate", name.clone())) } else { Ok(()) }
+    }
+
+    fn takes<P: Params>(&mut self, given: &Given<P>, i: usize) -> Result<(), Rejected> {
+        let (name, params, grads) = &given[i];
+        if self.find(name)?.takes(params, grads) { Ok(()) } else { Err(Rejected("in", name.clone())) }
+    }
+
+    /// Returns by what the gradients are multiplied.
+    fn check<P: Params>(&mut self, given: &Given<P>, how: &How) -> Result<f64, Rejected> {
+        for i in 0..given.len() {
+            self.known(given, i)?;
+            if matches!(how, How::Each) {
+                self.takes(given, i)?;
             }
         }
         let is_given = |name: &str| given.iter().any(|tensor| tensor.0 == name);
         if let Some(missing) = self.tensors.iter().find(|tensor| !tensor.frozen && !is_given(&tensor.name)) {
             return Err(Rejected("missing", missing.name.clone()));
         }
-        Ok(())
-    }
-
-    /// With `max_norm`, the gradients of `given` are clipped before.
-    fn step<P: Params>(&mut self, given: &mut Given<P>, max_norm: Option<f64>) -> Result<(), Rejected> {
-        if max_norm.is_some_and(|max_norm| !max_norm.is_finite() || max_norm <= 0.0) {
-            return Err(Rejected("number", "max_norm".into()));
-        }
-        self.check(given)?;
-        if let Some(max_norm) = max_norm {
+        let mut scale = 1.0;
+        if let How::Clipped(max_norm) = how {
             if let Some(bad) = given.iter().find(|tensor| !tensor.2.iter().all(|g| g.is_finite())) {
                 return Err(Rejected("in", bad.0.clone()));
             }
-            let mut grads: Vec<_> = given.iter_mut().map(|tensor| &mut tensor.2[..]).collect();
-            clip_global_norm(&mut grads, max_norm)?;
+            let grads: Vec<_> = given.iter().map(|tensor| &tensor.2[..]).collect();
+            scale = clip_scale(global_norm(&grads)?, max_norm.get())?;
         }
+        (0..given.len()).try_for_each(|i| self.takes(given, i))?;
+        Ok(scale)
+    }
+
+    fn step<P: Params>(&mut self, given: &mut Given<P>, how: &How) -> Result<(), Rejected> {
+        let scale = self.check(given, how)?;
         for (name, params, grads) in given {
             let factor = self.factor;
             let tensor = self.find(name)?;
             if !tensor.frozen {
-                tensor.step(factor, params, grads);
+                tensor.step(factor, params, grads, scale);
             }
         }
         self.steps += 1;
         Ok(())
     }
 
-    fn scale(&mut self, factor: f32) -> Result<(), Rejected> {
-        if !is_rate(factor) {
+    fn scale(&mut self, factor: f64) -> Result<(), Rejected> {
+        if !RATES.contains(&factor) {
             return Err(Rejected("number", "factor".into()));
         }
         if let Some(tensor) = self.tensors.iter().find(|tensor| !is_rate(tensor.rate * factor)) {
@@ -259,10 +297,33 @@ impl Reference {
         self.factor = factor;
         Ok(())
     }
+
+    /// The state of the tensors that both have, what is frozen, and the count.
+    fn restore_shared(&mut self, saved: &Reference) -> Result<(), Rejected> {
+        let mut restored = self.clone();
+        for own in &mut restored.tensors {
+            let Some(saved) = saved.tensors.iter().find(|saved| saved.name == own.name) else { continue };
+            let kind = |tensor: &Tensor| (tensor.nesting, tensor.form, tensor.has_len().then_some(tensor.len));
+            if kind(own) != kind(saved) {
+                return Err(Rejected("in", own.name.clone()));
+            }
+            (own.velocity, own.master) = (saved.velocity.clone(), saved.master.clone());
+            (own.steps, own.frozen) = (saved.steps, saved.frozen);
+        }
+        *self = Reference { steps: saved.steps, ..restored };
+        Ok(())
+    }
+
+    fn sorted_names(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+        names.sort();
+        names
+    }
 }
 
-fn is_rate(rate: f32) -> bool {
-    rate.is_finite() && rate >= 0.0
+/// All rules are over f32.
+fn is_rate(rate: f64) -> bool {
+    holds::<f32>(rate, RATES)
 }
 
 /// What was wrong, and with which tensor.
@@ -285,7 +346,7 @@ impl From<Error> for Rejected {
 
 // Both ----------------------------------------------------------------------------------------------------------------
 
-type Model<P> = ParamGroups<P, Boxed<P>, f32>;
+type Model<P> = ParamGroups<P, Boxed<P>>;
 
 fn check<P: Params>(input: &Input) {
     let name = |number: u8| input.names[usize::from(number) % 4].as_str();
@@ -324,13 +385,13 @@ fn check<P: Params>(input: &Input) {
                 step(&mut model, &mut reference, given, how)
             }
             Call::Scale(factor) => {
-                let factor = factor.get();
+                let factor = factor.setting::<f32>();
                 (model.scale_learning_rates(factor), reference.scale(factor))
             }
             Call::Set(number, rate) => {
-                let (rate, factor) = (rate.get(), reference.factor);
+                let (rate, factor) = (rate.setting::<f32>(), reference.factor);
                 let expected = reference.find(name(*number)).and_then(|tensor| {
-                    let takes = is_rate(rate) && is_rate(rate * factor);
+                    let takes = RATES.contains(&rate) && is_rate(rate * factor);
                     if takes {
                         tensor.rate = rate
                     } else {
@@ -344,6 +405,18 @@ fn check<P: Params>(input: &Input) {
                 let freeze = matches!(call, Call::Freeze(_));
                 let done = if freeze { model.freeze(name(*number)) } else { model.unfreeze(name(*number)) };
                 (done, reference.find(name(*number)).map(|tensor| tensor.frozen = freeze))
+            }
+            Call::FreezeWhere(numbers) => {
+                let frozen = numbers.map(name);
+                model.freeze_where(|name| frozen.contains(&name));
+                reference.tensors.iter_mut().for_each(|tensor| tensor.frozen = frozen.contains(&&*tensor.name));
+                (Ok(()), Ok(()))
+            }
+            Call::Remove(number) => {
+                let expected = reference.find(name(*number)).is_ok();
+                assert_eq!(model.remove(name(*number)).is_some(), expected);
+                reference.tensors.retain(|tensor| tensor.name != name(*number));
+                (Ok(()), Ok(()))
             }
             Call::Reset => {
                 model.reset();
@@ -360,11 +433,22 @@ fn check<P: Params>(input: &Input) {
             }
             Call::Restore => {
                 let Some((saved, of_saved)) = saved.clone() else { continue };
-                let expected = restored(&reference, &of_saved);
-                if expected.is_ok() {
-                    reference = of_saved;
-                }
+                let expected = if reference.sorted_names() == of_saved.sorted_names() {
+                    reference.restore_shared(&of_saved)
+                } else {
+                    Err(Rejected("saved", String::new()))
+                };
                 (model.restore(saved), expected)
+            }
+            Call::RestoreShared => {
+                let Some((saved, of_saved)) = saved.clone() else { continue };
+                let not_in = |a: &Reference, b: &Reference| {
+                    let names = a.tensors.iter().map(|tensor| tensor.name.clone());
+                    names.filter(|name| !b.tensors.iter().any(|tensor| tensor.name == *name)).collect::<Vec<_>>()
+                };
+                let left_out = (not_in(&reference, &of_saved), not_in(&of_saved, &reference));
+                let done = model.restore_shared(saved).map(|named| assert_eq!(named, left_out));
+                (done, reference.restore_shared(&of_saved))
             }
             Call::New => {
                 (model, reference) = (Model::new(), Reference::new());
@@ -379,10 +463,15 @@ fn check<P: Params>(input: &Input) {
 /// An optimizer, and what it should be; `None` if the rate is no rate.
 fn make<P: Params>(call: &Call, name: &str) -> Option<(Boxed<P>, Tensor)> {
     let Call::Insert { rule, nesting, decay, len, rate, values, .. } = call else { return None };
-    let form = [None, Some(Form::Classical), Some(Form::Nesterov), Some(Form::PyTorch), Some(Form::PyTorchNesterov)]
-        [usize::from(rule % 5)];
+    let form = [
+        None,
+        Some(MomentumForm::Classical),
+        Some(MomentumForm::Nesterov),
+        Some(MomentumForm::PyTorch),
+        Some(MomentumForm::PyTorchNesterov),
+    ][usize::from(rule % 5)];
     let decay = [WeightDecay::None, WeightDecay::Coupled(0.01), WeightDecay::Decoupled(0.01)][usize::from(decay % 3)];
-    let (len, nesting, rate) = (usize::from(*len), nesting % 4, rate.get());
+    let (len, nesting, rate) = (usize::from(*len), nesting % 4, rate.setting::<f32>());
     let rule: Boxed<f32> = match form {
         None => Box::new(Sgd::new(rate).ok()?.with_weight_decay(decay).unwrap()),
         Some(form) => {
@@ -396,6 +485,7 @@ fn make<P: Params>(call: &Call, name: &str) -> Option<(Boxed<P>, Tensor)> {
         form,
         decay,
         guarded: nesting != 0,
+        nesting: if P::HALF { nesting.into() } else { nesting.count_ones() },
         len,
         rate,
         frozen: false,
@@ -413,14 +503,20 @@ fn step<P: Params>(
     how: &How,
 ) -> (Result<(), Error>, Result<(), Rejected>) {
     let (mut expected, norm) = (given.clone(), global_norm(&given.iter().map(|tensor| &tensor.2).collect::<Vec<_>>()));
-    let max_norm = if let How::Clipped(max_norm) = how { Some(max_norm.get()) } else { None };
-    let rejected = reference.step(&mut expected, max_norm);
-    let tensors = given.iter_mut().map(|(name, params, grads)| (name.as_str(), &mut params[..], &grads[..]));
-    let mut tensors: Vec<_> = tensors.collect();
-    let done = match max_norm {
-        Some(max_norm) => model.step_clipped(max_norm, &mut tensors).map(|found| assert_eq!(Ok(found), norm)),
-        None if matches!(how, How::Step) => model.step(&mut tensors),
-        None => model.step_each(|visit| tensors.iter_mut().try_for_each(|(name, p, g)| visit(name, p, g))),
+    let rejected = reference.step(&mut expected, how);
+    let done = match how {
+        How::Step => {
+            let tensors = given.iter_mut().map(|(name, params, grads)| (name.as_str(), &mut params[..], &grads[..]));
+            model.step(&mut tensors.collect::<Vec<_>>())
+        }
+        How::Each => {
+            model.step_each(|visit| given.iter_mut().try_for_each(|(name, p, g)| visit(name, p, Grads::new(g))))
+        }
+        How::Clipped(max_norm) => {
+            let tensors = given.iter_mut().map(|(name, p, g)| (name.as_str(), &mut p[..], Grads::new(g)));
+            let clipped = model.step_clipped(&mut tensors.collect::<Vec<_>>(), max_norm.get());
+            clipped.map(|found| assert_eq!(Ok(found), norm))
+        }
     };
     for (given, expected) in given.iter().zip(&expected) {
         assert_eq!(bits(&given.1), bits(&expected.1));
@@ -428,29 +524,13 @@ fn step<P: Params>(
     (done, rejected)
 }
 
-/// The same names, in any order, and states of the same length.
-fn restored(own: &Reference, saved: &Reference) -> Result<(), Rejected> {
-    let sorted = |model: &Reference| {
-        let len = |tensor: &Tensor| tensor.has_len().then_some(tensor.len);
-        let mut names: Vec<_> = model.tensors.iter().map(|tensor| (tensor.name.clone(), len(tensor))).collect();
-        names.sort();
-        names
-    };
-    let (own, saved) = (sorted(own), sorted(saved));
-    if !own.iter().map(|own| &own.0).eq(saved.iter().map(|saved| &saved.0)) {
-        return Err(Rejected("saved", String::new()));
-    }
-    match own.iter().zip(&saved).find(|(own, saved)| own != saved) {
-        Some((own, _)) => Err(Rejected("in", own.0.clone())),
-        None => Ok(()),
-    }
-}
-
 fn assert_same<P: Params>(model: &Model<P>, reference: &Reference) {
     assert_eq!(model.steps(), reference.steps);
     assert!(model.names().eq(reference.tensors.iter().map(|tensor| tensor.name.as_str())));
     for tensor in &reference.tensors {
         let optimizer = model.get(&tensor.name).unwrap();
+        let (rate, frozen) = (model.learning_rate(&tensor.name), model.is_frozen(&tensor.name));
+        assert_eq!((rate.map(f64::to_bits), frozen), (Some(tensor.rate.to_bits()), Some(tensor.frozen)));
         let state = [&tensor.velocity[..], tensor.master.as_deref().unwrap_or(&[])].concat();
         assert_eq!(bits(&optimizer.state()), bits(&state));
         assert_eq!(optimizer.learning_rate().to_bits(), (tensor.rate * reference.factor).to_bits());

@@ -4,8 +4,8 @@
 
 mod common;
 
-use common::{Number, Scalar};
-use gradstep::{Accumulator, Error, Form, Momentum, Optimizer, Sgd, WeightDecay};
+use common::{MOMENTA, Number, RATES, Scalar, holds};
+use gradstep::{Accumulator, Error, Momentum, MomentumForm, MomentumRule, Optimizer, Sgd, WeightDecay};
 use half::{bf16, f16};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
@@ -36,10 +36,10 @@ fuzz_target!(|input: Input| {
 });
 
 fn check<F: Scalar>(input: &Input) {
-    let rate_holds = |rate: F| rate.is_finite() && rate >= F::zero();
-    let momentum_holds = |momentum: F| momentum >= F::zero() && momentum < F::one();
-    let (rate, momentum, strength) = (input.rate.get::<F>(), input.momentum.get::<F>(), input.decay.get::<F>());
-    let set = input.set.get::<F>();
+    let rate_holds = |rate| holds::<F>(rate, RATES);
+    let momentum_holds = |momentum| holds::<F>(momentum, MOMENTA);
+    let [rate, momentum, strength, set] =
+        [input.rate, input.momentum, input.decay, input.set].map(|number| number.setting::<F>());
     let (len, fits) = match input.len {
         Len::Short(len) => (usize::from(len), true),
         Len::Huge(len) => ((len | 1 << 48) as usize, false),
@@ -47,9 +47,9 @@ fn check<F: Scalar>(input: &Input) {
 
     let accumulator = Accumulator::new(len);
     assert_eq!(accumulator.is_ok(), fits);
-    let sgd = Sgd::new(rate);
+    let sgd = Sgd::<F>::new(rate);
     taken(&sgd, "learning_rate", rate, rate_holds(rate));
-    let made = Momentum::new(rate, momentum, len);
+    let made = Momentum::<F>::new(rate, momentum, len);
     if rate_holds(rate) && momentum_holds(momentum) && !fits {
         assert_eq!(made, Err(Error::Memory { name: "velocity", len }));
     } else if rate_holds(rate) {
@@ -63,31 +63,53 @@ fn check<F: Scalar>(input: &Input) {
             let mut sgd = taken(&sgd.clone().with_weight_decay(decay), "weight_decay", strength, holds);
             sgd.iter_mut().for_each(|sgd| set_rate(sgd, set, rate_holds(set)));
         }
-        for form in [Form::Classical, Form::Nesterov, Form::PyTorch, Form::PyTorchNesterov] {
-            let Ok(momentum) = made.clone().map(|made| made.with_form(form)) else { continue };
-            let made = taken(&momentum.with_weight_decay(decay), "weight_decay", strength, holds);
+        for form in FORMS {
+            let rule = MomentumRule { learning_rate: rate, momentum, form, weight_decay: decay };
+            stepped_by::<F>(&rule, rate_holds(rate) && momentum_holds(momentum) && holds);
+            let Ok(made) = made.clone().map(|made| made.with_form(form)) else { continue };
+            let made = taken(&made.with_weight_decay(decay), "weight_decay", strength, holds);
+            assert_eq!(made, Momentum::with_rule(rule, len).ok());
             let Some(mut made) = made else { continue };
-            assert_eq!((made.form(), made.velocity()), (form, &vec![F::zero(); len][..]));
+            assert_eq!((made.rule(), made.velocity()), (&rule, &vec![F::zero(); len][..]));
             set_rate(&mut made, set, rate_holds(set));
-            let before = made.clone();
             taken(&made.set_momentum(set), "momentum", set, momentum_holds(set));
-            assert_eq!(made.momentum(), if momentum_holds(set) { set } else { before.momentum() });
-            assert_eq!((made.learning_rate(), made.weight_decay()), (before.learning_rate(), decay));
+            let momentum = if momentum_holds(set) { set } else { momentum };
+            assert_eq!(made.rule(), &MomentumRule { momentum, ..rule });
+            taken(&made.set_weight_decay(WeightDecay::Coupled(set)), "weight_decay", set, rate_holds(set));
+            let weight_decay = if rate_holds(set) { WeightDecay::Coupled(set) } else { decay };
+            assert_eq!(made.rule(), &MomentumRule { momentum, weight_decay, ..rule });
         }
     }
 }
 
+const FORMS: [MomentumForm; 4] =
+    [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov];
+
+/// The rule by itself takes what the optimizer takes.
+fn stepped_by<F: Scalar>(rule: &MomentumRule, holds: bool) {
+    let (mut params, mut velocity) = ([F::one()], [F::one()]);
+    assert_eq!(rule.step(&mut params, &mut velocity, &[F::one()]).is_ok(), holds);
+    assert!(holds || (params, velocity) == ([F::one()], [F::one()]));
+}
+
 /// That `result` is `Ok` exactly if it should be; if not, that it names the number.
-fn taken<T: Clone, F: Scalar>(result: &Result<T, Error>, name: &str, value: F, holds: bool) -> Option<T> {
+fn taken<T: Clone>(result: &Result<T, Error>, name: &str, value: f64, holds: bool) -> Option<T> {
     assert_eq!(result.is_ok(), holds, "{name} {value:?}");
-    if let Err(error) = result {
-        let Error::Number { name: named, value: given, .. } = error else { panic!("{error}") };
-        assert_eq!((*named, given.bits()), (name, value.to_f64().unwrap().bits()));
+    if let Err(Error::Number { name: named, value: given, .. } | Error::Rounded { name: named, value: given, .. }) =
+        result
+    {
+        assert_eq!((*named, given.bits()), (name, value.bits()));
+    } else if let Err(error) = result {
+        panic!("{error}");
     }
     result.as_ref().ok().cloned()
 }
 
-fn set_rate<F: Scalar, O: Optimizer<F> + Clone + PartialEq + std::fmt::Debug>(optimizer: &mut O, set: F, holds: bool) {
+fn set_rate<F: Scalar, O: Optimizer<F> + Clone + PartialEq + std::fmt::Debug>(
+    optimizer: &mut O,
+    set: f64,
+    holds: bool,
+) {
     let before = optimizer.clone();
     taken(&optimizer.set_learning_rate(set), "learning_rate", set, holds);
     assert_eq!(optimizer.learning_rate(), if holds { set } else { before.learning_rate() });

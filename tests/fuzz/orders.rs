@@ -7,7 +7,7 @@ mod common;
 use std::{collections::BTreeMap, ops::Range};
 
 use common::Whole;
-use gradstep::{Batcher, Draws, Error, Real, Split, Subset};
+use gradstep::{Batcher, DrawFloat, Draws, Error, Split, Subset};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
@@ -90,15 +90,16 @@ fn parts(part: Result<Subset, Error>, exists: bool, samples: Vec<usize>, seed: u
     assert_eq!(part.is_ok(), exists && !samples.is_empty());
     let Ok(part) = part else { return };
     assert_eq!(part.samples(), samples);
-    let batcher = Batcher::over(part.clone(), 7).unwrap();
+    let batch_size = samples.len().min(7);
+    let batcher = Batcher::over(part.clone(), batch_size).unwrap();
     assert_eq!(batcher.epoch(seed).indices(), samples);
-    let mut shuffled = Batcher::over(part.shuffled(seed).unwrap(), 7).unwrap().epoch(seed).indices().to_vec();
+    let mut shuffled = Batcher::over(part.shuffled(seed).unwrap(), batch_size).unwrap().epoch(seed).indices().to_vec();
     shuffled.sort_unstable();
     assert_eq!(shuffled, samples);
 }
 
 fn draws(input: &Input) {
-    let draws = Draws::new(input.seed, &input.purpose, input.counters);
+    let draws = Draws::new(&input.purpose, input.counters, input.seed);
     let at = |position: u64| {
         let mut draws = draws.clone();
         draws.seek(position);
@@ -138,7 +139,7 @@ fn draws(input: &Input) {
     reals::<f64>(&at(start), 1e-20..9.3);
 }
 
-fn reals<F: Real + Default + PartialEq + Into<f64>>(draws: &Draws, magnitudes: Range<f64>) {
+fn reals<F: DrawFloat + Default + PartialEq + Into<f64>>(draws: &Draws, magnitudes: Range<f64>) {
     let (mut uniform, mut normal) = ([F::default(); 100], [F::default(); 100]);
     draws.clone().fill_uniform(&mut uniform);
     draws.clone().fill_normal(&mut normal);

@@ -13,8 +13,8 @@ use std::fmt::Debug;
 
 use common::{Number, Scalar, Whole, seldom, tiled};
 use gradstep::{
-    Accumulator, Batcher, Error, Form, Guard, MasterCopy, Momentum, NoiseScale, Optimizer, Order, ParamGroups,
-    Position, Sequential, Sgd, Shuffle, WeightDecay,
+    Accumulator, Batcher, Error, FiniteGuard, MasterCopy, Momentum, MomentumForm, MomentumRule, NoiseScale, Optimizer,
+    Order, ParamGroups, Position, Restore, Schedule, Sequential, Sgd, Shuffle, WeightDecay, exact,
 };
 use half::{bf16, f16};
 use libfuzzer_sys::{
@@ -69,18 +69,18 @@ types! {
     MomentumBf16: Momentum<bf16>,
     MomentumF32: Momentum<f32>,
     MomentumF64: Momentum<f64>,
-    WeightDecayF16: WeightDecay<f16>,
-    WeightDecayBf16: WeightDecay<bf16>,
-    WeightDecayF32: WeightDecay<f32>,
-    WeightDecayF64: WeightDecay<f64>,
-    Guard: Guard<Momentum<f64>>,
-    MasterF16: MasterCopy<f16, Guard<Sgd<f32>>>,
+    Decay: WeightDecay,
+    Rule: MomentumRule,
+    Guard: FiniteGuard<Momentum<f64>>,
+    MasterF16: MasterCopy<f16, FiniteGuard<Sgd<f32>>>,
     MasterBf16: MasterCopy<bf16, Momentum<f32>>,
     Groups: ParamGroups<f64, Momentum<f64>>,
-    HalfGroups: ParamGroups<bf16, Guard<MasterCopy<bf16, Momentum<f32>>>, f32>,
+    HalfGroups: ParamGroups<bf16, FiniteGuard<MasterCopy<bf16, Momentum<f32>>>>,
     Accumulator: Accumulator,
     NoiseScale: NoiseScale,
     Position: Position,
+    Schedule: Schedule,
+    Own: Own,
 }
 
 trait Nested: Savable {
@@ -226,7 +226,7 @@ enum Edit {
 /// What may stand in place of a word or number.
 #[rustfmt::skip]
 const PHRASES: [&str; 26] = [
-    "NaN", "-NaN", "inf", "-inf", "1e400", "5e-324", "1e300", "-0.0", "0.0", "0.10", "-1", "1", "0", "None", "Coupled",
+    "NaN", "-NaN", "inf", "-inf", "1e400", "5e-324", "1e300", "-0e0", "0e0", "0.1", "-1", "1", "0", "None", "Coupled",
     "Nesterov", "18446744073709551615", "4294967297", "9007199254740993", "f16", "bf16", "f32", "f64", "v2",
     "sequential", "SgdF32",
 ];
@@ -277,12 +277,12 @@ fn made<T>(made: Result<T, Error>) -> arbitrary::Result<T> {
 }
 
 /// A learning rate or a strength.
-fn setting<F: Scalar>(u: &mut Unstructured) -> arbitrary::Result<F> {
-    let number: F = u.arbitrary::<Number>()?.get();
-    Ok(if number.is_finite() && number >= F::zero() { number } else { F::one() })
+fn setting(u: &mut Unstructured) -> arbitrary::Result<f64> {
+    let number: f64 = u.arbitrary::<Number>()?.get();
+    Ok(if number.is_finite() && number >= 0.0 { number } else { 1.0 })
 }
 
-fn decay<F: Scalar>(u: &mut Unstructured) -> arbitrary::Result<WeightDecay<F>> {
+fn decay(u: &mut Unstructured) -> arbitrary::Result<WeightDecay> {
     let strength = setting(u)?;
     u.choose(&[WeightDecay::None, WeightDecay::Coupled(strength), WeightDecay::Decoupled(strength)]).copied()
 }
@@ -297,12 +297,21 @@ fn numbers<F: Scalar>(u: &mut Unstructured, len: usize) -> arbitrary::Result<Vec
     Ok(tiled(&u.arbitrary::<Vec<Number>>()?, len))
 }
 
+fn rule(u: &mut Unstructured) -> arbitrary::Result<MomentumRule> {
+    let number = u.arbitrary::<Number>()?.get::<f64>();
+    let momentum = if (0.0..1.0).contains(&number) { number } else { 0.5 };
+    let form = *u.choose(&[
+        MomentumForm::Classical,
+        MomentumForm::Nesterov,
+        MomentumForm::PyTorch,
+        MomentumForm::PyTorchNesterov,
+    ])?;
+    Ok(MomentumRule { learning_rate: setting(u)?, momentum, form, weight_decay: decay(u)? })
+}
+
 fn momentum<F: Scalar>(u: &mut Unstructured, len: usize) -> arbitrary::Result<Momentum<F>> {
-    let rate = u.arbitrary::<Number>()?.get::<F>();
-    let lambda = if rate >= F::zero() && rate < F::one() { rate } else { F::from(0.5).unwrap() };
-    let form = *u.choose(&[Form::Classical, Form::Nesterov, Form::PyTorch, Form::PyTorchNesterov])?;
-    let momentum = made(Momentum::new(setting(u)?, lambda, len))?.with_form(form);
-    let momentum = made(momentum.with_weight_decay(decay(u)?))?;
+    // What is valid in f64 need not be in F.
+    let momentum = made(Momentum::with_rule(rule(u)?, len))?;
     made(momentum.with_velocity(&numbers(u, len)?, u.arbitrary::<Whole>()?.get()))
 }
 
@@ -319,7 +328,7 @@ where
     }
 
     fn usable(&self) {
-        Sgd::new(self.learning_rate()).unwrap().with_weight_decay(self.weight_decay()).unwrap();
+        Sgd::<F>::new(self.learning_rate()).unwrap().with_weight_decay(self.weight_decay()).unwrap();
         self.clone().step(&mut [F::one(); 3], &[F::one(); 3]).unwrap();
     }
 }
@@ -335,28 +344,34 @@ where
 
     fn usable(&self) {
         let len = self.velocity().len();
-        let again = Momentum::new(self.learning_rate(), self.momentum(), len).unwrap();
-        again.with_weight_decay(self.weight_decay()).unwrap();
+        Momentum::<F>::with_rule(*self.rule(), len).unwrap();
         self.clone().step(&mut vec![F::one(); len], &vec![F::one(); len]).unwrap();
     }
 }
 
-impl<F: Scalar> Savable for WeightDecay<F>
-where
-    WeightDecay<F>: Serialize + DeserializeOwned,
-{
+impl Savable for WeightDecay {
     fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
         decay(u)
     }
 
     fn usable(&self) {
-        Sgd::new(F::one()).unwrap().with_weight_decay(*self).unwrap();
+        Sgd::<f64>::new(1.0).unwrap().with_weight_decay(*self).unwrap();
     }
 }
 
-impl<O: Savable> Savable for Guard<O> {
+impl Savable for MomentumRule {
     fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
-        O::any(u).map(Guard)
+        rule(u)
+    }
+
+    fn usable(&self) {
+        self.step(&mut [1.0], &mut [0.0], &[0.0]).unwrap();
+    }
+}
+
+impl<O: Savable> Savable for FiniteGuard<O> {
+    fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
+        O::any(u).map(FiniteGuard)
     }
 
     fn usable(&self) {
@@ -386,13 +401,13 @@ macro_rules! master_copy {
     };
 }
 
-master_copy!(f16, Guard<Sgd<f32>>, len => |u, _| Guard::any(u));
+master_copy!(f16, FiniteGuard<Sgd<f32>>, len => |u, _| FiniteGuard::any(u));
 master_copy!(bf16, Momentum<f32>, len => momentum);
 
 /// Its optimizers have state.
-impl<P: Scalar, F: Scalar, O: Optimizer<P, F> + Savable> Savable for ParamGroups<P, O, F>
+impl<P: Scalar, O: Optimizer<P> + Restore + Savable> Savable for ParamGroups<P, O>
 where
-    ParamGroups<P, O, F>: Serialize + DeserializeOwned,
+    ParamGroups<P, O>: Serialize + DeserializeOwned,
 {
     fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
         let mut model = ParamGroups::new();
@@ -426,7 +441,7 @@ where
         // The common factor that it was saved with is one that it would take.
         let saved = serde_json::to_value(self).unwrap();
         let factor: f64 = saved["factor"].as_str().unwrap().parse().unwrap();
-        self.clone().scale_learning_rates(F::from(factor).unwrap()).unwrap();
+        self.clone().scale_learning_rates(factor).unwrap();
         self.clone().restore(self.clone()).unwrap();
     }
 }
@@ -474,8 +489,8 @@ impl Savable for Position {
             Some(seed) => Box::new(made(Shuffle::new(len as usize, seed.get()))?),
             None => Box::new(made(Sequential::new(len as usize))?),
         };
-        let batcher = Batcher::over(&order, batch_size as usize);
-        let batcher = made(if u.arbitrary()? { batcher.and_then(Batcher::drop_last) } else { batcher })?;
+        let batcher = made(Batcher::over(&order, batch_size as usize))?;
+        let batcher = if u.arbitrary()? { batcher.drop_last() } else { batcher };
         // Too far on, it is the end of the epoch.
         made(batcher.position(epoch, samples.min(len)))
     }
@@ -485,4 +500,49 @@ impl Savable for Position {
         assert!(self.batch_size() > 0);
         assert!(Batcher::new(3, 2, 77).unwrap().resume(self).is_err() || self.samples() <= 3);
     }
+}
+
+impl Savable for Schedule {
+    fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
+        let [from, to] = [setting(u)?, setting(u)?];
+        let [steps, other] = u.arbitrary::<[Whole; 2]>()?.map(Whole::get);
+        let one = made(match u.int_in_range(0..=6)? {
+            0 => Schedule::constant(from),
+            1 => Schedule::linear(from, to, steps),
+            2 => Schedule::polynomial(from, to, u.arbitrary()?, steps),
+            3 => Schedule::step_decay(from, to, steps),
+            4 => Schedule::cosine(from, to, steps),
+            5 => Schedule::cosine_restarts(from, to, steps, other),
+            _ => Schedule::one_cycle(from, to, from, steps, other),
+        })?;
+        Ok(if u.arbitrary()? { one.then(other, Self::any(u)?) } else { one })
+    }
+
+    fn usable(&self) {
+        let rates = [0, 1, 1 << 40, u64::MAX].map(|step| self.at(step));
+        assert!(rates.iter().all(|rate| rate.is_finite() && *rate >= 0.0));
+    }
+}
+
+/// Numbers of a user's own.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(deny_unknown_fields)]
+struct Own {
+    #[serde(with = "exact")]
+    best_loss: f64,
+    #[serde(with = "exact")]
+    params: Vec<f32>,
+    #[serde(with = "exact")]
+    layers: Box<[Vec<[bf16; 2]>]>,
+}
+
+impl Savable for Own {
+    fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
+        let len = len(u)?;
+        let layer = |u: &mut Unstructured| Ok(numbers(u, len)?.chunks_exact(2).map(|two| [two[0], two[1]]).collect());
+        let layers = (0..u.int_in_range(0..=2)?).map(|_| layer(u)).collect::<arbitrary::Result<Vec<_>>>()?;
+        Ok(Own { best_loss: u.arbitrary::<Number>()?.get(), params: numbers(u, len)?, layers: layers.into() })
+    }
+
+    fn usable(&self) {}
 }

@@ -9,7 +9,7 @@ mod oracle;
 use std::fmt::Debug;
 
 use common::{Number, Scalar, bits, seldom, tiled};
-use gradstep::{Form, Momentum, Optimizer, Sgd, WeightDecay, elementwise};
+use gradstep::{Grads, Momentum, MomentumForm, MomentumRule, Optimizer, Sgd, WeightDecay, elementwise};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
@@ -23,6 +23,7 @@ struct Input {
     rate: Number,
     momentum: Number,
     strength: Number,
+    scale: Number,
     len: u16,
     around: u8,
     offset: u8,
@@ -37,12 +38,16 @@ const BOUNDARIES: [usize; 6] = [32, 256, 1 << 16, 1 << 17, 3 << 16, 1 << 18];
 fuzz_target!(|input: Input| if input.wide { check::<f64>(&input) } else { check::<f32>(&input) });
 
 fn check<F: Scalar>(input: &Input) {
-    let (rate, momentum) = (input.rate.get::<F>(), input.momentum.get::<F>());
-    let strength = input.strength.get::<F>();
+    let [rate, momentum, strength] = [input.rate, input.momentum, input.strength].map(|number| number.setting::<F>());
     let decay = [WeightDecay::None, WeightDecay::Coupled(strength), WeightDecay::Decoupled(strength)]
         [usize::from(input.decay % 3)];
-    let form = [None, Some(Form::Classical), Some(Form::Nesterov), Some(Form::PyTorch), Some(Form::PyTorchNesterov)]
-        [usize::from(input.rule % 5)];
+    let form = [
+        None,
+        Some(MomentumForm::Classical),
+        Some(MomentumForm::Nesterov),
+        Some(MomentumForm::PyTorch),
+        Some(MomentumForm::PyTorchNesterov),
+    ][usize::from(input.rule % 5)];
     // Long ones, which take milliseconds, only for a few of the inputs.
     let len = if seldom(input) {
         (BOUNDARIES[usize::from(input.around) % 6] + usize::from(input.len % 128)).saturating_sub(64)
@@ -53,8 +58,11 @@ fn check<F: Scalar>(input: &Input) {
     let start: Vec<F> = tiled(&input.params, offset + len);
     let grads: Vec<F> = tiled(&input.grads, offset + len);
 
+    // The second gradients are scaled on the way.
+    let scale = input.scale.get::<f64>();
+    let scaled: Vec<F> = start[offset..].iter().map(|g| F::nearest(scale * g.to_f64().unwrap())).collect();
     let (mut expected, mut velocity) = (start[offset..].to_vec(), vec![F::zero(); len]);
-    for g in [&grads[offset..], &start[offset..]] {
+    for g in [&grads[offset..], &scaled] {
         oracle::step(&mut expected, &mut velocity, g, form, decay, rate, momentum);
     }
 
@@ -62,12 +70,19 @@ fn check<F: Scalar>(input: &Input) {
     match form {
         None => {
             let Ok(sgd) = Sgd::new(rate).and_then(|sgd| sgd.with_weight_decay(decay)) else { return };
-            two_steps(sgd, input, &mut params[offset..], &grads[offset..], &start[offset..]);
+            two_steps(sgd, input, &mut params[offset..], &grads[offset..], Grads::new(&start[offset..]).scaled(scale));
         }
         Some(form) => {
-            let momentum = Momentum::new(rate, momentum, len).map(|momentum| momentum.with_form(form));
-            let Ok(momentum) = momentum.and_then(|momentum| momentum.with_weight_decay(decay)) else { return };
-            let stepped = two_steps(momentum, input, &mut params[offset..], &grads[offset..], &start[offset..]);
+            let rule = MomentumRule { learning_rate: rate, momentum, form, weight_decay: decay };
+            let Ok(momentum) = Momentum::with_rule(rule, len) else { return };
+            let second = Grads::new(&start[offset..]).scaled(scale);
+            let stepped = two_steps(momentum, input, &mut params[offset..], &grads[offset..], second);
+            // A velocity of one's own.
+            let (mut own, mut own_velocity) = (start[offset..].to_vec(), vec![F::zero(); len]);
+            for g in [&grads[offset..], &scaled] {
+                rule.step(&mut own, &mut own_velocity, g).unwrap();
+            }
+            assert!(bits(&own) == bits(&expected) && bits(&own_velocity) == bits(&velocity), "rule");
             assert!(bits(stepped.velocity()) == bits(&velocity), "velocity");
         }
     }
@@ -92,20 +107,23 @@ fn two_steps<F: Scalar, O: Optimizer<F> + Clone + Debug>(
     input: &Input,
     params: &mut [F],
     first: &[F],
-    second: &[F],
+    second: Grads<F>,
 ) -> O {
-    for grads in [first, second] {
+    for grads in [Grads::new(first), second] {
         let wrong = params.len().saturating_add_signed(input.wrong_len.into());
         if wrong != params.len() && params.len() < 600 {
             let (before, state) = (bits(params), format!("{optimizer:?}"));
             optimizer.step(params, &vec![F::one(); wrong]).unwrap_err();
-            optimizer.check(params, &vec![F::one(); wrong]).unwrap_err();
+            let (mut ones, wrong) = (vec![F::one(); wrong], vec![F::one(); wrong]);
+            optimizer.step_with(params, Grads::new(&wrong).scaled(0.5)).unwrap_err();
+            optimizer.step_clipped(params, Grads::new(&wrong), 1.0).unwrap_err();
             if optimizer.state_len().is_some() {
-                optimizer.step(&mut vec![F::one(); wrong], &vec![F::one(); wrong]).unwrap_err();
+                optimizer.check(Grads::new(&wrong)).unwrap_err();
+                optimizer.step(&mut ones, &wrong).unwrap_err();
             }
             assert_eq!((bits(params), format!("{optimizer:?}")), (before, state));
         }
-        optimizer.step(params, grads).unwrap();
+        optimizer.step_with(params, grads).unwrap();
     }
     optimizer
 }

@@ -1,4 +1,4 @@
-//! A file of one type read as another: refused, or saved again as the same bytes (`Guard<O>` reads what `O` wrote).
+//! A file of one type read as another: refused, or saved again as the same bytes (`FiniteGuard<O>` reads what `O` wrote).
 
 use crate::{formats::ALL, subjects::kinds, verdict};
 

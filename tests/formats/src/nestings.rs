@@ -2,14 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use gradstep::{Form, Guard, Momentum, Position, Sgd, WeightDecay};
+use gradstep::{FiniteGuard, Momentum, Position, Sgd, WeightDecay};
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     difference,
     formats::Format,
-    subjects::{Groups, MasterBf16, MasterF16, MixedGroups, Subject, every_type},
+    subjects::{Groups, MasterBf16, MasterF16, MixedGroups, Own, Subject, every_type},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq)]

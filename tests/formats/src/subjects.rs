@@ -3,8 +3,9 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Batcher, Error, Form, Guard, MasterCopy, Momentum, NoiseScale, Optimizer, Order, ParamGroups,
-    Permutation, Position, Sequential, Sgd, Shuffle, Subset, WeightDecay,
+    Accumulator, Batcher, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, MomentumRule, NoiseScale,
+    Optimizer, Order, ParamGroups, Permutation, Position, Schedule, Sequential, Sgd, Shuffle, Step, Subset,
+    WeightDecay, exact,
 };
 use half::{bf16, f16};
 use num_traits::Float;
@@ -27,12 +28,10 @@ macro_rules! every_type {
             MomentumBf16: Momentum<bf16>,
             MomentumF32: Momentum<f32>,
             MomentumF64: Momentum<f64>,
-            WeightDecayF16: WeightDecay<f16>,
-            WeightDecayBf16: WeightDecay<bf16>,
-            WeightDecayF32: WeightDecay<f32>,
-            WeightDecayF64: WeightDecay<f64>,
-            Form: Form,
-            Guard: Guard<Momentum<f32>>,
+            WeightDecay: WeightDecay,
+            MomentumRule: gradstep::MomentumRule,
+            Form: gradstep::MomentumForm,
+            Guard: FiniteGuard<Momentum<f32>>,
             Groups: Groups,
             MixedGroups: MixedGroups,
             MasterBf16: MasterBf16,
@@ -40,6 +39,8 @@ macro_rules! every_type {
             Position: Position,
             Accumulator: gradstep::Accumulator,
             NoiseScale: gradstep::NoiseScale,
+            Schedule: gradstep::Schedule,
+            Own: Own,
         }
     };
 }
@@ -48,7 +49,7 @@ pub(crate) use every_type;
 pub type Groups = ParamGroups<f64, Momentum<f64>>;
 pub type MixedGroups = ParamGroups<f32, Mixed>;
 pub type MasterBf16 = MasterCopy<bf16, Momentum<f32>>;
-pub type MasterF16 = MasterCopy<f16, Guard<Sgd<f32>>>;
+pub type MasterF16 = MasterCopy<f16, FiniteGuard<Sgd<f32>>>;
 
 pub trait Subject: Clone + PartialEq + Debug + 'static {
     fn values() -> Vec<Self>;
@@ -108,12 +109,28 @@ fn settings<F: Float>() -> Vec<F> {
     hard().into_iter().filter(|value: &F| value.is_finite() && *value >= F::zero()).collect()
 }
 
-fn decay<F: Float>(i: usize) -> WeightDecay<F> {
-    let strength = settings()[i % settings::<F>().len()];
+fn decay<F: Float + Send + Sync + 'static>(i: usize) -> WeightDecay {
+    let valid = |strength: &f64| Sgd::<F>::new(*strength).is_ok(); // the same numbers are valid rates
+    let strengths: Vec<f64> = settings().into_iter().filter(valid).collect();
+    let strength = strengths[i % strengths.len()];
     [WeightDecay::None, WeightDecay::Coupled(strength), WeightDecay::Decoupled(strength)][i % 3]
 }
 
-const FORMS: [Form; 4] = [Form::Classical, Form::Nesterov, Form::PyTorch, Form::PyTorchNesterov];
+/// Valid for `F`.
+fn rules<F: Float + Send + Sync + 'static>() -> Vec<MomentumRule> {
+    let numbers = settings::<f64>;
+    let valid = |rule: &MomentumRule| Momentum::<F>::with_rule(*rule, 0).is_ok();
+    let all = numbers().into_iter().flat_map(|rate| numbers().into_iter().map(move |lambda| (rate, lambda)));
+    let rule = |(i, (rate, lambda))| MomentumRule {
+        form: FORMS[i % 4],
+        weight_decay: decay::<F>(i),
+        ..MomentumRule::new(rate, lambda)
+    };
+    all.enumerate().map(rule).filter(valid).step_by(3).take(12).collect()
+}
+
+const FORMS: [MomentumForm; 4] =
+    [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov];
 const STEPS: [u64; 5] = [0, 300, (1 << 53) + 1, 1 << 63, u64::MAX];
 
 fn ten_steps<F: Float + Serialize>(len: usize, mut step: impl FnMut(&mut [F], &[F]) -> Result<(), Error>) -> String {
@@ -130,8 +147,8 @@ fn ten_steps<F: Float + Serialize>(len: usize, mut step: impl FnMut(&mut [F], &[
 
 impl<F: Float + Send + Sync + Debug + Serialize + 'static> Subject for Sgd<F> {
     fn values() -> Vec<Self> {
-        let sgd = |(i, rate)| Sgd::new(rate).unwrap().with_weight_decay(decay(i)).unwrap();
-        let mut values: Vec<_> = settings::<F>().into_iter().enumerate().map(sgd).collect();
+        let new = |(i, rate)| Some(Sgd::new(rate).ok()?.with_weight_decay(decay::<F>(i)).unwrap());
+        let mut values: Vec<_> = settings().into_iter().enumerate().filter_map(new).collect();
         values[0].step(&mut [], &[]).unwrap();
         values
     }
@@ -144,16 +161,12 @@ impl<F: Float + Send + Sync + Debug + Serialize + 'static> Subject for Sgd<F> {
 
 impl<F: Float + Send + Sync + Debug + Serialize + 'static> Subject for Momentum<F> {
     fn values() -> Vec<Self> {
-        let settings = settings::<F>();
-        (0..12)
-            .map(|i| {
-                let velocity = if i == 5 { Vec::new() } else { hard::<F>() };
-                let momentum = [number(0.9), settings[i % settings.len()]][i % 2].min(F::one() - F::epsilon());
-                let new = Momentum::new(settings[i % settings.len()], momentum, velocity.len()).unwrap();
-                let new = new.with_form(FORMS[i % 4]).with_weight_decay(decay(i)).unwrap();
-                new.with_velocity(&velocity, STEPS[i % 5]).unwrap()
-            })
-            .collect()
+        let new = |(i, rule)| {
+            let velocity = if i == 5 { Vec::new() } else { hard::<F>() };
+            let new = Momentum::with_rule(rule, velocity.len()).unwrap();
+            new.with_velocity(&velocity, STEPS[i % 5]).unwrap()
+        };
+        rules::<F>().into_iter().enumerate().map(new).collect()
     }
 
     fn goes_on(mut self) -> String {
@@ -162,9 +175,9 @@ impl<F: Float + Send + Sync + Debug + Serialize + 'static> Subject for Momentum<
     }
 }
 
-impl Subject for Guard<Momentum<f32>> {
+impl Subject for FiniteGuard<Momentum<f32>> {
     fn values() -> Vec<Self> {
-        Subject::values().into_iter().map(Guard).collect()
+        Subject::values().into_iter().map(FiniteGuard).collect()
     }
 
     fn goes_on(mut self) -> String {
@@ -173,7 +186,17 @@ impl Subject for Guard<Momentum<f32>> {
     }
 }
 
-impl<F: Float + Debug + Send + Sync + 'static> Subject for WeightDecay<F> {
+impl Subject for MomentumRule {
+    fn values() -> Vec<Self> {
+        rules::<f64>()
+    }
+
+    fn goes_on(self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Subject for WeightDecay {
     fn values() -> Vec<Self> {
         let decays = settings().into_iter().flat_map(|w| [WeightDecay::Coupled(w), WeightDecay::Decoupled(w)]);
         [WeightDecay::None].into_iter().chain(decays).collect()
@@ -184,7 +207,7 @@ impl<F: Float + Debug + Send + Sync + 'static> Subject for WeightDecay<F> {
     }
 }
 
-impl Subject for Form {
+impl Subject for MomentumForm {
     fn values() -> Vec<Self> {
         FORMS.to_vec()
     }
@@ -198,10 +221,10 @@ impl Subject for Form {
 fn groups<O: Optimizer<F>, F: Float>(optimizers: Vec<O>) -> ParamGroups<F, O> {
     let mut groups = ParamGroups::new();
     for (i, mut optimizer) in optimizers.into_iter().enumerate() {
-        optimizer.set_learning_rate(number([0.1, 0.7][i % 2])).unwrap();
+        optimizer.set_learning_rate([0.1, 0.7][i % 2]).unwrap();
         groups.insert(format!("tensor {i}"), optimizer).unwrap();
     }
-    groups.scale_learning_rates(number(0.7)).unwrap();
+    groups.scale_learning_rates(0.7).unwrap();
     groups.freeze("tensor 1").unwrap();
     groups
 }
@@ -212,7 +235,7 @@ fn groups_go_on<O: Optimizer<F> + Debug, F: Float + Serialize + Debug + Send + S
     let names: Vec<String> = groups.names().map(String::from).collect();
     let lens: Vec<usize> = names.iter().map(|name| groups.get(name).unwrap().state_len().unwrap_or(2)).collect();
     groups.unfreeze("tensor 1").unwrap();
-    groups.scale_learning_rates(number(0.3)).unwrap(); // of the rates at factor 1, which are saved as well
+    groups.scale_learning_rates(0.3).unwrap(); // of the rates at factor 1, which are saved as well
     let steps = ten_steps(lens.iter().sum(), |mut params: &mut [F], mut grads: &[F]| {
         let mut tensors = Vec::new();
         for (name, &len) in names.iter().zip(&lens) {
@@ -253,15 +276,19 @@ macro_rules! either {
 }
 
 impl Optimizer<f32> for Mixed {
-    fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), Error> {
-        either!(self, optimizer => optimizer.step(params, grads))
+    fn check(&self, grads: Grads<f32>) -> Result<(), Error> {
+        either!(self, optimizer => optimizer.check(grads))
     }
 
-    fn learning_rate(&self) -> f32 {
+    fn update(&mut self, step: Step<f32>) -> Result<(), Error> {
+        either!(self, optimizer => optimizer.update(step))
+    }
+
+    fn learning_rate(&self) -> f64 {
         either!(self, optimizer => optimizer.learning_rate())
     }
 
-    fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), Error> {
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
         either!(self, optimizer => optimizer.set_learning_rate(learning_rate))
     }
 
@@ -311,10 +338,10 @@ macro_rules! master {
     };
 }
 master!(MasterBf16, bf16, {
-    let new = Momentum::new(1e-3, 0.9, 3).unwrap().with_form(Form::PyTorch);
+    let new = Momentum::new(1e-3, 0.9, 3).unwrap().with_form(MomentumForm::PyTorch);
     new.with_velocity(&[0.1, 1e-45, -0.0], u64::MAX - 20).unwrap()
 });
-master!(MasterF16, f16, Guard(Sgd::new(2e-8).unwrap().with_weight_decay(WeightDecay::Decoupled(0.1)).unwrap()));
+master!(MasterF16, f16, FiniteGuard(Sgd::new(2e-8).unwrap().with_weight_decay(WeightDecay::Decoupled(0.1)).unwrap()));
 
 fn orders() -> [Box<dyn Order>; 6] {
     [
@@ -333,7 +360,7 @@ impl Subject for Position {
         let positions = |epoch| {
             orders().map(|order| {
                 let batcher = Batcher::over(order, 3).unwrap();
-                let batcher = if epoch > 0 { batcher.drop_last().unwrap() } else { batcher };
+                let batcher = if epoch > 0 { batcher.drop_last() } else { batcher };
                 batcher.position(epoch, 6).unwrap()
             })
         };
@@ -343,7 +370,7 @@ impl Subject for Position {
     fn goes_on(self) -> String {
         let streams = orders().map(|order| {
             let batcher = Batcher::over(&order, 3).unwrap();
-            let batcher = if self.epoch() > 0 { batcher.drop_last().unwrap() } else { batcher };
+            let batcher = if self.epoch() > 0 { batcher.drop_last() } else { batcher };
             // The longest table would take minutes.
             let mut stream = (order.len() != Shuffle::MAX_LEN as u64).then(|| batcher.resume(&self))?.ok()?;
             Some((0..10).map(|_| stream.next_batch().map(<[usize]>::to_vec)).collect::<Vec<_>>())
@@ -387,5 +414,59 @@ impl Subject for NoiseScale {
 
     fn goes_on(self) -> String {
         format!("{self:?} {:?}", self.batch_size())
+    }
+}
+
+impl Subject for Schedule {
+    fn values() -> Vec<Self> {
+        let rates = settings::<f64>();
+        let next = |(i, &rate): (usize, &f64)| match i % 6 {
+            0 => Schedule::constant(rate),
+            1 => Schedule::linear(rate, 0.1, STEPS[1 + i % 4]),
+            2 => Schedule::polynomial(0.1, rate, u32::MAX, STEPS[1 + i % 4]),
+            3 => Schedule::step_decay(rate, f64::EPSILON, STEPS[1 + i % 4]),
+            4 => Schedule::cosine_restarts(rate, -0.0, 7, STEPS[1 + i % 4]),
+            _ => Schedule::one_cycle(rate, 0.3, rate, 7, STEPS[1 + i % 4]),
+        };
+        let alone: Vec<_> = rates.iter().enumerate().map(|rate| next(rate).unwrap()).collect();
+        let joined = alone.iter().cloned().reduce(|before, next| next.then(3, before)).unwrap();
+        alone.into_iter().chain([joined]).collect()
+    }
+
+    fn goes_on(self) -> String {
+        let rates: Vec<f64> = (0..50).chain(STEPS).map(|step| self.at(step)).collect();
+        format!("{self:?} {:?}", nestings::bits(&rates))
+    }
+}
+
+/// A user's own numbers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Own {
+    #[serde(with = "exact")]
+    best_loss: f64,
+    #[serde(with = "exact")]
+    samples: u64,
+    #[serde(with = "exact")]
+    params: Vec<f64>,
+    #[serde(with = "exact")]
+    halves: Box<[f16]>,
+    #[serde(with = "exact")]
+    layers: Vec<[f32; 17]>,
+}
+
+impl Subject for Own {
+    fn values() -> Vec<Self> {
+        let own = |(best_loss, samples)| {
+            let layer: [f32; 17] = hard().try_into().unwrap();
+            Own { best_loss, samples, params: hard(), halves: hard().into(), layers: vec![layer; 2] }
+        };
+        let empty = Own { best_loss: 0.1, samples: 0, params: vec![], halves: Box::new([]), layers: vec![] };
+        // NaN, the infinities, the least numbers.
+        hard().into_iter().rev().zip(STEPS).map(own).chain([empty]).collect()
+    }
+
+    fn goes_on(self) -> String {
+        format!("{self:?}")
     }
 }

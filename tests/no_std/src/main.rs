@@ -9,7 +9,7 @@ mod bump;
 use alloc::vec::Vec;
 use core::panic::PanicInfo;
 
-use gradstep::{Batcher, Error, Momentum, Optimizer, Sgd, clip_global_norm, gather, schedule};
+use gradstep::{Batcher, Error, Momentum, Optimizer, Schedule, Sgd, clip_global_norm, gather};
 
 // The C library, for its start-up code and these two functions; Rust's std would bring it in.
 #[link(name = "c")]
@@ -38,7 +38,7 @@ extern "C" fn _Unwind_Resume() {}
 fn fit(mut optimizer: impl Optimizer<f32>) -> Result<[u32; 2], Error> {
     let points: Vec<f32> = (0..20_u8).flat_map(|i| [f32::from(i) / 7.0, f32::from(i) / 3.0 - 1.0]).collect();
     let batcher = Batcher::new(20, 6, 42)?;
-    let learning_rate = schedule::cosine(0.1, 0.001, 30 * batcher.batches_per_epoch() as u64)?;
+    let schedule = Schedule::cosine(0.1, 0.001, 30 * batcher.batches_per_epoch() as u64)?;
     let (mut params, mut batch, mut stream) = ([0.0_f32; 2], Vec::new(), batcher.stream());
     for step in 0..30 * batcher.batches_per_epoch() as u64 {
         let Some(indices) = stream.next_batch() else { break };
@@ -50,7 +50,7 @@ fn fit(mut optimizer: impl Optimizer<f32>) -> Result<[u32; 2], Error> {
             grads[1] += error;
         }
         clip_global_norm(&mut [&mut grads], 1.5)?;
-        optimizer.set_learning_rate(learning_rate(step))?;
+        optimizer.set_learning_rate(schedule.at(step))?;
         optimizer.step(&mut params, &grads)?;
     }
     Ok(params.map(f32::to_bits))
