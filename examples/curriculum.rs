@@ -10,9 +10,11 @@
 
 mod common;
 
+use std::ops::Range;
+
 use anyhow::Result;
 use common::{data, network::Network};
-use gradstep::{Batcher, Momentum, Optimizer, Order, Shuffle, stable_hash};
+use gradstep::{Batcher, Fill, Momentum, Optimizer, Order, Shuffle, stable_hash};
 
 /// Of epoch e, 16 / 2^e levels of difficulty stand one after the other, each of them shuffled. From epoch 4 on there is one
 /// level: a plain shuffle.
@@ -44,11 +46,24 @@ impl Order for Curriculum {
         [vec![("curriculum", 1), ("hash of the ranks", stable_hash(&ranks))], self.shuffle.settings()].concat()
     }
 
-    fn fill(&self, epoch: u64, start: usize, out: &mut [usize]) {
-        self.shuffle.fill(epoch, start, out);
-        let levels = 16 >> epoch.min(4);
+    /// Filled as the shuffle is: the whole epoch at once.
+    fn run(&self, epoch: u64, place: u64) -> Range<u64> {
+        self.shuffle.run(epoch, place)
+    }
+
+    fn longest_run(&self) -> u64 {
+        self.shuffle.longest_run()
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.shuffle.scratch_len()
+    }
+
+    fn fill(&self, fill: &mut Fill<'_>) {
+        self.shuffle.fill(fill);
+        let levels = 16 >> fill.epoch.min(4);
         // Stable: within a level the samples stay shuffled.
-        out.sort_by_key(|&sample| self.ranks[sample] * levels / self.ranks.len());
+        fill.out.sort_by_key(|&sample| self.ranks[sample] * levels / self.ranks.len());
     }
 }
 

@@ -26,7 +26,7 @@ use anyhow::{Result, ensure};
 use clap::{Parser, ValueEnum};
 use common::layers::Layers;
 use common::{data, data::Split, plot};
-use gradstep::{Batcher, Momentum, Optimizer, Sgd, schedule};
+use gradstep::{Batcher, Momentum, Optimizer, Schedule, Sgd};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use plotters::prelude::*;
 
@@ -38,10 +38,10 @@ struct Options {
     optimizer: Rule,
     /// The learning rate of the first epoch; it falls linearly towards 0
     #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
-    learning_rate: f32,
+    learning_rate: f64,
     /// The share of the velocity that `--optimizer momentum` keeps at each step [default: 0.9]
     #[arg(long, allow_negative_numbers = true)]
-    momentum: Option<f32>,
+    momentum: Option<f64>,
     /// The number of samples in a batch
     #[arg(long, default_value_t = 32)]
     batch_size: usize,
@@ -95,7 +95,7 @@ fn train(options: &Options, data: &Split, epochs: u64) -> Result<Curve> {
     println!("network: {:?}, {} parameters", network.sizes, params.len());
 
     let mut optimizer = optimizer(options, params.len())?;
-    let schedule = schedule::linear(options.learning_rate, 0.0, epochs)?;
+    let schedule = Schedule::linear(options.learning_rate, 0.0, epochs)?;
     let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
     // On a terminal this shows a bar. In a pipe it is hidden, and each epoch prints a line.
     let steps = epochs.saturating_mul(batcher.batches_per_epoch() as u64);
@@ -105,7 +105,7 @@ fn train(options: &Options, data: &Split, epochs: u64) -> Result<Curve> {
     let mut curve = Vec::new();
     for epoch in 0..epochs {
         // Shorter and shorter steps: long ones would keep the last epochs jumping around the minimum.
-        optimizer.set_learning_rate(schedule(epoch))?;
+        optimizer.set_learning_rate(schedule.at(epoch))?;
         let mut loss = 0.0;
         for batch in &batcher.epoch(epoch) {
             let batch_loss = network.loss_and_gradient(&params, &data.train, batch, &mut grads);

@@ -19,7 +19,7 @@ use std::process;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use common::{data, network::Network};
-use gradstep::{Accumulator, Batcher, Momentum, Optimizer, Position, Stream, schedule};
+use gradstep::{Accumulator, Batcher, Momentum, Optimizer, Position, Restore, Schedule, Stream};
 use serde::{Deserialize, Serialize};
 
 /// Trains a small neural network on handwritten digits. Continues from the last checkpoint if there is one.
@@ -29,7 +29,7 @@ struct Options {
     checkpoint: PathBuf,
     /// The learning rate of the first step; it falls along a cosine to 0
     #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
-    learning_rate: f32,
+    learning_rate: f64,
     /// The number of samples in a batch
     #[arg(long, default_value_t = 32)]
     batch_size: usize,
@@ -48,7 +48,7 @@ struct State {
     momentum: Momentum<f32>,  // with its velocity and step count
     position: Position,       // before the current batch; with batch size and seed
     accumulator: Accumulator, // the current batch's gradients, and how many of its samples are done
-    learning_rate: f32,       // of the schedule, as is `steps`
+    learning_rate: f64,       // of the schedule, as is `steps`
     steps: u64,
 }
 
@@ -66,7 +66,7 @@ fn train(options: &Options) -> Result<()> {
     let &Options { ref checkpoint, learning_rate, batch_size, steps, seed } = options;
     let data = data::digits()?;
     let network = Network { inputs: data.train.inputs, hidden: 32, classes: 10 };
-    let schedule = schedule::cosine(learning_rate, 0.0, steps)?;
+    let schedule = Schedule::cosine(learning_rate, 0.0, steps)?;
     let batcher = Batcher::new(data.train.len(), batch_size, seed)?;
     let mut stream = batcher.stream();
 
@@ -84,6 +84,8 @@ fn train(options: &Options) -> Result<()> {
         println!("no checkpoint at {}: begun anew", checkpoint.display());
     }
 
+    // That of the next step: a setting, which `restore` leaves to the program.
+    state.momentum.set_learning_rate(schedule.at(state.momentum.steps()))?;
     let mut micro_batches = 0;
     while state.momentum.steps() < steps {
         state.position = stream.position();
@@ -101,8 +103,8 @@ fn train(options: &Options) -> Result<()> {
         }
         state.accumulator.mean(&mut grads)?;
         state.accumulator.reset();
-        state.momentum.set_learning_rate(schedule(state.momentum.steps()))?;
         state.momentum.step(&mut state.params, &grads)?;
+        state.momentum.set_learning_rate(schedule.at(state.momentum.steps()))?;
     }
     state.position = stream.position();
     checkpoint::save(checkpoint, &state)?;

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Increase the version whenever the type of the state changes: postcard saves no names, so it cannot tell.
-const FORMAT: &[u8] = b"resume.rs checkpoint, version 2\n";
+const FORMAT: &[u8] = b"resume.rs checkpoint, version 3\n";
 
 /// Saves `state` at `path`. If the process or the machine dies at any moment, `path` holds the old checkpoint or the
 /// new one, whole. Only one process may save at a time: the unfinished file is always `path` with `.tmp` at the end.

@@ -95,7 +95,7 @@ pub(crate) fn initial(sizes: &[usize], seed: u64) -> Vec<f32> {
     let mut params = Vec::new();
     for (number, layer) in (0..).zip(sizes.windows(2)) {
         let (inputs, outputs) = (layer[0], layer[1]);
-        let (mut draws, limit) = (Draws::new(seed, "weights", [number, 0]), (6.0 / inputs as f32).sqrt());
+        let (mut draws, limit) = (Draws::new("weights", [number, 0], seed), (6.0 / inputs as f32).sqrt());
         params.resize(params.len() + outputs, 0.0);
         params.extend((0..inputs * outputs).map(|_| limit * (2.0 * draws.uniform::<f32>() - 1.0)));
     }

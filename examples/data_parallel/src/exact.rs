@@ -1,4 +1,4 @@
-//! A sum of gradients that has the same bits for any number of ranks.
+//! A sum of gradients, and its norm, that have the same bits for any number of ranks.
 //!
 //! A global batch is cut into blocks of `BLOCK` samples. A block's gradient is worked out by one rank, and the blocks are
 //! added along one tree that depends on their number alone: the sum of a..b is that of a..a + h plus that of a + h..b,
@@ -7,13 +7,36 @@
 
 use std::ops::Range;
 
-use gradstep::{Batcher, Error};
+use gradstep::{Batcher, Error, global_norm};
 use mpi::Count;
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::traits::*;
 
 /// How many samples a block has. Another number is another tree and gives other bits.
 pub(crate) const BLOCK: usize = 8;
+
+/// A rank's part of a gradient whose norm is wanted is whole blocks of so many numbers. Another number gives other bits.
+pub(crate) const NORM_BLOCK: usize = 256;
+
+/// The norm of a gradient of `len` numbers, of which each rank has a part.
+///
+/// A block is on one rank whatever their number, and so is its norm the same. Every rank gets those of all blocks, and
+/// their norm is that of the whole.
+pub(crate) fn norm(world: &impl Communicator, part: &[f32], len: usize) -> Result<f64, Error> {
+    let own = block_norms(part)?;
+    let mut all = vec![0.0; own.len() * world.size() as usize];
+    world.all_gather_into(&own[..], &mut all[..]);
+    norm_of_blocks(&all, len)
+}
+
+fn block_norms(part: &[f32]) -> Result<Vec<f64>, Error> {
+    part.chunks(NORM_BLOCK).map(|block| global_norm(&[block])).collect()
+}
+
+/// Without the blocks of zeros at the end, whose number differs with that of the ranks.
+fn norm_of_blocks(norms: &[f64], len: usize) -> Result<f64, Error> {
+    global_norm(&[&norms[..len.div_ceil(NORM_BLOCK)]])
+}
 
 /// The tree over one batch's blocks: the largest subtrees that each rank has alone, in the blocks' order.
 pub(crate) struct Tree {
@@ -130,5 +153,29 @@ fn sum(
             *o += other;
         }
         spare.push(other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// To the last bit, which rounding to f32 would hide in the parameters.
+    #[test]
+    fn the_norm_is_the_same_for_any_number_of_ranks() {
+        for len in [1_usize, 1210, 19_210] {
+            let grads: Vec<f32> = (0..len).map(|i| (0.3 + 0.7 * i as f32).sin()).collect();
+            let of = |ranks: usize| {
+                let part_len = NORM_BLOCK * len.div_ceil(NORM_BLOCK * ranks);
+                let mut padded = grads.clone();
+                padded.resize(ranks * part_len, 0.0);
+                let norms: Vec<f64> = padded.chunks(part_len).flat_map(|part| block_norms(part).unwrap()).collect();
+                norm_of_blocks(&norms, len).unwrap()
+            };
+            assert!((of(1) / global_norm(&[&grads]).unwrap() - 1.0).abs() < 1e-14);
+            for ranks in 2..20 {
+                assert_eq!(of(ranks).to_bits(), of(1).to_bits(), "{ranks} ranks, {len}");
+            }
+        }
     }
 }

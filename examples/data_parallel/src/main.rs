@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Error, Result, ensure};
 use clap::Parser;
-use gradstep::{Batcher, Momentum, Optimizer, schedule};
+use gradstep::{Batcher, Grads, Momentum, Optimizer, Schedule, clip_scale};
 use mpi::collective::SystemOperation;
 use mpi::topology::SimpleCommunicator;
 use mpi::traits::*;
@@ -37,6 +37,9 @@ struct Options {
     /// Split the optimizer's state over the ranks
     #[arg(long)]
     sharded: bool,
+    /// Clip the gradient, of all parameters together, to this norm
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
+    max_norm: Option<f64>,
     /// Where the checkpoint is, or will be: it is saved every 50 steps and at the end
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -66,7 +69,7 @@ struct Options {
     profile: bool,
 }
 
-const LEARNING_RATE: f32 = 0.1; // of the first step; it falls along a cosine to 0
+const LEARNING_RATE: f64 = 0.1; // of the first step; it falls along a cosine to 0
 const STEPS_PER_CHECKPOINT: u64 = 50; // in a long run rather one in some minutes
 
 fn main() -> Result<()> {
@@ -94,6 +97,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
         let epochs = options.epochs.unwrap_or(epochs);
         ensure!(epochs >= 1, "epochs is 0, expected at least 1");
         ensure!(options.hidden >= 1, "hidden is 0, expected at least 1");
+        options.max_norm.map(|max_norm| clip_scale(0.0, max_norm)).transpose()?; // so an invalid one is refused here
         let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
         let shard = batcher.shard(rank, ranks)?;
         Ok((name, data, epochs, batcher, shard))
@@ -102,14 +106,15 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     let network = Network { inputs: data.train.inputs, hidden: options.hidden, classes: 10 };
     // By samples, not steps, so that it is the same with another batch size.
     let samples_per_epoch = batcher.samples_per_epoch() as u64;
-    let schedule = schedule::cosine(LEARNING_RATE, 0.0, epochs.saturating_mul(samples_per_epoch))?;
+    let schedule = Schedule::cosine(LEARNING_RATE, 0.0, epochs.saturating_mul(samples_per_epoch))?;
 
     let run = Run {
-        program: "data_parallel, version 2".to_string(),
+        program: "data_parallel, version 3".to_string(),
         data: name.to_string(),
         parameters: network.len(),
         epochs,
         exact: options.exact,
+        max_norm: options.max_norm,
     };
     let mut state = State {
         run: run.clone(),
@@ -140,8 +145,9 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     };
     let mut stream = agreed(stream.map_err(Error::from), world)?;
 
-    // Zeros at the end, so that the ranks' parts are equally long; they stay zeros.
-    let part_len = network.len().div_ceil(ranks);
+    // Zeros at the end, so that the ranks' parts are equally long; they stay zeros. A norm wants whole blocks in each part.
+    let block = if options.max_norm.is_some() { exact::NORM_BLOCK } else { 1 };
+    let part_len = block * network.len().div_ceil(block * ranks);
     let own = rank * part_len..(rank + 1) * part_len;
     let [mut params, velocity] = [state.params, state.velocity].map(|mut whole| {
         whole.resize(ranks * part_len, 0.0);
@@ -179,7 +185,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
         }
 
         let batch = stream.next_batch().context("the stream has ended")?;
-        momentum.set_learning_rate(schedule(position.epoch() * samples_per_epoch + position.samples()))?;
+        momentum.set_learning_rate(schedule.at(position.epoch() * samples_per_epoch + position.samples()))?;
         profile.start();
 
         // `grads` becomes the sum over `samples`.
@@ -210,10 +216,14 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
             None => world.reduce_scatter_block_into(&grads[..], &mut part[..], SystemOperation::sum()),
         }
         part.iter_mut().for_each(|g| *g /= batch.len() as f32);
+        let scale = match options.max_norm {
+            Some(max_norm) => clip_scale(exact::norm(world, &part, network.len())?, max_norm)?,
+            None => 1.0,
+        };
         profile.lap(Phase::Reduce);
 
         if options.sharded {
-            momentum.step(&mut params[own.clone()], &part)?;
+            momentum.step_with(&mut params[own.clone()], Grads::new(&part).scaled(scale))?;
             part.copy_from_slice(&params[own.clone()]);
             profile.lap(Phase::Update);
             world.all_gather_into(&part[..], &mut params[..]);
@@ -221,7 +231,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
         } else {
             world.all_gather_into(&part[..], &mut grads[..]);
             profile.lap(Phase::Gather);
-            momentum.step(&mut params, &grads)?;
+            momentum.step_with(&mut params, Grads::new(&grads).scaled(scale))?;
             profile.lap(Phase::Update);
         }
         samples += batch.len();

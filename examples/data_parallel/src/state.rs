@@ -20,4 +20,5 @@ pub(crate) struct Run {
     pub(crate) parameters: usize,
     pub(crate) epochs: u64,
     pub(crate) exact: bool,
+    pub(crate) max_norm: Option<f64>,
 }

@@ -71,6 +71,33 @@ fn exact_runs_have_the_same_bits_for_any_number_of_ranks() {
     }
 }
 
+/// 1,210 parameters are 5 blocks, the last one shorter: of 4 and 7 ranks some have none.
+#[test]
+fn the_norm_of_the_whole_clips_each_shard() {
+    let options = ["--max-norm=0.5", "--exact", UNEVEN, "--stop-at=150"];
+    let whole = end(1, &options);
+    for ranks in RANKS {
+        for sharded in [&[][..], &["--sharded"]] {
+            assert!(end(ranks, &[sharded, &options].concat()) == whole, "{ranks} ranks, {sharded:?}");
+        }
+    }
+
+    // After one step the velocity is the clipped gradient times the learning rate, 0.1.
+    let path = file("norm");
+    for (max_norm, ranks) in [("0.5", 3), ("1000", 3), ("0.5", 1)] {
+        let limit = format!("--max-norm={max_norm}");
+        lines(run(ranks, &path, &["--sharded", "--stop-at=1", &limit]));
+        let norm = |values: &[f32]| values.iter().map(|&x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        let clipped = norm(&loaded(&path).velocity) / 0.1;
+        fs::remove_file(&path).unwrap();
+        if max_norm == "0.5" {
+            assert!((clipped / 0.5 - 1.0).abs() < 1e-6, "{ranks} ranks: {clipped}");
+        } else {
+            assert!((0.6..100.0).contains(&clipped), "the gradient was short, or clipped: {clipped}");
+        }
+    }
+}
+
 #[test]
 fn other_runs_agree_to_rounding_and_sharded_ones_to_the_bit() {
     let path = file("rounding");
@@ -192,8 +219,10 @@ fn what_is_wrong_is_said_once() {
     let path = file("refused");
     refused(3, &path, &["--batch-size=2"], "error on rank 0: world_size is 3, expected at most batch_size = 2");
     lines(run(2, &path, &["--exact", "--stop-at=1"]));
-    refused(2, &path, &["--stop-at=2"], "exact: true }, expected Run {");
-    refused(2, &path, &["--exact", "--epochs=3"], "epochs: 20, exact: true }, expected Run {");
+    refused(2, &path, &["--stop-at=2"], "exact: true, max_norm: None }, expected Run {");
+    refused(2, &path, &["--exact", "--epochs=3"], "epochs: 20, exact: true, max_norm: None }, expected Run {");
+    refused(2, &path, &["--exact", "--max-norm=0.5"], "max_norm: None }, expected Run {");
+    refused(2, &path, &["--exact", "--max-norm=-1"], "max_norm is -1.0, expected a finite number above 0");
     refused(2, &path, &["--exact", "--batch-size=96"], "saved batch_size is 64, expected 96");
     let mut bytes = fs::read(&path).unwrap();
     bytes.pop();

@@ -21,7 +21,7 @@ mod task;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use common::plot::{self, COLORS};
-use gradstep::{Batcher, Error, Optimizer, Sgd, schedule};
+use gradstep::{Batcher, Error, Optimizer, Schedule, Sgd};
 use indicatif::{ProgressBar, ProgressStyle};
 use lines::{Line, spread};
 use plotters::prelude::*;
@@ -35,7 +35,7 @@ struct Options {
     task: task::Options,
     /// The learning rate: of every batch size, or, scaled with the batch size, of 32
     #[arg(long, default_value_t = 0.1)]
-    learning_rate: f32,
+    learning_rate: f64,
     /// The number of passes over the training samples [default: 32, with --data 16]
     #[arg(long)]
     epochs: Option<u64>,
@@ -64,7 +64,7 @@ const CHANCE: f64 = 2.28;
 struct Experiment {
     task: Task,
     sizes: Vec<usize>,
-    learning_rate: f32,
+    learning_rate: f64,
     epochs: u64,
     updates: u64,
     target: f64,
@@ -138,9 +138,9 @@ impl Experiment {
         let len = task.data.train.len();
         let batcher = Batcher::new(len, batch_size, seed)?;
         // A rate scaled up starts at the fixed one and climbs over five epochs, as in the paper.
-        let scale = if rule == 0 { 1.0 } else { batch_size as f32 / REFERENCE as f32 };
+        let scale = if rule == 0 { 1.0 } else { batch_size as f64 / REFERENCE as f64 };
         let (learning_rate, warmup) = (scale * self.learning_rate, 5 * batcher.batches_per_epoch() as u64);
-        let schedule = schedule::linear(learning_rate.min(self.learning_rate), learning_rate, warmup)?;
+        let schedule = Schedule::linear(learning_rate.min(self.learning_rate), learning_rate, warmup)?;
         let mut sgd = Sgd::new(learning_rate)?;
         let mut params = task.layers.initial(seed);
         let mut grads = vec![0.0; params.len()];
@@ -148,7 +148,7 @@ impl Experiment {
         for epoch in 1.. {
             for (batch, done) in batcher.epoch(epoch - 1).iter().zip(1..) {
                 task.loss_and_gradient(&params, batch, &mut grads);
-                sgd.set_learning_rate(schedule(sgd.steps()))?;
+                sgd.set_learning_rate(schedule.at(sgd.steps()))?;
                 sgd.step(&mut params, &grads)?;
                 if sgd.steps() == self.updates {
                     run[UPDATES] = self.moment(&params, (epoch - 1) as f64 + (done * batch_size) as f64 / len as f64);

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use clap::Parser;
 use common::plot::{self, COLORS, axes, label, legend};
-use gradstep::{Form, Momentum, Optimizer, Sgd};
+use gradstep::{Momentum, MomentumForm, Optimizer, Sgd};
 use plotters::prelude::*;
 
 /// Runs gradient descent and momentum on a curve and on a quadratic, and draws both.
@@ -115,7 +115,7 @@ enum End {
 }
 
 /// Near which place it is after 10,000 steps, if it has come to rest.
-fn end(learning_rate: f64, momentum: f64, form: Form) -> Result<End> {
+fn end(learning_rate: f64, momentum: f64, form: MomentumForm) -> Result<End> {
     let path = roll(Momentum::new(learning_rate, momentum, 1)?.with_form(form), START, 10_000)?;
     let (x, before) = (path[path.len() - 1], path[path.len() - 2]);
     Ok(match x {
@@ -130,7 +130,7 @@ fn end(learning_rate: f64, momentum: f64, form: Form) -> Result<End> {
 type Span = (f64, f64, End);
 
 /// The ends for λ = 0, 0.01, …, 0.99.
-fn ends(learning_rate: f64, form: Form) -> Result<Vec<Span>> {
+fn ends(learning_rate: f64, form: MomentumForm) -> Result<Vec<Span>> {
     let mut spans: Vec<Span> = Vec::new();
     for momentum in (0..100).map(|percent| f64::from(percent) / 100.0) {
         let end = end(learning_rate, momentum, form)?;
@@ -144,7 +144,7 @@ fn ends(learning_rate: f64, form: Form) -> Result<Vec<Span>> {
 
 fn sweep(figure: &Path) -> Result<()> {
     println!("\nFor which momentum it escapes, learning rate {LEARNING_RATE}");
-    for form in [Form::Classical, Form::Nesterov] {
+    for form in [MomentumForm::Classical, MomentumForm::Nesterov] {
         for (first, last, end) in ends(LEARNING_RATE, form)? {
             println!("{:12}{first:.2} to {last:.2}: {end:?}", format!("{form:?}"));
         }
@@ -152,7 +152,7 @@ fn sweep(figure: &Path) -> Result<()> {
     println!("\nThe least momentum that ends at the lowest point (Classical)");
     let columns: Vec<(f64, _)> = (-24..=0)
         .map(|eighth| 10.0_f64.powf(f64::from(eighth) / 8.0))
-        .map(|learning_rate| Ok((learning_rate, ends(learning_rate, Form::Classical)?)))
+        .map(|learning_rate| Ok((learning_rate, ends(learning_rate, MomentumForm::Classical)?)))
         .collect::<Result<_>>()?;
     for (learning_rate, spans) in columns.iter().step_by(4) {
         let least = spans.iter().find(|span| span.2 == End::Lowest).map(|span| format!("{:.2}", span.0));
@@ -198,7 +198,11 @@ fn rules(kappa: f64) -> Result<[Rule; 3]> {
         // Nesterov 2004: η = 1 / L, λ = (√κ - 1) / (√κ + 1). For every convex loss with these curvatures, the loss
         // shrinks by a factor of 1 - 1 / √κ. On a quadratic, so does the distance: in the slowest direction, both roots
         // of z² - (1 + λ)(1 - μη) z + λ(1 - μη) = 0 are 1 - 1 / √κ.
-        ("Nesterov", Box::new(Momentum::new(1.0 / kappa, lambda, 2)?.with_form(Form::Nesterov)), 1.0 - 1.0 / root),
+        (
+            "Nesterov",
+            Box::new(Momentum::new(1.0 / kappa, lambda, 2)?.with_form(MomentumForm::Nesterov)),
+            1.0 - 1.0 / root,
+        ),
     ])
 }
 

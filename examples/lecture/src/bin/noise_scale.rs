@@ -52,11 +52,11 @@ struct Experiment {
 /// What the search found for one batch size.
 struct Best {
     batch_size: usize,
-    learning_rate: f32,
+    learning_rate: f64,
     /// Until the target: the least, the middle and the largest of the seeds.
     epochs: [f64; 3],
     /// All rates that were tried, and the middle of their epochs; infinite: longer than another rate, or never.
-    tried: Vec<(f32, f64)>,
+    tried: Vec<(f64, f64)>,
 }
 
 /// How often in an epoch the loss is measured.
@@ -111,7 +111,7 @@ impl Experiment {
     /// Doubles and halves the learning rate as long as that saves epochs.
     fn search(&self, batch_size: usize) -> Result<Best, Error> {
         // Low enough to learn at all: from there the search climbs.
-        let start = 0.4 * (batch_size as f32 / 32.0).min(1.0);
+        let start = 0.4 * (batch_size as f64 / 32.0).min(1.0);
         let mut best = Best { batch_size, learning_rate: start, epochs: [f64::INFINITY; 3], tried: Vec::new() };
         best.try_rate(self, start)?;
         for factor in [2.0, 0.5] {
@@ -126,7 +126,7 @@ impl Experiment {
     fn train(
         &self,
         batch_size: usize,
-        learning_rate: f32,
+        learning_rate: f64,
         seed: u64,
         limit: f64,
         mut check: impl FnMut(&[f32]) -> Result<(), Error>,
@@ -235,7 +235,7 @@ impl Experiment {
 
             let mut chart =
                 plot::axes(&lower, "the best learning rate", x, ("learning rate", (0.001..10.0).log_scale()))?;
-            let points = over(|best| [f64::from(best.learning_rate); 3]);
+            let points = over(|best| [best.learning_rate; 3]);
             lines::draw(&mut chart, 0.001..10.0, [Line { name: String::new(), color: COLORS[0].mix(1.0), points }])
         })
     }
@@ -243,7 +243,7 @@ impl Experiment {
 
 impl Best {
     /// Tries a rate with every seed; keeps it, and returns true, if its epochs are fewer.
-    fn try_rate(&mut self, experiment: &Experiment, learning_rate: f32) -> Result<bool, Error> {
+    fn try_rate(&mut self, experiment: &Experiment, learning_rate: f64) -> Result<bool, Error> {
         if self.tried.iter().any(|&(tried, _)| tried == learning_rate) {
             return Ok(false);
         }

@@ -61,7 +61,7 @@ fn epochs(order: Order, len: usize, seed: u64) -> Result<impl Iterator<Item = Ve
         Order::Reshuffled => batcher.epoch(epoch).indices().to_vec(),
         Order::Fixed => batcher.epoch(0).indices().to_vec(),
         Order::Replacement => {
-            let mut draws = Draws::new(seed, "with replacement", [epoch, 0]);
+            let mut draws = Draws::new("with replacement", [epoch, 0], seed);
             (0..len).map(|_| draws.below(len as u64).expect("len is at least 1") as usize).collect()
         }
     }))
@@ -197,7 +197,7 @@ fn row_gradient((row, target): &Row, x: &[f64]) -> [f64; COLUMNS] {
 
 /// Entries and noise uniform in [-1, 1); target = the sum of the row + noise.
 fn rows() -> Vec<Row> {
-    let mut draws = Draws::new(0, "rows", [0, 0]);
+    let mut draws = Draws::new("rows", [0, 0], 0);
     let mut uniform = || 2.0 * draws.uniform::<f64>() - 1.0;
     let row = |_| {
         let row: [f64; COLUMNS] = std::array::from_fn(|_| uniform());

@@ -20,7 +20,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use common::plot::{self, COLORS};
-use gradstep::{Batcher, Error, Form, Momentum, Optimizer, Sgd};
+use gradstep::{Batcher, Error, Momentum, MomentumForm, Optimizer, Sgd};
 use indicatif::{ProgressBar, ProgressStyle};
 use plotters::prelude::*;
 use rayon::prelude::*;
@@ -47,7 +47,7 @@ struct Options {
 
 /// How many steps the loss is averaged over.
 const WINDOW: usize = 100;
-const MOMENTA: [f32; 7] = [0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99];
+const MOMENTA: [f64; 7] = [0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99];
 /// The learning rates tried: 2^-11 to 1.
 const RATES: std::ops::RangeInclusive<i32> = -11..=0;
 
@@ -72,10 +72,10 @@ fn main() -> Result<()> {
     weights(&figures.join("velocity_weights.svg"))?;
 
     let task = Task::new(&options.task)?;
-    let rules = MOMENTA.map(|momentum| (momentum, Form::Classical)).into_iter().chain([
-        (0.9, Form::PyTorch),
-        (0.9, Form::Nesterov),
-        (0.9, Form::PyTorchNesterov),
+    let rules = MOMENTA.map(|momentum| (momentum, MomentumForm::Classical)).into_iter().chain([
+        (0.9, MomentumForm::PyTorch),
+        (0.9, MomentumForm::Nesterov),
+        (0.9, MomentumForm::PyTorchNesterov),
     ]);
     let bar = ProgressBar::new((MOMENTA.len() + 3) as u64 * RATES.count() as u64 * options.seeds)
         .with_style(ProgressStyle::with_template("training {bar:32} {pos}/{len} {elapsed}, {eta} to go")?);
@@ -99,14 +99,14 @@ fn main() -> Result<()> {
 fn train(
     task: &Task,
     options: &Options,
-    momentum: f32,
-    form: Form,
+    momentum: f64,
+    form: MomentumForm,
     exponent: i32,
     seed: u64,
 ) -> Result<Vec<f64>, Error> {
     let mut params = task.layers.initial(seed);
     let mut grads = vec![0.0; params.len()];
-    let mut optimizer: Box<dyn Optimizer<f32>> = match (2_f32.powi(exponent), momentum) {
+    let mut optimizer: Box<dyn Optimizer<f32>> = match (2_f64.powi(exponent), momentum) {
         (rate, 0.0) => Box::new(Sgd::new(rate)?),
         (rate, momentum) => Box::new(Momentum::new(rate, momentum, params.len())?.with_form(form)),
     };
@@ -135,7 +135,7 @@ fn end(losses: &Losses) -> f64 {
     losses.iter().map(last).sum::<f64>() / losses.len() as f64
 }
 
-type Sweep = Vec<(f32, Form, Vec<Losses>)>;
+type Sweep = Vec<(f64, MomentumForm, Vec<Losses>)>;
 
 /// Prints the end of each rule and rate, and returns each rule at its best rate.
 fn print(options: &Options, sweep: &Sweep) -> Vec<Best> {
@@ -152,7 +152,7 @@ fn print(options: &Options, sweep: &Sweep) -> Vec<Best> {
         let name = if *momentum == 0.0 { "Sgd".into() } else { format!("{form:?} {momentum}") };
         let cells = ends.iter().enumerate().map(|(i, end)| format!("{end:8.4}{}", if i == best { '*' } else { ' ' }));
         let exponent = RATES.start() + best as i32;
-        let reach = 2_f32.powi(exponent) / (1.0 - momentum);
+        let reach = 2_f64.powi(exponent) / (1.0 - momentum);
         println!("{name:21}{}   {reach:.3}", cells.collect::<String>());
         all.push(Best { name, exponent, losses: runs[best].clone() });
     }
@@ -163,7 +163,12 @@ fn print(options: &Options, sweep: &Sweep) -> Vec<Best> {
 fn weights(figure: &Path) -> Result<()> {
     const STEPS: usize = 60;
     println!("the weight of a gradient in the velocity, k steps later, in units of -η; λ^k in brackets");
-    let rules = [(0.5, Form::Classical), (0.9, Form::Classical), (0.9, Form::Nesterov), (0.98, Form::Classical)];
+    let rules = [
+        (0.5, MomentumForm::Classical),
+        (0.9, MomentumForm::Classical),
+        (0.9, MomentumForm::Nesterov),
+        (0.98, MomentumForm::Classical),
+    ];
     let colors = [COLORS[2], COLORS[1], COLORS[0], BLACK];
     let mut lines = Vec::new();
     for ((momentum, form), color) in rules.into_iter().zip(colors) {
@@ -179,7 +184,7 @@ fn weights(figure: &Path) -> Result<()> {
         let shown = [0, 1, 2, 10, 50].map(|k| format!("k = {k}: {:.5} ({:.5})", weights[k], momentum.powi(k as i32)));
         println!("{name:22} {}", shown.join("  "));
         let largest = (0..).zip(&weights).map(|(k, w)| (w - momentum.powi(k)).abs()).fold(0.0, f64::max);
-        if form == Form::Classical {
+        if form == MomentumForm::Classical {
             ensure!(largest < 1e-12, "a weight is {largest:e} from λ^k");
         }
         lines.push((name, color, weights));
@@ -207,7 +212,9 @@ fn draw_rates(figure: &Path, options: &Options, sweep: &Sweep) -> Result<()> {
         let mut above = plot::axes(&upper, &title, ("learning rate η", (4e-4..1.0).log_scale()), y.clone())?;
         let title = "the same, by η / (1 - λ)";
         let mut below = plot::axes(&lower, title, ("η / (1 - λ)", (4e-4..128.0).log_scale()), y)?;
-        for ((momentum, _, runs), number) in sweep.iter().filter(|(_, form, _)| *form == Form::Classical).zip(0..) {
+        for ((momentum, _, runs), number) in
+            sweep.iter().filter(|(_, form, _)| *form == MomentumForm::Classical).zip(0..)
+        {
             let color = HSLColor(0.08 + 0.1 * f64::from(number), 0.85, 0.4);
             let points = |scale: f64| {
                 let ends = RATES.zip(runs).map(move |(exponent, losses)| (2_f64.powi(exponent) * scale, end(losses)));
@@ -215,7 +222,7 @@ fn draw_rates(figure: &Path, options: &Options, sweep: &Sweep) -> Result<()> {
             };
             let line = LineSeries::new(points(1.0), color.stroke_width(2)).point_size(3);
             plot::label(above.draw_series(line)?, &format!("λ = {momentum}"), color);
-            let reach = 1.0 / (1.0 - f64::from(*momentum));
+            let reach = 1.0 / (1.0 - *momentum);
             below.draw_series(LineSeries::new(points(reach), color.stroke_width(2)).point_size(3))?;
         }
         plot::legend(&mut above, SeriesLabelPosition::LowerLeft)

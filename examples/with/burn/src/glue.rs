@@ -34,7 +34,7 @@ impl<O: Saved> Optimizer for Stepper<O> {
         let (mut params, grads) = (tensor.into_data(), grad.into_data());
         let step = || {
             let mut rule = state.map_or_else(|| (self.0)(params.num_elements()), |state| Ok(state.0))?;
-            rule.set_learning_rate(learning_rate as f32)?;
+            rule.set_learning_rate(learning_rate)?;
             rule.step(params.as_mut_slice()?, grads.as_slice()?)?;
             anyhow::Ok(rule)
         };

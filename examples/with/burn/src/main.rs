@@ -29,7 +29,7 @@ use burn::tensor::{Bytes, Device, Int, Tensor, TensorData, activation::relu};
 use clap::Parser;
 use data::Samples;
 use glue::Stepper;
-use gradstep::{Batcher, Form, Momentum, Position, gather, schedule};
+use gradstep::{Batcher, Momentum, MomentumForm, Position, Schedule, gather};
 use network::Network;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 struct Options {
     /// The learning rate of the first step, from which it falls along a cosine to 0
     #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
-    learning_rate: f32,
+    learning_rate: f64,
     /// How many samples a step averages over
     #[arg(long, default_value_t = 32)]
     batch_size: usize,
@@ -72,7 +72,7 @@ struct State {
     module: Vec<u8>,      // parameters, and the random ids by which burn finds their state
     optimizer: Vec<u8>,   // that state
     step: u64,            // burn's optimizers do not tell how often they stepped
-    settings: (f32, u64), // of the schedule
+    schedule: Schedule,
 }
 
 #[derive(Module, Debug)]
@@ -134,15 +134,14 @@ fn main() -> Result<()> {
 
 /// PyTorch's form, which is burn's.
 fn momentum(len: usize) -> Result<Momentum<f32>, gradstep::Error> {
-    Ok(Momentum::new(0.0, 0.9, len)?.with_form(Form::PyTorch))
+    Ok(Momentum::new(0.0, 0.9, len)?.with_form(MomentumForm::PyTorch))
 }
 
 fn train(options: &Options) -> Result<(f64, Mlp)> {
     let data = options.data.as_deref().map_or_else(data::digits, data::mnist)?;
     let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
     let steps = options.epochs.saturating_mul(batcher.batches_per_epoch() as u64);
-    let schedule = schedule::cosine(options.learning_rate, 0.0, steps)?;
-    let settings = (options.learning_rate, steps);
+    let schedule = Schedule::cosine(options.learning_rate, 0.0, steps)?;
 
     let device = Device::flex().autodiff();
     let mut mlp = Mlp::new(data.train.inputs, 128, options.seed, &device);
@@ -151,7 +150,7 @@ fn train(options: &Options) -> Result<(f64, Mlp)> {
 
     let saved = options.checkpoint.as_deref().map(checkpoint::load::<State>).transpose()?.flatten();
     if let Some(saved) = saved {
-        ensure!(saved.settings == settings, "saved settings are {:?}, expected {settings:?}", saved.settings);
+        ensure!(saved.schedule == schedule, "saved schedule is {:?}, expected {schedule:?}", saved.schedule);
         (stream, step) = (batcher.resume(&saved.position)?, saved.step);
         mlp = mlp.try_load_record(ModuleRecord::from_bytes(Bytes::from_bytes_vec(saved.module))?)?;
         optimizer = optimizer.from_bytes(Bytes::from_bytes_vec(saved.optimizer))?;
@@ -166,7 +165,7 @@ fn train(options: &Options) -> Result<(f64, Mlp)> {
         let number = batch_loss.clone().into_scalar::<f64>();
         ensure!(number.is_finite(), "the loss is {number} at step {step}: the steps are too long");
         let grads = GradientsParams::from_grads(batch_loss.backward(), &mlp);
-        mlp = optimizer.step(f64::from(schedule(step)), mlp, grads);
+        mlp = optimizer.step(schedule.at(step), mlp, grads);
         step += 1;
         (loss, count) = (loss + number, count + 1.0);
 
@@ -176,7 +175,7 @@ fn train(options: &Options) -> Result<(f64, Mlp)> {
             if let Some(path) = &options.checkpoint {
                 let (module, optimizer) = (mlp.clone().into_record().into_bytes()?, optimizer.into_bytes()?);
                 let (module, optimizer, position) = (module.to_vec(), optimizer.to_vec(), stream.position());
-                checkpoint::save(path, &State { position, module, optimizer, step, settings })?;
+                checkpoint::save(path, &State { position, module, optimizer, step, schedule: schedule.clone() })?;
             }
         }
     }

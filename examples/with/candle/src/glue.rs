@@ -4,14 +4,13 @@ use std::{cell::RefCell, collections::HashMap};
 
 use candle_core::{CpuStorage, Error, InplaceOp2, Layout, Var, backprop::GradStore, bail};
 use candle_nn::VarMap;
-use gradstep::ParamGroups;
+use gradstep::{Grads, ParamGroups, Visit};
 
 // glue
 type Result<T, E = Error> = std::result::Result<T, E>;
-type Visit<'a> = dyn FnMut(&str, &mut [f32], &[f32]) -> Result<(), gradstep::Error> + 'a;
 
 /// candle lends a variable's numbers to such an operation, and to nothing else.
-struct InPlace<'a>(&'a str, RefCell<&'a mut Visit<'a>>);
+struct InPlace<'a>(&'a str, RefCell<&'a mut Visit<'a, f32>>);
 
 impl InplaceOp2 for InPlace<'_> {
     fn name(&self) -> &'static str {
@@ -27,7 +26,7 @@ impl InplaceOp2 for InPlace<'_> {
             bail!("`{}`: parameters or gradients are not contiguous", self.0)
         };
         let (params, grads) = (&mut params[at.0..at.1], &grads[grads_at.0..grads_at.1]);
-        (self.1.borrow_mut())(self.0, params, grads).map_err(Error::wrap)
+        (self.1.borrow_mut())(self.0, params, Grads::new(grads)).map_err(Error::wrap)
     }
 }
 
@@ -67,14 +66,14 @@ impl<O: gradstep::Optimizer<f32>> candle_nn::Optimizer for Stepper<O> {
             let rule = rule(name, var.elem_count()).map_err(Error::wrap)?;
             model.insert(name.as_str(), rule).map_err(Error::wrap)?;
         }
-        model.scale_learning_rates(learning_rate as f32).map_err(Error::wrap)?;
+        model.scale_learning_rates(learning_rate).map_err(Error::wrap)?;
         Ok(Stepper { model, vars: named, learning_rate })
     }
 
     /// One step of all variables or of none. One without a gradient is an error, unless it is frozen (SGD leaves it out).
     fn step(&mut self, grads: &GradStore) -> Result<()> {
         let Stepper { model, vars, learning_rate } = self;
-        model.scale_learning_rates(*learning_rate as f32).map_err(Error::wrap)?;
+        model.scale_learning_rates(*learning_rate).map_err(Error::wrap)?;
         let walked = model.step_each(|visit| {
             for (name, var) in vars.iter() {
                 let Some(grad) = grads.get(var) else { continue };

@@ -26,7 +26,7 @@ use candle_nn::{Linear, Optimizer, VarBuilder, VarMap, linear, loss::cross_entro
 use clap::Parser;
 use data::Samples;
 use glue::{Config, Stepper};
-use gradstep::{Batcher, Momentum, ParamGroups, Position, gather, schedule};
+use gradstep::{Batcher, Momentum, ParamGroups, Position, Schedule, gather};
 use network::Network;
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ use serde::{Deserialize, Serialize};
 struct Options {
     /// The learning rate of the first step, from which it falls along a cosine to 0
     #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
-    learning_rate: f32,
+    learning_rate: f64,
     /// How many samples a step averages over
     #[arg(long, default_value_t = 32)]
     batch_size: usize,
@@ -68,7 +68,7 @@ struct State {
     model: ParamGroups<f32, Momentum<f32>>, // velocities, settings and the count of steps
     position: Position,                     // with batch size and seed
     params: BTreeMap<String, Vec<f32>>,
-    settings: (f32, u64), // of the schedule
+    schedule: Schedule,
 }
 
 struct Mlp(Linear, Linear);
@@ -125,8 +125,7 @@ fn train(options: &Options) -> Result<(f64, VarMap)> {
     let data = options.data.as_deref().map_or_else(data::digits, data::mnist)?;
     let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
     let steps = options.epochs.saturating_mul(batcher.batches_per_epoch() as u64);
-    let schedule = schedule::cosine(options.learning_rate, 0.0, steps)?;
-    let settings = (options.learning_rate, steps);
+    let schedule = Schedule::cosine(options.learning_rate, 0.0, steps)?;
 
     let mut vars = VarMap::new();
     let mlp = Mlp::new(&mut vars, data.train.inputs, 128, options.seed)?;
@@ -136,7 +135,7 @@ fn train(options: &Options) -> Result<(f64, VarMap)> {
 
     let saved = options.checkpoint.as_deref().map(checkpoint::load::<State>).transpose()?.flatten();
     if let Some(saved) = saved {
-        ensure!(saved.settings == settings, "saved settings are {:?}, expected {settings:?}", saved.settings);
+        ensure!(saved.schedule == schedule, "saved schedule is {:?}, expected {schedule:?}", saved.schedule);
         stream = batcher.resume(&saved.position)?;
         optimizer.model.restore(saved.model)?;
         let mut params = saved.params;
@@ -154,7 +153,7 @@ fn train(options: &Options) -> Result<(f64, VarMap)> {
         let batch_loss = cross_entropy(&mlp.forward(&pixels)?, &labels)?;
         let number = f64::from(batch_loss.to_scalar::<f32>()?);
         ensure!(number.is_finite(), "the loss is {number} at step {}: the steps are too long", optimizer.model.steps());
-        optimizer.set_learning_rate(schedule(optimizer.model.steps()).into()); // from the model's count, saved with it
+        optimizer.set_learning_rate(schedule.at(optimizer.model.steps())); // from the model's count, saved with it
         optimizer.backward_step(&batch_loss)?;
         (loss, count) = (loss + number, count + 1.0);
 
@@ -166,7 +165,7 @@ fn train(options: &Options) -> Result<(f64, VarMap)> {
                 let model = optimizer.model.clone();
                 checkpoint::save(
                     path,
-                    &State { model, position: stream.position(), params: numbers(&vars)?, settings },
+                    &State { model, position: stream.position(), params: numbers(&vars)?, schedule: schedule.clone() },
                 )?;
             }
         }

@@ -14,7 +14,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use data::Samples;
 use faer::{Mat, Scale, unzip, zip};
-use gradstep::{Batcher, Error, Momentum, ParamGroups, schedule};
+use gradstep::{Batcher, Error, Grads, Momentum, ParamGroups, Schedule};
 
 /// Trains a linear classifier on the digits.
 #[derive(Parser)]
@@ -51,7 +51,7 @@ impl Columns {
         ensure!(params.shape() == grads.shape(), "params {:?}, grads {:?}", params.shape(), grads.shape());
         Ok(self.model.step_each(|visit| {
             let mut columns = self.names.iter().enumerate();
-            columns.try_for_each(|(j, name)| visit(name, params.col_as_slice_mut(j), grads.col_as_slice(j)))
+            columns.try_for_each(|(j, name)| visit(name, params.col_as_slice_mut(j), Grads::new(grads.col_as_slice(j))))
         })?)
     }
 }
@@ -101,7 +101,7 @@ fn main() -> Result<()> {
     }
     let data = data::digits()?;
     let batcher = Batcher::new(data.train.len(), 32, options.seed)?;
-    let schedule = schedule::cosine(0.2, 0.0, options.epochs * batcher.batches_per_epoch() as u64)?;
+    let schedule = Schedule::cosine(0.2, 0.0, options.epochs * batcher.batches_per_epoch() as u64)?;
     let mut params = Mat::zeros(65, 10);
     let mut columns = Columns::new(Momentum::new(1.0, 0.9, 65)?, 10)?; // the schedule's rate is a factor
     let mut epoch = batcher.epoch(0);
@@ -110,7 +110,7 @@ fn main() -> Result<()> {
         let mut loss = 0.0;
         for batch in &epoch {
             let (batch_loss, grads) = loss_and_grads(&params, &data.train, batch);
-            columns.model.scale_learning_rates(schedule(columns.model.steps()))?;
+            columns.model.scale_learning_rates(schedule.at(columns.model.steps()))?;
             columns.step(&mut params, &grads)?;
             loss += batch_loss / batcher.batches_per_epoch() as f32;
         }
@@ -130,7 +130,7 @@ fn compare() -> Result<()> {
     let start = Mat::from_fn(785, 128, |i, j| (i + j) as f32);
     ensure!(start.col_stride() > 785, "no padding");
     let (mut here, mut there, mut velocity) = (start.clone(), start, Mat::<f32>::zeros(785, 128));
-    let mut columns = Columns::new(Momentum::new(RATE, LAMBDA, 785)?, 128)?;
+    let mut columns = Columns::new(Momentum::new(RATE.into(), LAMBDA.into(), 785)?, 128)?;
     let mut least = [f64::MAX; 2];
     for _ in 0..300 {
         let begin = Instant::now();

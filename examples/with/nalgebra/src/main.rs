@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use clap::Parser;
 use data::Samples;
-use gradstep::{Batcher, Momentum, Optimizer, schedule};
+use gradstep::{Batcher, Momentum, Optimizer, Schedule};
 use nalgebra::DMatrix;
 
 /// Trains a linear classifier on the digits.
@@ -83,7 +83,7 @@ fn main() -> Result<()> {
     }
     let data = data::digits()?;
     let batcher = Batcher::new(data.train.len(), 32, options.seed)?;
-    let schedule = schedule::cosine(0.2, 0.0, options.epochs * batcher.batches_per_epoch() as u64)?;
+    let schedule = Schedule::cosine(0.2, 0.0, options.epochs * batcher.batches_per_epoch() as u64)?;
     let mut params = DMatrix::zeros(10, 65);
     let mut momentum = Momentum::new(0.0, 0.9, params.len())?;
     let mut epoch = batcher.epoch(0);
@@ -92,7 +92,7 @@ fn main() -> Result<()> {
         let mut loss = 0.0;
         for batch in &epoch {
             let (batch_loss, grads) = loss_and_grads(&params, &data.train, batch);
-            momentum.set_learning_rate(schedule(momentum.steps()))?;
+            momentum.set_learning_rate(schedule.at(momentum.steps()))?;
             step(&mut momentum, &mut params, &grads)?;
             loss += batch_loss / batcher.batches_per_epoch() as f32;
         }
@@ -111,7 +111,7 @@ fn compare() -> Result<()> {
     let (start, grads) =
         (DMatrix::from_fn(128, 795, |i, j| (i + j) as f32), DMatrix::from_fn(128, 795, |i, _| 0.1 * i as f32));
     let (mut here, mut there, mut velocity) = (start.clone(), start.clone(), DMatrix::zeros(128, 795));
-    let mut momentum = Momentum::new(RATE, LAMBDA, start.len())?;
+    let mut momentum = Momentum::new(RATE.into(), LAMBDA.into(), start.len())?;
     let mut least = [f64::MAX; 2];
     for _ in 0..300 {
         let begin = Instant::now();

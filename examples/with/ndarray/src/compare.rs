@@ -28,7 +28,7 @@ pub(crate) fn row() -> Result<()> {
     let model = || -> Result<_> {
         let mut model = ParamGroups::new();
         for (name, param) in NAMES.into_iter().zip(&start) {
-            model.insert(name, Momentum::new(RATE, LAMBDA, param.len())?)?;
+            model.insert(name, Momentum::new(RATE.into(), LAMBDA.into(), param.len())?)?;
         }
         Ok(model)
     };

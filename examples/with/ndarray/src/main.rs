@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use data::Samples;
-use gradstep::{Batcher, Draws, Momentum, ParamGroups, Position, gather, schedule};
+use gradstep::{Batcher, Draws, Momentum, ParamGroups, Position, Schedule, gather};
 use ndarray::{Array2, ArrayD, ArrayView2, Axis, Ix2};
 use serde::{Deserialize, Serialize};
 
@@ -79,7 +79,7 @@ fn step(
 /// Uniform weights in ±√(6 / inputs), biases of 0.
 fn initial(sizes: [usize; 3], seed: u64) -> [ArrayD<f32>; 4] {
     let weight = |layer, inputs: usize, outputs: usize| {
-        let (mut draws, limit) = (Draws::new(seed, "weights", [layer, 0]), (6.0 / inputs as f32).sqrt());
+        let (mut draws, limit) = (Draws::new("weights", [layer, 0], seed), (6.0 / inputs as f32).sqrt());
         ArrayD::from_shape_simple_fn(vec![inputs, outputs], || limit * (2.0 * draws.uniform::<f32>() - 1.0))
     };
     let [a, b, c] = sizes;
@@ -140,7 +140,7 @@ fn main() -> Result<()> {
     }
     let data = data::digits()?;
     let batcher = Batcher::new(data.train.len(), 32, options.seed)?;
-    let schedule = schedule::cosine(0.05, 0.0, options.epochs * batcher.batches_per_epoch() as u64)?;
+    let schedule = Schedule::cosine(0.05, 0.0, options.epochs * batcher.batches_per_epoch() as u64)?;
     let mut stream = batcher.stream();
     let params = initial([64, 32, 10], options.seed);
     let mut model = ParamGroups::new();
@@ -161,7 +161,7 @@ fn main() -> Result<()> {
         gather(&data.train.labels, 1, batch, &mut labels)?;
         let (loss, grads) =
             loss_and_grads(&state.params, &ArrayView2::from_shape((batch.len(), 64), &pixels)?, &labels);
-        state.model.scale_learning_rates(schedule(state.model.steps()))?;
+        state.model.scale_learning_rates(schedule.at(state.model.steps()))?;
         step(&mut state.model, &mut state.params, &grads)?;
         if stream.is_epoch_end() {
             state.position = stream.position();
