@@ -14,7 +14,7 @@ fn step(mut optimizer: impl Optimizer<f32>, len: usize, calls: usize) -> Result<
 }
 
 fn set_learning_rate(calls: usize) -> Result<(), Error> {
-    let mut sgd = Sgd::new(0.1_f32)?;
+    let mut sgd = Sgd::<f32>::new(0.1)?;
     for _ in 0..calls {
         black_box(&mut sgd).set_learning_rate(black_box(0.2))?;
     }

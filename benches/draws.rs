@@ -5,7 +5,7 @@
 
 use std::hint::black_box;
 
-use gradstep::{Draws, Real};
+use gradstep::{DrawFloat, Draws};
 use rand::{Rng, RngExt, SeedableRng, distr::Distribution};
 use rand_chacha::ChaCha8Rng;
 
@@ -21,7 +21,7 @@ fn beside<T: Copy + Default>(
     number: impl Fn(T) -> f64,
     mean: f64,
 ) {
-    let (mut draws, mut words) = (Draws::new(1, "bench", [0, 0]), ChaCha8Rng::seed_from_u64(1));
+    let (mut draws, mut words) = (Draws::new("bench", [0, 0], 1), ChaCha8Rng::seed_from_u64(1));
     let (mut own, mut theirs) = (vec![T::default(); len], vec![T::default(); len]);
     let times = alternate(
         (10_000_000 / len).clamp(5, 1000),
@@ -48,11 +48,11 @@ fn beside<T: Copy + Default>(
     );
 }
 
-fn uniform<F: Real + Default + Into<f64>>(name: &str, len: usize, peer: impl Fn(&mut ChaCha8Rng) -> F) {
+fn uniform<F: DrawFloat + Default + Into<f64>>(name: &str, len: usize, peer: impl Fn(&mut ChaCha8Rng) -> F) {
     beside(name, len, |draws, out: &mut [F]| draws.fill_uniform(out), peer, F::into, 0.5);
 }
 
-fn normal<F: Real + Default + Into<f64>>(name: &str, len: usize)
+fn normal<F: DrawFloat + Default + Into<f64>>(name: &str, len: usize)
 where
     rand_distr::StandardNormal: Distribution<F>,
 {
@@ -78,7 +78,7 @@ fn main() {
         beside("coin", len, coin, |words| words.random_bool(0.3), f64::from, 0.3);
     }
     // One at a time, and from a stream of its own, as an augmentation takes them.
-    let (mut uniforms, mut normals, mut sample) = (Draws::new(1, "bench", [0, 0]), Draws::new(1, "bench", [0, 1]), 0);
+    let (mut uniforms, mut normals, mut sample) = (Draws::new("bench", [0, 0], 1), Draws::new("bench", [0, 1], 1), 0);
     let times = alternate(
         1000,
         3,
@@ -88,7 +88,7 @@ fn main() {
             &mut || {
                 for _ in 0..1000 {
                     sample += 1;
-                    black_box(Draws::new(1, "augmentation", [0, sample]).uniform::<f64>());
+                    black_box(Draws::new("augmentation", [0, sample], 1).uniform::<f64>());
                 }
             },
         ],

@@ -19,7 +19,7 @@ fn main() -> Result<(), gradstep::Error> {
     let longest = largest(10_000);
     for n in [100, 1000, 10_000].into_iter().take_while(|&n| n <= longest) {
         let names: Vec<String> = (0..n).map(|i| format!("layer.{i}.weight")).collect();
-        let momentum = Momentum::new(1e-3_f32, 0.9, 4)?;
+        let momentum = Momentum::<f32>::new(1e-3, 0.9, 4)?;
         let mut model = ParamGroups::new();
         for name in &names {
             model.insert(name.as_str(), momentum.clone())?;

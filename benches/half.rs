@@ -21,7 +21,7 @@ fn slices<F: Float>(n: usize) -> (Vec<F>, Vec<F>) {
 }
 
 /// A step of its own slices.
-fn stepping<P: Float, F>(mut optimizer: impl Optimizer<P, F>, (mut params, grads): (Vec<P>, Vec<P>)) -> impl FnMut() {
+fn stepping<P: Float>(mut optimizer: impl Optimizer<P>, (mut params, grads): (Vec<P>, Vec<P>)) -> impl FnMut() {
     move || optimizer.step(&mut params, &grads).expect("same length")
 }
 
@@ -30,8 +30,8 @@ fn main() -> Result<(), gradstep::Error> {
     println!("{:>7}, f32 µs, MasterCopy bf16/f32, MasterCopy f16/f32, plain bf16/f32", "n");
     let longest = largest(1 << 22);
     for n in [4096, 65_536, 1 << 20, 1 << 22].into_iter().take_while(|&n| n <= longest) {
-        let momentum = Momentum::new(1e-3_f32, 0.9, n)?;
-        let plain = Momentum::new(bf16::from_f32(1e-3), bf16::from_f32(0.9), n)?;
+        let momentum = Momentum::<f32>::new(1e-3, 0.9, n)?;
+        let plain = Momentum::<bf16>::new(1e-3, 0.9, n)?;
         let (b, f) = (slices::<bf16>(n), slices::<f16>(n));
         let mut times = alternate(
             (20_000_000 / n).clamp(5, 200),

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use gradstep::{Form, Momentum, Optimizer, ParamGroups, WeightDecay};
+use gradstep::{Momentum, MomentumForm, Optimizer, ParamGroups, WeightDecay};
 
 mod common;
 use common::{alone, heading, largest, seconds};
@@ -128,9 +128,9 @@ fn main() -> Result<(), gradstep::Error> {
         let mut torch = Torch::start(&lens);
 
         let momentum = |len| {
-            Momentum::new(LEARNING_RATE, MOMENTUM, len)?
-                .with_form(Form::PyTorch)
-                .with_weight_decay(WeightDecay::Coupled(DECAY))
+            Momentum::new(LEARNING_RATE.into(), MOMENTUM.into(), len)?
+                .with_form(MomentumForm::PyTorch)
+                .with_weight_decay(WeightDecay::Coupled(DECAY.into()))
         };
         let names: Vec<String> = (0..lens.len()).map(|i| format!("layers.{i}.weight")).collect();
         let mut model = ParamGroups::new();

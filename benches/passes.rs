@@ -7,8 +7,8 @@
 use std::hint::black_box;
 
 use gradstep::{
-    Accumulator, MasterCopy, Momentum, Optimizer, Sgd, check_finite, clip_global_norm, clip_value, gather, global_norm,
-    step_clipped,
+    Accumulator, Grads, MasterCopy, Momentum, Optimizer, Sgd, check_finite, clip_global_norm, clip_value, gather,
+    global_norm,
 };
 use half::{bf16, f16};
 use pulp::Arch;
@@ -179,7 +179,7 @@ fn two_calls<'a>(
     let (mut params, mut ours) = (grads.to_vec(), optimizer.clone());
     (
         name,
-        Box::new(move || assert!(step_clipped(&mut ours, &mut params, grads, max_norm).is_ok())),
+        Box::new(move || assert!(ours.step_clipped(&mut params, Grads::new(grads), max_norm).is_ok())),
         Box::new(move |grads| {
             let (mut params, mut clipped, mut limit) = (grads.to_vec(), grads.to_vec(), limit);
             let mut theirs = optimizer.clone();
@@ -230,8 +230,8 @@ macro_rules! bare {
 fn rows(grads: &[f32]) -> Vec<Row<'_>> {
     let n = grads.len();
     let norm = global_norm(&[grads]).expect("finite");
-    let momentum = Momentum::new(RATE, LAMBDA, n).expect("valid");
-    let sgd = Sgd::new(RATE).expect("valid");
+    let momentum = Momentum::new(RATE.into(), LAMBDA.into(), n).expect("valid");
+    let sgd = Sgd::new(RATE.into()).expect("valid");
     let mut rows: Vec<Row> = Vec::new();
 
     rows.push(("global_norm", Box::new(move || assert!(global_norm(&[grads]).is_ok())), Box::new(bare_norm)));
@@ -299,7 +299,7 @@ fn rows(grads: &[f32]) -> Vec<Row<'_>> {
     let (mut params, mut ours) = (grads.to_vec(), momentum.clone());
     rows.push((
         "step_clipped, Momentum, clips",
-        Box::new(move || assert!(step_clipped(&mut ours, &mut params, grads, max).is_ok())),
+        Box::new(move || assert!(ours.step_clipped(&mut params, Grads::new(grads), max).is_ok())),
         bare!(|grads| let params = grads.to_vec(); let velocity = vec![0.0; grads.len()]; {
             let scale = max / squares(grads).sqrt();
             for ((p, m), &g) in params.iter_mut().zip(&mut velocity).zip(grads) {

@@ -38,8 +38,8 @@ fn main() {
         let mut params: [Vec<f32>; 4] = std::array::from_fn(|_| start.clone());
         let [a, b, c, d] = &mut params;
         let mut velocity = vec![0.0; n];
-        let mut sgd = Sgd::new(LEARNING_RATE).expect("valid");
-        let mut momentum = Momentum::new(LEARNING_RATE, MOMENTUM, n).expect("valid");
+        let mut sgd = Sgd::new(LEARNING_RATE.into()).expect("valid");
+        let mut momentum = Momentum::new(LEARNING_RATE.into(), MOMENTUM.into(), n).expect("valid");
 
         // Short steps are repeated, so that the clock's own cost does not count.
         let repeat = (20_000 / n).max(1);

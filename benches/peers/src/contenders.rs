@@ -167,13 +167,14 @@ pub fn flat<F: Scalar>(data: &Data<F>, momentum: Option<f64>) -> Result<Contende
     let learning_rate = scalar(LEARNING_RATE);
     let mut contenders = Contenders::new();
     let _gap = gap(21 * (data.place / 4));
-    if let Some(momentum) = momentum.map(scalar) {
-        let mut gradstep = Momentum::new(learning_rate, momentum, data.start.len())?;
+    if let Some(lambda) = momentum {
+        let momentum = scalar(lambda);
+        let mut gradstep = Momentum::new(LEARNING_RATE, lambda, data.start.len())?;
         let mut velocity = vec![F::zero(); data.start.len()];
         contenders.push(("gradstep", data.slices(move |p, g| gradstep.step(p, g).expect("same length"))));
         contenders.push(("bare", data.slices(move |p, g| bare_momentum(p, &mut velocity, g, learning_rate, momentum))));
     } else {
-        let mut gradstep = Sgd::new(learning_rate)?;
+        let mut gradstep = Sgd::new(LEARNING_RATE)?;
         let peer = stochastic_optimizers::SGD::new(data.start.clone(), learning_rate);
         contenders.push(("gradstep", data.slices(move |p, g| gradstep.step(p, g).expect("same length"))));
         contenders.push(("bare", data.slices(move |p, g| bare_sgd(p, g, learning_rate))));
@@ -206,21 +207,22 @@ pub fn groups(data: &Data<f32>, len: usize, momentum: Option<f64>) -> Result<Con
         }))
     }
     let learning_rate = LEARNING_RATE as f32;
-    let (gradstep, bare) = if let Some(momentum) = momentum.map(scalar) {
+    let (gradstep, bare) = if let Some(lambda) = momentum {
+        let momentum = scalar(lambda);
         let mut velocity = vec![0.0; data.start.len()];
         let bare = data.slices(move |params, grads| {
             for ((p, m), g) in params.chunks_mut(len).zip(velocity.chunks_mut(len)).zip(grads.chunks(len)) {
                 bare_momentum(p, m, g, learning_rate, momentum);
             }
         });
-        (step(data, len, Momentum::new(learning_rate, momentum, len)?)?, bare)
+        (step(data, len, Momentum::new(LEARNING_RATE, lambda, len)?)?, bare)
     } else {
         let bare = data.slices(move |params, grads| {
             for (p, g) in params.chunks_mut(len).zip(grads.chunks(len)) {
                 bare_sgd(p, g, learning_rate);
             }
         });
-        (step(data, len, Sgd::new(learning_rate)?)?, bare)
+        (step(data, len, Sgd::new(LEARNING_RATE)?)?, bare)
     };
     Ok(vec![("gradstep", gradstep), ("bare", bare), ("candle-optimisers", candle(data, len, momentum)?)])
 }
