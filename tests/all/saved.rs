@@ -404,7 +404,7 @@ fn powers_of_two_and_ties_are_spelled_as_defined() {
     {
         assert_eq!(spelled(number), by_definition(number));
     }
-    for quarters in (1_u64 << 52..1 << 53).step_by(1 << 42) {
+    for quarters in (1_u64 << 10..1 << 11).map(|quarters| quarters << 42) {
         let number = (quarters + 1) as f64 / 4.0;
         assert_eq!(spelled(number), by_definition(number));
     }
