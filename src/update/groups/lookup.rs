@@ -51,11 +51,8 @@ impl Lookup {
     pub(super) fn remove(&mut self, index: usize) {
         self.names.remove(index);
         self.last_call.remove(index);
-        for indices in [&mut self.sorted, &mut self.order] {
-            indices.retain(|&other| other != index);
-            indices.iter_mut().filter(|other| **other > index).for_each(|other| *other -= 1);
-        }
-        // The last call may have left out a tensor and given this one at another position.
+        self.sorted.retain(|&other| other != index);
+        self.sorted.iter_mut().filter(|other| **other > index).for_each(|other| *other -= 1);
         self.order = (0..self.names.len()).collect();
     }
 
