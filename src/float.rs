@@ -16,19 +16,25 @@ use self::half::Convert;
 /// Exact: every float here is at most as wide as f64.
 #[inline(always)]
 pub(crate) fn to_f64<F: Float + 'static>(value: F) -> f64 {
+    if size_of::<F>() == 2 { to_f32(value).into() } else { value.to_f64().unwrap_or(f64::NAN) }
+}
+
+/// Exact for a float that is no wider than f32.
+#[inline(always)]
+pub(crate) fn to_f32<F: Float + 'static>(value: F) -> f32 {
     // Our own conversions of halves vectorise, those of `half` do not: several times as fast.
     #[cfg(feature = "half")]
     {
         // Which type it is, the compiler knows: no code is left of the question.
         let half: &dyn Any = &value;
         if let Some(&half) = half.downcast_ref::<bf16>() {
-            return half.widen().into();
+            return half.widen();
         }
         if let Some(&half) = half.downcast_ref::<f16>() {
-            return half.widen().into();
+            return half.widen();
         }
     }
-    value.to_f64().unwrap_or(f64::NAN)
+    value.to_f32().unwrap_or(f32::NAN)
 }
 
 /// Rounded to the nearest F, once.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    float::to_f64,
+    float::{to_f32, to_f64},
     passes::{SLICES_AT_ONCE, together},
     simd::wide,
     threads::{ONE_THREAD_LEN, share},
@@ -101,6 +101,12 @@ const LANES: usize = 16;
 const BLOCK: usize = 4096;
 
 fn sum_of_squares<F: Float + Send + Sync + 'static>(slice: &[F], scale: f64) -> f64 {
+    // Two functions: a scale of 1, which is nearly always, spares a multiplication of each value.
+    if scale == 1.0 { sum_scaled(slice, 1.0) } else { sum_scaled(slice, scale) }
+}
+
+#[inline(always)]
+fn sum_scaled<F: Float + Send + Sync + 'static>(slice: &[F], scale: f64) -> f64 {
     let alone = |slice: &[F]| {
         tree(slice, u32::MAX, &mut |block| {
             wide(
@@ -143,7 +149,7 @@ fn block_of_squares<F: Float + 'static>(block: &[F], scale: f64) -> f64 {
         // Halves are widened in a loop of their own, where they vectorise.
         let mut wide = [0.0; 16 * LANES];
         for part in block.chunks(wide.len()) {
-            wide.iter_mut().zip(part).for_each(|(wide, &g)| *wide = to_f64(g) as f32);
+            wide.iter_mut().zip(part).for_each(|(wide, &g)| *wide = to_f32(g));
             add_squares(&mut sums, &wide[..part.len()], scale);
         }
     } else {
@@ -163,15 +169,8 @@ fn add_squares<F: Float + 'static>(sums: &mut [f64; LANES], values: &[F], scale:
     let rest = rows.remainder();
     // Of their own, or the compiler takes them for 16 scalars: five times as slow.
     let mut lanes = *sums;
-    // Two loops: a scale of 1, which is nearly always, spares a multiplication of each value.
-    if scale == 1.0 {
-        for row in rows {
-            add_row(&mut lanes, row, 1.0);
-        }
-    } else {
-        for row in rows {
-            add_row(&mut lanes, row, scale);
-        }
+    for row in rows {
+        add_row(&mut lanes, row, scale);
     }
     *sums = lanes;
     add_row(sums, rest, scale);
