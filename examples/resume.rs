@@ -84,7 +84,7 @@ fn train(options: &Options) -> Result<()> {
         println!("no checkpoint at {}: begun anew", checkpoint.display());
     }
 
-    // That of the next step: a setting, which `restore` leaves to the program.
+    // `restore` leaves the learning rate to the program: this is that of the next step.
     state.momentum.set_learning_rate(schedule.at(state.momentum.steps()))?;
     let mut micro_batches = 0;
     while state.momentum.steps() < steps {

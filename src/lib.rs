@@ -167,8 +167,8 @@
 //! - An integer in decimal: `"18446744073709551615"`.
 //! - A float in scientific notation: `"1e-1"`, `"-1.5e3"`, `"0e0"`, `"-0e0"`. That is a `-` if the sign bit is set, one
 //!   digit, `.` and more digits if there are any, `e`, and the exponent in decimal, with a `-` if it is negative. The digits
-//!   are the value rounded to as few as are read back as the same float; both roundings are to nearest, ties to even. (The
-//!   first of `%.0e`, `%.1e`, … in C or Python that is read back, but for how they write the exponent.)
+//!   are the value rounded to as few as are read back as the same float; both roundings are to nearest, ties to even. (In
+//!   C or Python, this is the first of `%.0e`, `%.1e`, … that is read back; only the exponent is written in another way.)
 //! - bf16 and f16 as the f32 of the same value. `"inf"`, `"-inf"` and `"NaN"` are the others.
 //!
 //! A string that is not written in just this way is rejected, also if it means the same number (`"0.1"`), so that a number

@@ -138,7 +138,7 @@ impl<O: Order> Batcher<O> {
 
     /// The batches of epoch `epoch`, counted from 0.
     ///
-    /// Allocates one `usize` a sample, and the order's scratch; [`Epoch::refill`] reuses the memory for another epoch. If
+    /// Allocates one `usize` per sample, and the order's scratch; [`Epoch::refill`] reuses the memory for another epoch. If
     /// there is no memory for it, the process ends ([`try_epoch`](Batcher::try_epoch) returns an error). Clones the order,
     /// which may be a reference ([`as_ref`](Batcher::as_ref)). For an order that is longer than memory use
     /// [`stream`](Batcher::stream).

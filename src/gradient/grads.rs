@@ -212,7 +212,7 @@ impl<'a, P: Half> Grads<'a, P> {
                 Either::F16(halves) => Source::F16(halves),
             },
             Source::F32(grads) => Source::Slice(grads),
-            // Of f32 only.
+            // Only gradients of f32 parameters are halves, and `P` is a half type.
             Source::Bf16(_) | Source::F16(_) => Source::Slice(&[]),
         };
         Grads { source, scale: Some(self.scale()) }

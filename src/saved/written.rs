@@ -100,7 +100,7 @@ impl<T: Number> Visitor<'_> for Append<'_, T> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
         let number = T::parse(text).ok_or_else(|| E::custom(format!("expected a number, found `{text}`")))?;
-        // What was rounded, or written in another way, is rejected.
+        // A number that was rounded, or is written in another way, is rejected.
         let exact = number.spell();
         if exact != text {
             return Err(E::custom(format!("expected a number as it is saved, `{exact}`, found `{text}`")));

@@ -266,7 +266,7 @@ fn an_epoch_or_a_stream_beyond_memory_is_an_error() {
     memory(all.try_epoch(0), "epoch", most);
     memory(all.try_stream(), "stream", most);
     memory(all.resume(&all.position(1, 7).unwrap()), "stream", most);
-    // What needs no table has a stream.
+    // An order that needs no table has a stream.
     let mut stream = Batcher::sequential(most, 3).unwrap().try_stream().unwrap();
     assert_eq!(stream.next_batch(), Some(&[0, 1, 2][..]));
     let scratchy =

@@ -631,7 +631,7 @@ impl Optimizer<f64> for Wary {
         self.0.set_learning_rate(learning_rate)
     }
 
-    forward!(@all but set_learning_rate, f64, self => self.0, self.0);
+    forward!(f64, self => self.0, self.0; check update learning_rate steps reset state_len);
 }
 
 fn wary() -> ParamGroups<f64, Wary> {
@@ -694,7 +694,7 @@ impl Optimizer<f64> for Bold {
         Ok(())
     }
 
-    forward!(@all but the rate, f64, self => self.1, self.1);
+    forward!(f64, self => self.1, self.1; check update steps reset state_len);
 }
 
 fn bold(learning_rate: f64) -> Bold {
@@ -999,7 +999,7 @@ fn an_error_on_a_thread_comes_out() {
             Err(Error::NotASlice)
         }
 
-        forward!(@all but update, f32, self => self.0, self.0);
+        forward!(f32, self => self.0, self.0; check learning_rate set_learning_rate steps reset state_len);
     }
     let mut model = ParamGroups::<f32, Box<dyn Optimizer<f32>>>::new();
     model.insert("a", Box::new(Sgd::new(0.5).unwrap())).unwrap();

@@ -179,8 +179,8 @@ fn scaled_gradients_are_rounded_once() {
             let mut master = MasterCopy::new(Sgd::new(1.0).unwrap(), &params).unwrap();
             master.step_with(&mut params, Grads::new(&[$half::ONE]).scaled(scale)).unwrap();
             assert_eq!(master.master(), [-1.0 - 2.0_f32.powi(-23)]);
-            // Of a rule over the half type itself they are rounded to that, also once: by way of f32 it would be half-way,
-            // and go to the even one.
+            // A rule over the half type itself gets them rounded to it, also once. Rounded to f32 first, this one would be
+            // half-way, and go to the even number.
             let scale = 1.0 + 2.0_f64.powi(-$digits - 1) + 2.0_f64.powi(-40);
             for grads in [Grads::new(&[$half::ONE]), Grads::from_f32(&[1.0])] {
                 let mut params = [$half::ZERO];

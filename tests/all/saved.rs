@@ -135,9 +135,7 @@ fn every_setting_comes_back() {
         for copy in copies(&FiniteGuard(sgd.clone())) {
             assert_eq!(copy.0, sgd);
         }
-        for form in
-            [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov]
-        {
+        for form in FORMS {
             let momentum = Momentum::<f64>::new(0.1, 0.3, 2).unwrap().with_form(form).with_weight_decay(weight_decay);
             for copy in copies(momentum.as_ref().unwrap()) {
                 assert_eq!((&copy, copy.rule().form), (momentum.as_ref().unwrap(), form));
@@ -184,8 +182,7 @@ where
 
 #[test]
 fn saving_half_way_changes_no_bit() {
-    for form in [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov]
-    {
+    for form in FORMS {
         for decay in [WeightDecay::None, WeightDecay::Coupled(0.01), WeightDecay::Decoupled(0.01)] {
             goes_on(Momentum::<f64>::new(0.1, 0.9, 5).unwrap().with_form(form).with_weight_decay(decay).unwrap());
             let momentum = Momentum::<f32>::new(0.1, 0.9, 5).unwrap().with_form(form);
@@ -774,8 +771,7 @@ fn string(bytes: impl AsRef<[u8]>) -> Vec<u8> {
 /// lowest first; those of a velocity are one string.
 #[test]
 fn value_stability_binary() {
-    for form in [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov]
-    {
+    for form in FORMS {
         for decay in [WeightDecay::None, WeightDecay::Coupled(0.5), WeightDecay::Decoupled(0.25)] {
             let momentum = Momentum::<f32>::new(1.0, 0.5, 2).unwrap().with_form(form);
             let momentum = momentum.with_weight_decay(decay).unwrap();

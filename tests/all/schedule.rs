@@ -145,7 +145,7 @@ fn joined_one_after_another() {
     assert_eq!(left.clone().then(4, down()), up().then(4, down()));
     assert_eq!(left.then(0, schedule.clone()), schedule);
     assert_eq!(at(constant(9.0).then(u64::MAX, down()), [u64::MAX - 1, u64::MAX]), [9.0, 1.0]);
-    // What begins beyond the last step is never reached.
+    // A schedule that begins beyond the last step is never reached.
     let far = constant(1.0).then(u64::MAX, constant(2.0).then(1, constant(3.0)));
     assert_eq!(at(&far, [u64::MAX - 1, u64::MAX]), [1.0, 2.0]);
     assert_eq!(at(far.then(3, constant(4.0)), [2, 3, u64::MAX]), [1.0, 4.0, 4.0]);

@@ -3,52 +3,46 @@
 use gradstep::{Error, FiniteGuard, Grads, Momentum, Optimizer, Restore, Sgd, Step};
 use num_traits::Float;
 
-/// All methods that have to be there, each by the same one of `$inner`; or all but those that come before.
+/// The methods that have to be there, each by the same one of `$inner`: all of them, or those that are listed.
 macro_rules! forward {
     ($params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
-        forward!(@rate $self, $inner);
-        forward!(@all but the rate, $params, $self => $inner, $inner_mut);
-        forward!(@set_rate $self, $inner_mut);
+        forward!($params, $self => $inner, $inner_mut;
+            check update learning_rate set_learning_rate steps reset state_len);
     };
-    (@all but set_learning_rate, $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
-        forward!(@rate $self, $inner);
-        forward!(@all but the rate, $params, $self => $inner, $inner_mut);
+    ($params:ty, $self:ident => $inner:expr, $inner_mut:expr; $($method:ident)+) => {
+        $(forward!(@$method $params, $self => $inner, $inner_mut);)+
     };
-    (@all but update, $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
-        forward!(@rate $self, $inner);
-        forward!(@set_rate $self, $inner_mut);
-        forward!(@rest $params, $self => $inner, $inner_mut);
+    (@check $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
+        fn check(&$self, grads: gradstep::Grads<$params>) -> Result<(), gradstep::Error> {
+            $inner.check(grads)
+        }
     };
-    (@all but the rate, $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
+    (@update $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
         fn update(&mut $self, step: gradstep::Step<$params>) -> Result<(), gradstep::Error> {
             $inner_mut.update(step)
         }
-
-        forward!(@rest $params, $self => $inner, $inner_mut);
     };
-    (@rate $self:ident, $inner:expr) => {
+    (@learning_rate $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
         fn learning_rate(&$self) -> f64 {
             $inner.learning_rate()
         }
     };
-    (@set_rate $self:ident, $inner_mut:expr) => {
+    (@set_learning_rate $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
         fn set_learning_rate(&mut $self, learning_rate: f64) -> Result<(), gradstep::Error> {
             $inner_mut.set_learning_rate(learning_rate)
         }
     };
-    (@rest $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
-        fn check(&$self, grads: gradstep::Grads<$params>) -> Result<(), gradstep::Error> {
-            $inner.check(grads)
-        }
-
+    (@steps $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
         fn steps(&$self) -> u64 {
             $inner.steps()
         }
-
+    };
+    (@reset $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
         fn reset(&mut $self) {
             $inner_mut.reset();
         }
-
+    };
+    (@state_len $params:ty, $self:ident => $inner:expr, $inner_mut:expr) => {
         fn state_len(&$self) -> Option<usize> {
             $inner.state_len()
         }
@@ -127,8 +121,8 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for AdamW<P> {
     }
 }
 
-/// As LARS, whose step depends on the norms of all parameters and of all gradients (You et al. 2017): a rule that owns
-/// its loop and asks for the plain slices. `θ <- θ - η |θ| / |g| · g`.
+/// A rule that owns its loop and asks for the plain slices, as LARS does: its step depends on the norms of all parameters
+/// and of all gradients (You et al. 2017). `θ <- θ - η |θ| / |g| · g`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Lars {
     pub(crate) learning_rate: f64,
@@ -192,29 +186,7 @@ impl<P: Float + Send + Sync + 'static, O: Optimizer<P>> Optimizer<P> for NoNegat
         if moved.iter().any(|&moved| moved > P::zero()) { Err(negative()) } else { Ok(()) }
     }
 
-    fn update(&mut self, step: Step<P>) -> Result<(), Error> {
-        self.0.update(step)
-    }
-
-    fn learning_rate(&self) -> f64 {
-        self.0.learning_rate()
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.0.set_learning_rate(learning_rate)
-    }
-
-    fn steps(&self) -> u64 {
-        self.0.steps()
-    }
-
-    fn reset(&mut self) {
-        self.0.reset();
-    }
-
-    fn state_len(&self) -> Option<usize> {
-        self.0.state_len()
-    }
+    forward!(P, self => self.0, self.0; update learning_rate set_learning_rate steps reset state_len);
 }
 
 impl<O: Restore> Restore for NoNegative<O> {

@@ -7,9 +7,18 @@ use std::{
     ops::{Range, RangeBounds},
 };
 
+use gradstep::MomentumForm;
 use half::{bf16, f16};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use num_traits::Float;
+
+pub const FORMS: [MomentumForm; 4] =
+    [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov];
+
+/// `None` is Sgd.
+pub fn form(rule: u8) -> Option<MomentumForm> {
+    usize::from(rule % 5).checked_sub(1).map(|form| FORMS[form])
+}
 
 /// Any bits at all, or numbers that are likely to matter.
 #[derive(Arbitrary, Debug, Clone, Copy, Hash)]

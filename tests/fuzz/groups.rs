@@ -8,7 +8,7 @@ mod oracle;
 
 use std::any::Any;
 
-use common::{Number, RATES, Scalar, bits, holds, tiled};
+use common::{Number, RATES, Scalar, bits, form, holds, tiled};
 use gradstep::{
     Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, Optimizer, ParamGroups, Restore, Sgd, WeightDecay,
     clip_scale, global_norm,
@@ -463,13 +463,7 @@ fn check<P: Params>(input: &Input) {
 /// An optimizer, and what it should be; `None` if the rate is no rate.
 fn make<P: Params>(call: &Call, name: &str) -> Option<(Boxed<P>, Tensor)> {
     let Call::Insert { rule, nesting, decay, len, rate, values, .. } = call else { return None };
-    let form = [
-        None,
-        Some(MomentumForm::Classical),
-        Some(MomentumForm::Nesterov),
-        Some(MomentumForm::PyTorch),
-        Some(MomentumForm::PyTorchNesterov),
-    ][usize::from(rule % 5)];
+    let form = form(*rule);
     let decay = [WeightDecay::None, WeightDecay::Coupled(0.01), WeightDecay::Decoupled(0.01)][usize::from(decay % 3)];
     let (len, nesting, rate) = (usize::from(*len), nesting % 4, rate.setting::<f32>());
     let rule: Boxed<f32> = match form {

@@ -11,10 +11,10 @@ mod common;
 
 use std::fmt::Debug;
 
-use common::{Number, Scalar, Whole, seldom, tiled};
+use common::{FORMS, Number, Scalar, Whole, seldom, tiled};
 use gradstep::{
-    Accumulator, Batcher, Error, FiniteGuard, MasterCopy, Momentum, MomentumForm, MomentumRule, NoiseScale, Optimizer,
-    Order, ParamGroups, Position, Restore, Schedule, Sequential, Sgd, Shuffle, WeightDecay, exact,
+    Accumulator, Batcher, Error, FiniteGuard, MasterCopy, Momentum, MomentumRule, NoiseScale, Optimizer, Order,
+    ParamGroups, Position, Restore, Schedule, Sequential, Sgd, Shuffle, WeightDecay, exact,
 };
 use half::{bf16, f16};
 use libfuzzer_sys::{
@@ -300,17 +300,12 @@ fn numbers<F: Scalar>(u: &mut Unstructured, len: usize) -> arbitrary::Result<Vec
 fn rule(u: &mut Unstructured) -> arbitrary::Result<MomentumRule> {
     let number = u.arbitrary::<Number>()?.get::<f64>();
     let momentum = if (0.0..1.0).contains(&number) { number } else { 0.5 };
-    let form = *u.choose(&[
-        MomentumForm::Classical,
-        MomentumForm::Nesterov,
-        MomentumForm::PyTorch,
-        MomentumForm::PyTorchNesterov,
-    ])?;
+    let form = *u.choose(&FORMS)?;
     Ok(MomentumRule { learning_rate: setting(u)?, momentum, form, weight_decay: decay(u)? })
 }
 
 fn momentum<F: Scalar>(u: &mut Unstructured, len: usize) -> arbitrary::Result<Momentum<F>> {
-    // What is valid in f64 need not be in F.
+    // Settings that are valid in f64 need not be valid in F.
     let momentum = made(Momentum::with_rule(rule(u)?, len))?;
     made(momentum.with_velocity(&numbers(u, len)?, u.arbitrary::<Whole>()?.get()))
 }

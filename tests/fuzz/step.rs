@@ -8,8 +8,8 @@ mod oracle;
 
 use std::fmt::Debug;
 
-use common::{Number, Scalar, bits, seldom, tiled};
-use gradstep::{Grads, Momentum, MomentumForm, MomentumRule, Optimizer, Sgd, WeightDecay, elementwise};
+use common::{Number, Scalar, bits, form, seldom, tiled};
+use gradstep::{Grads, Momentum, MomentumRule, Optimizer, Sgd, WeightDecay, elementwise};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
@@ -41,13 +41,7 @@ fn check<F: Scalar>(input: &Input) {
     let [rate, momentum, strength] = [input.rate, input.momentum, input.strength].map(|number| number.setting::<F>());
     let decay = [WeightDecay::None, WeightDecay::Coupled(strength), WeightDecay::Decoupled(strength)]
         [usize::from(input.decay % 3)];
-    let form = [
-        None,
-        Some(MomentumForm::Classical),
-        Some(MomentumForm::Nesterov),
-        Some(MomentumForm::PyTorch),
-        Some(MomentumForm::PyTorchNesterov),
-    ][usize::from(input.rule % 5)];
+    let form = form(input.rule);
     // Long ones, which take milliseconds, only for a few of the inputs.
     let len = if seldom(input) {
         (BOUNDARIES[usize::from(input.around) % 6] + usize::from(input.len % 128)).saturating_sub(64)

@@ -34,6 +34,10 @@ impl Lookup {
         self.search(name).ok().map(|place| self.sorted[place])
     }
 
+    pub(super) fn find(&self, name: &str) -> Result<usize, Error> {
+        self.index(name).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })
+    }
+
     fn search(&self, name: &str) -> Result<usize, usize> {
         self.sorted.binary_search_by(|&index| self.names[index].as_str().cmp(name))
     }
@@ -71,7 +75,7 @@ impl Lookup {
     pub(super) fn next(&mut self, name: &str) -> Result<usize, Error> {
         let found = match self.order.get(self.given) {
             Some(&last) if self.names[last] == name => last,
-            _ => self.index(name).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?,
+            _ => self.find(name)?,
         };
         if self.last_call[found] == self.calls {
             return Err(Error::DuplicateTensor { name: name.to_string() });

@@ -248,7 +248,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     }
 
     fn group(&mut self, name: &str) -> Result<&mut Group<O>, Error> {
-        let index = self.names.index(name).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })?;
+        let index = self.names.find(name)?;
         Ok(&mut self.groups[index])
     }
 }

@@ -4,7 +4,7 @@ use alloc::{
     vec::Vec,
 };
 
-use super::{ParamGroups, in_tensor};
+use super::{ParamGroups, in_tensor, lookup::Lookup};
 use crate::{
     error::Error,
     update::{optimizer::Optimizer, restore::Restore},
@@ -20,9 +20,9 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
     /// [`Error::Saved`] if the names are not the same set; [`Error::InTensor`] if a tensor's state does not fit
     /// ([`Restore::swap_state`]). Nothing has changed then.
     pub fn restore(&mut self, saved: Self) -> Result<(), Error> {
-        let (missing, unknown) = (self.names_not_in(&saved), saved.names_not_in(self));
+        let (missing, unknown) = self.names_of_one(&saved);
         if missing.is_empty() && unknown.is_empty() {
-            return self.restore_shared(saved).map(drop);
+            return self.take_shared(saved);
         }
         Err(Error::Saved {
             name: "set of tensors",
@@ -50,13 +50,19 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
     /// assert_eq!((only_here, only_saved), (vec!["new head".to_string()], vec!["old head".to_string()]));
     /// # Ok::<(), gradstep::Error>(())
     /// ```
-    pub fn restore_shared(&mut self, mut saved: Self) -> Result<(Vec<String>, Vec<String>), Error> {
+    pub fn restore_shared(&mut self, saved: Self) -> Result<(Vec<String>, Vec<String>), Error> {
+        let names = self.names_of_one(&saved);
+        self.take_shared(saved)?;
+        Ok(names)
+    }
+
+    fn take_shared(&mut self, mut saved: Self) -> Result<(), Error> {
         let shared = |(index, name): (usize, &String)| Some((index, saved.names.index(name)?));
         let shared: Vec<(usize, usize)> = self.names.names().iter().enumerate().filter_map(shared).collect();
         for (done, &(own, other)) in shared.iter().enumerate() {
             let swapped = self.groups[own].optimizer.swap_state(&mut saved.groups[other].optimizer);
             if let Err(error) = swapped {
-                // What was exchanged before goes back.
+                // The tensors before get their own state back.
                 for &(own, other) in &shared[..done] {
                     let _ = self.groups[own].optimizer.swap_state(&mut saved.groups[other].optimizer);
                 }
@@ -67,11 +73,15 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
             self.groups[own].frozen = saved.groups[other].frozen;
         }
         self.steps = saved.steps;
-        Ok((self.names_not_in(&saved), saved.names_not_in(self)))
+        Ok(())
     }
 
-    fn names_not_in(&self, other: &Self) -> Vec<String> {
-        self.names.names().iter().filter(|name| other.names.index(name).is_none()).cloned().collect()
+    /// The names that only this model has, and those that only `other` has.
+    fn names_of_one(&self, other: &Self) -> (Vec<String>, Vec<String>) {
+        let not_in = |names: &Lookup, others: &Lookup| {
+            names.names().iter().filter(|name| others.index(name).is_none()).cloned().collect()
+        };
+        (not_in(&self.names, &other.names), not_in(&other.names, &self.names))
     }
 }
 
