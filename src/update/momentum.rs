@@ -7,7 +7,7 @@ use super::{optimizer::Optimizer, restore::Restore, step::Step, weight_decay::We
 use crate::{
     check::{self, same},
     error::Error,
-    float::from_f64,
+    float::{flushed, from_f64},
     gradient::grads::Grads,
 };
 
@@ -120,19 +120,19 @@ impl MomentumRule {
         let (learning_rate, momentum) = (from_f64::<P>(self.learning_rate), from_f64::<P>(self.momentum));
         match self.form {
             MomentumForm::Classical => self.apply(step, velocity, move |p, [m], g| {
-                let m = momentum * m - learning_rate * g;
+                let m = flushed(momentum * m - learning_rate * g);
                 (p + m, [m])
             }),
             MomentumForm::Nesterov => self.apply(step, velocity, move |p, [m], g| {
-                let m = momentum * m - learning_rate * g;
+                let m = flushed(momentum * m - learning_rate * g);
                 (p + (momentum * m - learning_rate * g), [m])
             }),
             MomentumForm::PyTorch => self.apply(step, velocity, move |p, [v], g| {
-                let v = momentum * v + g;
+                let v = flushed(momentum * v + g);
                 (p - learning_rate * v, [v])
             }),
             MomentumForm::PyTorchNesterov => self.apply(step, velocity, move |p, [v], g| {
-                let v = momentum * v + g;
+                let v = flushed(momentum * v + g);
                 (p - learning_rate * (g + momentum * v), [v])
             }),
         }
