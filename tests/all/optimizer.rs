@@ -15,7 +15,7 @@ use crate::common::{
     DECAYS, FEW_LENS, FORMS, LEARNING_RATE, LENS, MOMENTUM, Scalar, bits, config, golden, number, numbers, one_by_one,
     optimizers, oracle,
     rules::{AdamW, Newtype, NoNegative, Rule, lars, negative},
-    says, starts_and_grads, steps_to, tiny, walk,
+    same, says, starts_and_grads, steps_to, tiny, walk,
 };
 
 // Any use -------------------------------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ fn first_steps<F: Scalar>() {
     let (normal, tiny) = (F::min_positive_value(), tiny::<F>());
     let [two, three] = [2.0, 3.0].map(|n| tiny * number(n));
     #[rustfmt::skip]
-    let rows: [(F, F, [F; 5]); 18] = [
+    let mut rows: [(F, F, [F; 5]); 18] = [
         (zero, zero, [zero; 5]),
         (zero, -zero, [zero; 5]),
         (-zero, zero, [-zero, zero, zero, -zero, -zero]), // the classical forms add m = 0 - 0 = +0
@@ -333,14 +333,22 @@ fn first_steps<F: Scalar>() {
         (max, -max, [inf; 5]),
         (-max, max, [-inf; 5]),
         (max, -one, [max; 5]),
-        // 2 tiny / 2 = 1 tiny. Nesterov's λ m = -1/2 tiny rounds to -0; PyTorch's 2 + 1/2 · 2 = 3, halved: 1.5, to even: 2.
-        (tiny, two, [zero, zero, zero, zero, -tiny]),
         // Half of tiny rounds to 0: too small an update is lost.
         (three, tiny, [three; 5]),
-        (three, two, [two, two, two, two, tiny]),
+        // η g = 1 tiny. The velocity is subnormal, so it becomes 0, and only what adds the gradient itself moves: Sgd and
+        // the Nesterov forms.
+        (tiny, two, [zero, tiny, zero, tiny, zero]),
+        (three, two, [two, three, two, three, two]),
         // From the normal numbers into the subnormal ones.
-        (normal, two, [normal - tiny, normal - tiny, normal - tiny, normal - tiny, normal - two]),
+        (normal, two, [normal - tiny, normal, normal - tiny, normal, normal - tiny]),
     ];
+    if size_of::<F>() == 2 && normal > number(1e-30) {
+        // f16 keeps its subnormal velocities. Nesterov's λ m = -1/2 tiny rounds to -0; PyTorch's 2 + 1/2 · 2 = 3, halved:
+        // 1.5, to even: 2.
+        rows[15].2 = [zero, zero, zero, zero, -tiny];
+        rows[16].2 = [two, two, two, two, tiny];
+        rows[17].2 = [normal - tiny, normal - tiny, normal - tiny, normal - tiny, normal - two];
+    }
     assert!(tiny > zero && tiny * number(0.5) == zero && (normal - tiny) + tiny == normal && normal - tiny < normal);
     let rule = |n: usize| rows.map(|(p, g, after)| (p, g, after[n]));
     let kind = std::any::type_name::<F>();
@@ -361,18 +369,69 @@ fn first_steps_in_every_type() {
 
 /// The same once more as literal bits, so that a wrong `tiny` or `number` above cannot hide a flush to zero.
 #[test]
-fn subnormals_are_kept_to_the_bit() {
+fn subnormal_parameters_and_gradients_are_kept_to_the_bit() {
     for len in FEW_LENS {
         let mut params: Vec<f32> = (0..len as u32).map(|i| f32::from_bits(0x0080_0000 + i % 4)).collect(); // 2^-126 + i 2^-149
         Sgd::new(1.0).unwrap().step(&mut params, &vec![f32::from_bits(0x0000_0005); len]).unwrap();
         assert!(params.iter().zip(0..).all(|(p, i)| p.to_bits() == 0x007F_FFFB + i % 4), "f32, {len}");
 
+        // m = -(2^-1022 + 4 · 2^-1074), the smallest normal number and four steps; 2^-1022 + i - m
         let mut params: Vec<f64> = (0..len as u64).map(|i| f64::from_bits(0x0010_0000_0000_0000 + i % 4)).collect();
         let mut momentum = Momentum::new(1.0, 0.5, len).unwrap();
-        momentum.step(&mut params, &vec![f64::from_bits(4); len]).unwrap(); // m = -4
-        momentum.step(&mut params, &vec![f64::from_bits(1); len]).unwrap(); // m = -2 - 1
-        assert!(params.iter().zip(0..).all(|(p, i)| p.to_bits() == 0x000F_FFFF_FFFF_FFF9 + i % 4), "f64, {len}");
-        assert!(momentum.velocity().iter().all(|m| m.to_bits() == 0x8000_0000_0000_0003), "velocity, {len}");
+        momentum.step(&mut params, &vec![f64::from_bits(0x0010_0000_0000_0004); len]).unwrap();
+        for (p, i) in params.iter().zip(0..) {
+            assert_eq!(*p, f64::from_bits(4 - i % 4) * -1.0, "f64, {len}");
+        }
+        assert!(momentum.velocity().iter().all(|m| m.to_bits() == 0x8010_0000_0000_0004), "velocity, {len}");
+    }
+}
+
+/// The velocity after one step with λ = 1/2 and a gradient of 0, from a velocity that it halves.
+fn halved<F: Scalar>(velocity: F, form: MomentumForm, len: usize) -> F {
+    let mut params = vec![F::zero(); len];
+    let momentum = Momentum::new(1.0, 0.5, len).unwrap().with_form(form);
+    let mut momentum = momentum.with_velocity(&vec![velocity; len], 0).unwrap();
+    momentum.step(&mut params, &vec![F::zero(); len]).unwrap();
+    assert!(momentum.velocity().iter().all(|&m| same(m, momentum.velocity()[0])), "{form:?}, {len}");
+    momentum.velocity()[0]
+}
+
+/// What would stay subnormal for ever, and slow every step down, becomes 0: from one below the smallest normal number on.
+#[test]
+fn a_velocity_below_the_smallest_normal_number_becomes_0() {
+    fn at_the_edge<F: Scalar>(normal: F, below: F) {
+        let two = F::one() + F::one();
+        for form in FORMS {
+            for len in FEW_LENS {
+                for sign in [F::one(), -F::one()] {
+                    let halved = |m: F| halved(m * two * sign, form, len);
+                    assert!(same(halved(normal), normal * sign), "{normal:?} {form:?}");
+                    assert!(same(halved(below), F::zero()), "{below:?} {form:?}");
+                    assert!(same(halved(F::infinity()), F::infinity() * sign), "{form:?}");
+                }
+                assert!(halved(F::nan(), form, len).is_nan(), "{form:?}");
+            }
+        }
+    }
+    at_the_edge(f32::from_bits(0x0080_0000), f32::from_bits(0x007F_FFFF));
+    at_the_edge(f64::from_bits(0x0010_0000_0000_0000), f64::from_bits(0x000F_FFFF_FFFF_FFFF));
+    at_the_edge(bf16::from_bits(0x0080), bf16::from_bits(0x007F));
+    // f16 keeps its subnormals down to the last: 2 · 2^-24 / 2.
+    assert_eq!(halved(f16::from_bits(2), MomentumForm::Classical, 33), f16::from_bits(1));
+}
+
+/// dfdx#59: a unit that dies. λ = 0.9, one gradient of 1, η = 1: m = -0.9^k is below 2^-126 from k = 829 on, since
+/// 126 · ln 2 / -ln 0.9 = 828.92; rounding to nearest would keep it at -4 · 2^-149 for ever.
+#[test]
+fn the_velocity_of_a_dead_unit_ends_at_0() {
+    for form in FORMS {
+        let mut momentum = Momentum::<f32>::new(1.0, 0.9, 1).unwrap().with_form(form);
+        momentum.step(&mut [0.0], &[1.0]).unwrap();
+        for k in 1..=840 {
+            momentum.step(&mut [0.0], &[0.0]).unwrap();
+            assert_eq!(momentum.velocity()[0] == 0.0, k >= 829, "{form:?}, {k}: {:e}", momentum.velocity()[0]);
+        }
+        assert_eq!(momentum.velocity()[0].to_bits(), 0, "{form:?}");
     }
 }
 

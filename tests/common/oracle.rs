@@ -5,7 +5,7 @@ use gradstep::{MomentumForm, WeightDecay};
 use num_traits::Float;
 
 /// `Sgd`, or `Momentum` if there is a form: a step of an element at a time, in the order of the formulas. Settings are
-/// rounded to `F` once; η w is a product in f64 before.
+/// rounded to `F` once; η w is a product in f64 before. A velocity below the smallest normal number becomes 0, but in f16.
 pub(crate) fn step<F: Float>(
     params: &mut [F],
     velocity: &mut [F],
@@ -17,6 +17,10 @@ pub(crate) fn step<F: Float>(
 ) {
     let number = |setting: f64| F::from(setting).unwrap();
     let (eta, lambda) = (number(learning_rate), number(momentum));
+    let normal = F::min_positive_value();
+    let flushed = |m: F| {
+        if size_of::<F>() == 2 && normal > number(1e-30) || m.abs() >= normal || m.is_nan() { m } else { F::zero() }
+    };
     for i in 0..params.len() {
         let (mut theta, mut g) = (params[i], grads[i]);
         match decay {
@@ -28,19 +32,19 @@ pub(crate) fn step<F: Float>(
         params[i] = match form {
             None => theta - eta * g,
             Some(MomentumForm::Classical) => {
-                *m = lambda * *m - eta * g;
+                *m = flushed(lambda * *m - eta * g);
                 theta + *m
             }
             Some(MomentumForm::Nesterov) => {
-                *m = lambda * *m - eta * g;
+                *m = flushed(lambda * *m - eta * g);
                 theta + (lambda * *m - eta * g)
             }
             Some(MomentumForm::PyTorch) => {
-                *m = lambda * *m + g;
+                *m = flushed(lambda * *m + g);
                 theta - eta * *m
             }
             Some(MomentumForm::PyTorchNesterov) => {
-                *m = lambda * *m + g;
+                *m = flushed(lambda * *m + g);
                 theta - eta * (g + lambda * *m)
             }
         };
