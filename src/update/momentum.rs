@@ -7,7 +7,7 @@ use super::{optimizer::Optimizer, restore::Restore, step::Step, weight_decay::We
 use crate::{
     check::{self, same},
     error::Error,
-    float::{flushed, from_f64},
+    float::{flush, from_f64},
     gradient::grads::Grads,
 };
 
@@ -118,21 +118,22 @@ impl MomentumRule {
     #[inline(always)]
     fn update<P: Float + Send + Sync + 'static>(&self, step: Step<P>, velocity: &mut [P]) -> Result<(), Error> {
         let (learning_rate, momentum) = (from_f64::<P>(self.learning_rate), from_f64::<P>(self.momentum));
+        let flush = flush();
         match self.form {
             MomentumForm::Classical => self.apply(step, velocity, move |p, [m], g| {
-                let m = flushed(momentum * m - learning_rate * g);
+                let m = flush(momentum * m - learning_rate * g);
                 (p + m, [m])
             }),
             MomentumForm::Nesterov => self.apply(step, velocity, move |p, [m], g| {
-                let m = flushed(momentum * m - learning_rate * g);
+                let m = flush(momentum * m - learning_rate * g);
                 (p + (momentum * m - learning_rate * g), [m])
             }),
             MomentumForm::PyTorch => self.apply(step, velocity, move |p, [v], g| {
-                let v = flushed(momentum * v + g);
+                let v = flush(momentum * v + g);
                 (p - learning_rate * v, [v])
             }),
             MomentumForm::PyTorchNesterov => self.apply(step, velocity, move |p, [v], g| {
-                let v = flushed(momentum * v + g);
+                let v = flush(momentum * v + g);
                 (p - learning_rate * (g + momentum * v), [v])
             }),
         }
