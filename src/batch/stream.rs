@@ -113,7 +113,8 @@ impl<O: Order + Clone> Batcher<O> {
         self.stream_from(0, 0, check::zeros)
     }
 
-    /// The batches from `position` on, exactly as the stream at that position would go on.
+    /// The batches from `position` on, exactly as the stream at that position would go on. The position holds the settings of
+    /// the order, not the samples: other data of the same length are not noticed.
     ///
     /// # Errors
     /// [`Error::Saved`] if the position belongs to a batcher with other settings: it would be another order.

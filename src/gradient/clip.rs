@@ -10,7 +10,7 @@ use crate::{
     check,
     error::Error,
     float::{from_f64, to_f64},
-    passes::pass,
+    passes::{pass, total},
     threads::PART_LEN,
 };
 
@@ -131,7 +131,7 @@ pub fn clip_scale(norm: f64, max_norm: f64) -> Result<f64, Error> {
 
 #[inline(always)]
 fn replace_each<F: Copy + Send, S: AsRef<[F]> + AsMut<[F]> + Send>(grads: &mut [S], new: impl Fn(F) -> F + Sync) {
-    let len = grads.iter().map(|slice| slice.as_ref().len()).sum();
+    let len = total(grads.iter().map(|slice| slice.as_ref().len()));
     pass(
         len,
         grads.iter_mut().flat_map(|slice| slice.as_mut().chunks_mut(PART_LEN)),

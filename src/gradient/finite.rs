@@ -6,7 +6,7 @@ use super::grads::{Grads, with_values};
 use crate::{
     error::Error,
     float::to_f64,
-    passes::{all, together},
+    passes::{all, together, total},
     threads::PART_LEN,
 };
 
@@ -60,7 +60,7 @@ fn all_finite<'a, P: Float + Send + Sync + 'static>(grads: impl Iterator<Item = 
     let mut finite = true;
     together(grads, Grads::new(&[]), |grads| {
         finite &= all(
-            grads.iter().map(Grads::len).sum(),
+            total(grads.iter().map(Grads::len)),
             grads.iter().flat_map(|grads| grads.chunks(PART_LEN)),
             #[inline(always)]
             |part| is_finite(&part),

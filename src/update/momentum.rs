@@ -161,6 +161,9 @@ impl MomentumRule {
 ///
 /// The settings are a [`MomentumRule`], which also steps velocities that you keep yourself.
 ///
+/// In bf16 and f16 small updates are lost to rounding, without an error: use a `MasterCopy`
+/// ([`Optimizer`](crate::Optimizer#half-precision) says how small).
+///
 /// State: the velocity, as long as the parameters, and a count of steps. Cost of a step: one pass, three slices read,
 /// two written; no allocation.
 ///

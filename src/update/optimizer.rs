@@ -35,6 +35,20 @@ use crate::{
 /// [`FiniteGuard`](crate::FiniteGuard) rejects it; 0 · ∞ is NaN, also where the 0 is a learning rate, momentum or decay.
 /// The sign of a zero is the formula's: η = 0 may turn −0 into +0. Empty slices are valid.
 ///
+/// # Half precision
+/// A rule over bf16 or f16 rounds the new parameter to it. An update below 1/512 of its parameter (bf16) or 1/4,096 (f16) is
+/// then lost, without an error, and training stands still. `MasterCopy` (feature `half`) steps an f32 copy instead.
+/// ```
+/// use gradstep::{Optimizer, Sgd};
+/// use half::bf16;
+/// let (mut sgd, mut params) = (Sgd::new(0.001)?, [bf16::ONE]);
+/// for _ in 0..1_000 {
+///     sgd.step(&mut params, &[bf16::ONE])?; // 1 - 0.001 rounds to 1
+/// }
+/// assert_eq!(params, [bf16::ONE]); // in f32 it is 0 now
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+///
 /// # Example
 /// ```
 /// use gradstep::{Error, Momentum, Optimizer, Schedule, Sgd};

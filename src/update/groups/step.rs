@@ -6,6 +6,7 @@ use super::{Group, ParamGroups, in_tensor};
 use crate::{
     error::Error,
     gradient::{clip::clip_scale, grads::Grads, norm::norm},
+    passes::total,
     threads::{ONE_THREAD_LEN, PART_LEN, try_share},
     update::{optimizer::Optimizer, step::Step},
 };
@@ -124,7 +125,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         };
         if in_order {
             iter::zip(&self.groups, &*tensors).try_for_each(|(group, tensor)| check(group, tensor))?;
-            let len: usize = tensors.iter().map(|(_, params, _)| params.len()).sum();
+            let len = total(tensors.iter().map(|(_, params, _)| params.len()));
             if len > SIDE_BY_SIDE_LEN {
                 try_share(len.div_ceil(PART_LEN), runs(&mut self.groups, tensors), |(groups, tensors)| {
                     iter::zip(groups, tensors).try_for_each(step)
@@ -235,7 +236,7 @@ fn runs<'a, 'n, 'p, O, P, G>(
         let mut len = 0;
         let fits = |(_, params, _): &&Tensor<P, G>| {
             let before = len;
-            len += params.len();
+            len = params.len().saturating_add(len);
             before < PART_LEN
         };
         let count = tensors.iter().take_while(fits).count();
