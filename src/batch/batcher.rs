@@ -238,8 +238,8 @@ impl<O: PartialEq> PartialEq for Epoch<O> {
 impl<O: Eq> Eq for Epoch<O> {}
 
 impl<O: Order> Epoch<O> {
-    /// Becomes epoch `epoch` of the same batcher, in place: a few nanoseconds an index, no allocation (except in rayon's
-    /// queue, or in an order of your own).
+    /// Becomes epoch `epoch` of the same batcher, in place: as long as its order takes, and no allocation, unless an order of
+    /// your own makes one.
     pub fn refill(&mut self, epoch: u64) {
         self.number = epoch;
         self.batcher.fill(epoch, 0, &mut self.indices, &mut self.scratch);

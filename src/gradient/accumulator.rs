@@ -16,7 +16,8 @@ use crate::{
 /// means. It is summed in f64, in the order of the calls, and rounded to the gradients' type once at the end. The sum
 /// starts at +0, so gradients of −0 give a mean of +0. Plain data: save it to stop a run between two micro-batches.
 ///
-/// Cost: one pass over the gradients for each micro-batch and two for the mean; no allocation after construction.
+/// Cost: one pass over the gradients and the sums for each micro-batch, and two over the sums for the mean; no allocation after
+/// construction.
 ///
 /// # Example
 /// ```

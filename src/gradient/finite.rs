@@ -10,7 +10,7 @@ use crate::{
     threads::PART_LEN,
 };
 
-/// Returns an error that names the first NaN or infinity, if there is one. One pass, no allocation.
+/// Returns an error that names the first NaN or infinity, if there is one. One pass and no allocation where there is none.
 ///
 /// # Errors
 /// [`Error::NonFinite`] with the slice's number, the index in it and the value.
@@ -31,7 +31,7 @@ pub fn check_finite<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>])
 
 impl<P: Float + Send + Sync + 'static> Grads<'_, P> {
     /// Returns an error that names the first gradient that is NaN or infinite as the rule gets it: scaled, and rounded to
-    /// `P`. One pass, no allocation.
+    /// `P`. One pass and no allocation where there is none.
     ///
     /// # Errors
     /// [`Error::NonFinite`] with the index and the scaled value.

@@ -25,11 +25,11 @@ use crate::{check, error::Error, simd::wide};
 /// | [`word`](Self::word) | 64 random bits | 2 |
 /// | [`below`](Self::below) | an integer below n, each exactly as likely (Lemire 2019) | 2; again 2 with probability (2^64 mod n) / 2^64 |
 /// | [`uniform`](Self::uniform) | a multiple of 2^-24 (f32) or 2^-53 (f64) in [0, 1) | 1 (f32), 2 (f64) |
-/// | [`normal`](Self::normal) | mean 0, variance 1, the quantile of one of 2^32 (f32, up to 6.338) or 2^64 (f64, up to 9.16) probabilities (Wichura 1988) | 1 (f32), 2 (f64) |
+/// | [`normal`](Self::normal) | mean 0, variance 1, the quantile of one of 2^32 (f32, up to 6.338) or 2^64 (f64, up to 9.155) probabilities (Wichura 1988) | 1 (f32), 2 (f64) |
 /// | [`coin`](Self::coin) | true if a uniform f64 is below p | 2 |
 ///
 /// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream makes 256 bytes of it, so a stream
-/// for a single draw costs some 60 times the draw. Feature `simd` fills with wide vectors. No allocation; some 330 bytes.
+/// for a single draw costs tens of times the draw. Feature `simd` fills with wide vectors. No allocation; some 330 bytes.
 ///
 /// # Example
 /// The usual initialisations, for a layer of `inputs` (fan-in) and `outputs` (fan-out):

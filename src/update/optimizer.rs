@@ -139,8 +139,8 @@ pub trait Optimizer<P>: Send {
     /// Nothing has changed then.
     ///
     /// # Cost
-    /// One pass over the gradients for their norm, and the step. No allocation. A [`FiniteGuard`](crate::FiniteGuard) is not
-    /// needed, and costs a pass of its own.
+    /// [`global_norm`](crate::global_norm), nearly always one pass over the gradients, and the step. No allocation. A
+    /// [`FiniteGuard`](crate::FiniteGuard) is not needed, and costs a pass of its own.
     ///
     /// # Example
     /// ```

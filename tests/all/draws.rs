@@ -107,6 +107,12 @@ fn filling_is_drawing_one_after_another() {
     }
 }
 
+/// "Some 330 bytes."
+#[test]
+fn a_stream_takes_little_memory() {
+    assert!((320..=340).contains(&size_of::<Draws>()), "{}", size_of::<Draws>());
+}
+
 #[test]
 fn seek_goes_anywhere() {
     let halves: Vec<_> =

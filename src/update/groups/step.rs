@@ -31,8 +31,9 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     ///
     /// # Cost
     /// The optimizers' [`check`](Optimizer::check) and [`update`](Optimizer::update), and finding each tensor: one comparison
-    /// of names if the tensors come in the order of insertion or of the last call, about log₂ n more if not. No allocation. With feature `rayon` each long tensor is stepped by several threads; and if all are given in the
-    /// order of insertion, short ones side by side.
+    /// of names if the tensors come in the order of insertion or of the last call, about log₂ n more if not. No allocation.
+    /// With feature `rayon` each long tensor is stepped by several threads; and if all are given in the order of insertion,
+    /// short ones side by side.
     pub fn step(&mut self, tensors: &mut [Tensor<P, &[P]>]) -> Result<(), Error>
     where
         P: Send + Sync,
@@ -64,8 +65,8 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     /// infinite. Nothing has changed then.
     ///
     /// # Cost
-    /// One pass over the gradients for their norm, and the step. No allocation. A [`FiniteGuard`](crate::FiniteGuard) is not needed,
-    /// and costs a pass of its own.
+    /// [`global_norm`](crate::global_norm), nearly always one pass over the gradients, and the step. No allocation. A
+    /// [`FiniteGuard`](crate::FiniteGuard) is not needed, and costs a pass of its own.
     ///
     /// # Example
     /// ```
