@@ -29,7 +29,7 @@ use crate::{check, error::Error, simd::wide};
 /// | [`coin`](Self::coin) | true if a uniform f64 is below p | 2 |
 ///
 /// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream makes 256 bytes of it, so a stream
-/// for a single draw costs tens of times the draw. Feature `simd` fills with wide vectors. No allocation; some 330 bytes.
+/// for a single draw costs tens of times the draw. Feature `simd` fills with wide vectors. No allocation; some 300 bytes.
 ///
 /// # Example
 /// The usual initialisations, for a layer of `inputs` (fan-in) and `outputs` (fan-out):
