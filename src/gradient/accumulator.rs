@@ -65,9 +65,9 @@ impl Accumulator {
         let finite = all(
             mean.len(),
             self.sum.chunks_mut(PART_LEN).zip(mean.chunks(PART_LEN)),
-            // x - x is +0, whose bits are all 0, unless x is NaN or infinite.
             #[inline(always)]
             |(sum, mean)| {
+                #[expect(clippy::eq_op, reason = "+0, whose bits are all 0, unless the sum is NaN or infinite")]
                 let add = |bits, (sum, &g): (&mut f64, &F)| {
                     *sum += weight * to_f64(g);
                     bits | (*sum - *sum).to_bits()
