@@ -223,8 +223,9 @@ impl Schedule {
         self
     }
 
-    /// The learning rate of a step, counted from 0. Finite and at least 0. A search among the pieces and
-    /// some dozen operations, with a high power up to a few thousand; no allocation.
+    /// The learning rate of a step, counted from 0. Finite and at least 0.
+    ///
+    /// Cost: a search among the pieces, and a few dozen operations, with a high power a few thousand; no allocation.
     pub fn at(&self, step: u64) -> f64 {
         let begun = self.pieces.partition_point(|&(start, _)| start <= step);
         self.pieces[..begun].last().map_or(0.0, |&(start, shape)| shape.at(step - start))

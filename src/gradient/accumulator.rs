@@ -49,9 +49,9 @@ impl Accumulator {
 
     /// Adds the mean gradient of `samples` samples.
     ///
-    /// A gradient that is NaN or infinite is added too: to look for one before the first sum changes would take a third
-    /// more time. Then [`mean`](Accumulator::mean) returns an error that names this micro-batch. To leave such a
-    /// micro-batch out, call [`check_finite`](crate::check_finite) with it first.
+    /// A gradient that is NaN or infinite is added too, since to look for one first would take a pass of its own. Then
+    /// [`mean`](Accumulator::mean) returns an error that names this micro-batch. To leave such a micro-batch out, call
+    /// [`check_finite`](crate::check_finite) with it first.
     ///
     /// # Errors
     /// [`Error::Length`] if `mean` has another length; [`Error::Count`] if `samples` is 0, or more than a `u64` can count
@@ -65,9 +65,9 @@ impl Accumulator {
         let finite = all(
             mean.len(),
             self.sum.chunks_mut(PART_LEN).zip(mean.chunks(PART_LEN)),
-            // x - x is +0, whose bits are all 0, unless x is NaN or infinite.
             #[inline(always)]
             |(sum, mean)| {
+                #[expect(clippy::eq_op, reason = "+0, whose bits are all 0, unless the sum is NaN or infinite")]
                 let add = |bits, (sum, &g): (&mut f64, &F)| {
                     *sum += weight * to_f64(g);
                     bits | (*sum - *sum).to_bits()

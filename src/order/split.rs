@@ -41,7 +41,7 @@ use crate::{
 /// for fold in 0..5 {
 ///     let (training, validation) = (folds.all_but(fold)?, folds.part(fold)?);
 ///     assert_eq!((training.samples().len(), validation.samples().len()), (800, 200));
-///     let seed = Draws::new("fold", [fold as u64, 0], 42).word(); // with one seed, all folds would have one order
+///     let seed = Draws::new("fold", [fold as u64, 0], 42).word(); // with one seed, all would be shuffled alike
 ///     let training = Batcher::over(training.shuffled(seed)?, 32)?;
 /// }
 ///

@@ -50,7 +50,7 @@ use crate::{
 /// for _ in 0..1_000 {
 ///     sgd.step(&mut params, &[bf16::ONE])?; // 1 - 0.001 rounds to 1
 /// }
-/// assert_eq!(params, [bf16::ONE]); // in f32 it is 0 now
+/// assert_eq!(params, [bf16::ONE]); // in f32 it is nearly 0 now
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 ///
