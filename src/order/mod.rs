@@ -1,5 +1,6 @@
 #![doc = include_str!("order.md")]
 
+mod classes;
 pub(crate) mod draws;
 mod generator;
 pub(crate) mod hash;
@@ -7,6 +8,7 @@ mod normal32;
 mod normal64;
 pub(crate) mod permutation;
 pub(crate) mod sequential;
+mod shares;
 pub(crate) mod shuffle;
 pub(crate) mod split;
 pub(crate) mod subset;

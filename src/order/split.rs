@@ -1,14 +1,9 @@
-use alloc::{format, vec, vec::Vec};
-use core::{fmt::Debug, iter::repeat_n};
+use alloc::{format, vec::Vec};
+use core::{cmp::Reverse, fmt::Debug, mem};
 
 use rand::Rng;
 
-use super::{
-    generator::{generator, unit},
-    shuffle,
-    shuffle::Shuffle,
-    subset::Subset,
-};
+use super::{classes::Classes, generator::generator, shares::Shares, shuffle, subset::Subset};
 use crate::{
     check,
     error::{Error, Relation},
@@ -53,21 +48,40 @@ use crate::{
 pub struct Split {
     /// Of each sample.
     parts: Vec<u32>,
-    count: usize,
+    /// How many samples each part has.
+    counts: Vec<usize>,
 }
 
 impl Split {
     /// Each part gets its share of the samples `0..len`, to within one sample, chosen at random.
     ///
     /// # Errors
-    /// [`Error::Number`] if a share is not above 0, or all together are not 1 (to within 1e-9). [`Error::Count`] if
-    /// there are more parts than samples, or no part, or if `len` is above [`Shuffle::MAX_LEN`].
+    /// [`Error::Number`] if a share is not above 0, or all together are not 1 (to within 1e-6, since they may have been
+    /// rounded to f32). [`Error::Count`] if there are more parts than samples or more than a million, or no part, or if `len`
+    /// is above [`Shuffle::MAX_LEN`](crate::Shuffle::MAX_LEN). [`Error::EmptyPart`] if a share is too small for a sample.
+    /// [`Error::Memory`] if there is no memory for it.
     pub fn new(len: usize, shares: &[f64], seed: u64) -> Result<Self, Error> {
-        let shares = exact(shares)?;
-        let samples = shuffled(len, shares.len(), seed)?;
-        let mut parts = vec![0; len];
-        Deal::new(&shares).class(&samples, &mut parts);
-        Ok(Split { parts, count: shares.len() })
+        let shares = Shares::new(shares)?;
+        Self::deal(Classes::one(len, shares.len())?, &shares, seed)
+    }
+
+    /// Part k gets `counts[k]` samples, chosen at random; together they get the samples `0..counts.iter().sum()`.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if a count is 0, or if there is none or more than a million, or if they add up to more than
+    /// [`Shuffle::MAX_LEN`](crate::Shuffle::MAX_LEN). [`Error::Memory`] if there is no memory for it.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::Split;
+    /// let split = Split::of_counts(&[50_000, 10_000], 42)?;
+    /// assert_eq!(split.counts(), [50_000, 10_000]);
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    pub fn of_counts(counts: &[usize], seed: u64) -> Result<Self, Error> {
+        let shares = Shares::of_counts(counts)?;
+        let len = usize::try_from(shares.sum()).unwrap_or(usize::MAX);
+        Self::deal(Classes::one(len, shares.len())?, &shares, seed)
     }
 
     /// Each part gets its share of each class, to within one sample, chosen at random. What is left of one class goes
@@ -75,21 +89,18 @@ impl Split {
     /// are those of all samples in turn.
     ///
     /// # Errors
-    /// Those of [`new`](Split::new); [`Error::SmallClass`] if a class has fewer samples than there are parts.
+    /// Those of [`new`](Split::new); [`Error::SmallClass`] if a part is not sure of a sample of a class.
     pub fn stratified<L: Ord + Debug>(labels: &[L], shares: &[f64], seed: u64) -> Result<Self, Error> {
-        let shares = exact(shares)?;
-        let mut samples = shuffled(labels.len(), shares.len(), seed)?;
-        samples.sort_by_key(|&sample| &labels[sample]); // stable: a class stays shuffled
-        let mut parts = vec![0; labels.len()];
-        let mut deal = Deal::new(&shares);
-        for class in samples.chunk_by(|&a, &b| labels[a] == labels[b]) {
-            if class.len() < shares.len() {
-                let label = format!("{:?}", labels[class[0]]);
-                return Err(Error::SmallClass { class: label, samples: class.len(), parts: shares.len() });
+        let shares = Shares::new(shares)?;
+        let classes = Classes::new(labels, shares.len())?;
+        let (part, min) = shares.smallest();
+        for &sample in &classes.samples {
+            let (label, samples) = (&labels[sample as usize], classes.size_of(sample));
+            if (samples as u64) < min {
+                return Err(Error::SmallClass { class: format!("{label:?}"), samples, part, min });
             }
-            deal.class(class, &mut parts);
         }
-        Ok(Split { parts, count: shares.len() })
+        Self::deal(classes, &shares, seed)
     }
 
     /// The part of a sample depends on its key and the seed alone: samples with one key stay together, and a sample
@@ -97,31 +108,39 @@ impl Split {
     /// [`stable_hash`](crate::stable_hash) makes a key from a name.
     ///
     /// # Errors
-    /// Those of [`new`](Split::new) for the shares. (A part without a sample is an error of [`part`](Split::part).)
+    /// Those of [`new`](Split::new), except for the numbers of parts and of samples; [`Error::EmptyPart`] if no key falls to
+    /// a part.
     pub fn by_key(keys: impl IntoIterator<Item = u64>, shares: &[f64], seed: u64) -> Result<Self, Error> {
-        let shares = exact(shares)?;
-        // Where each part but the last ends, in [0, 1].
-        let mut ends = Vec::with_capacity(shares.len());
-        for share in &shares {
-            ends.push(ends.last().unwrap_or(&0.0) + share);
+        let shares = Shares::new(shares)?;
+        let ends = shares.ends()?;
+        let keys = keys.into_iter();
+        let mut parts = check::room("keys", keys.size_hint().0)?;
+        let mut counts = check::zeros("counts", shares.len())?;
+        for key in keys {
+            let word = generator(b"keys  v1", seed, key, 0, 0).next_u64();
+            let place = ((u128::from(word) * u128::from(shares.sum())) >> 64) as u64;
+            let part = ends.partition_point(|&end| end <= place);
+            parts.try_reserve(1).map_err(|_| Error::Memory { name: "keys", len: parts.len() + 1 })?;
+            parts.push(part as u32);
+            counts[part] += 1;
         }
-        ends.pop();
-        let part = |key| {
-            let unit = unit(generator(b"keys  v1", seed, key, 0, 0).next_u64());
-            ends.partition_point(|&end| end <= unit) as u32
-        };
-        Ok(Split { parts: keys.into_iter().map(part).collect(), count: shares.len() })
+        Self::without_empty_part(parts, counts, &shares)
     }
 
     /// How many samples there are.
-    #[expect(clippy::len_without_is_empty, reason = "only by_key takes no sample at all")]
+    #[expect(clippy::len_without_is_empty, reason = "a split has a sample")]
     pub fn len(&self) -> usize {
         self.parts.len()
     }
 
     /// How many parts there are.
     pub fn parts(&self) -> usize {
-        self.count
+        self.counts.len()
+    }
+
+    /// How many samples each part has.
+    pub fn counts(&self) -> &[usize] {
+        &self.counts
     }
 
     /// The part of a sample, counted from 0; `None` from [`len`](Split::len) on.
@@ -132,80 +151,97 @@ impl Split {
     /// The samples of part `part`, in ascending order. [`Subset::shuffled`] shuffles them.
     ///
     /// # Errors
-    /// [`Error::Count`] if there is no such part, or no sample in it.
+    /// [`Error::Count`] if there is no such part. [`Error::Memory`] if there is no memory for it.
     pub fn part(&self, part: usize) -> Result<Subset, Error> {
-        self.samples(part, |of| of == part)
+        self.samples(part, true)
     }
 
     /// The samples of all parts but `part`, in ascending order.
     ///
     /// # Errors
-    /// Those of [`part`](Split::part).
+    /// Those of [`part`](Split::part); [`Error::Count`] if there is only one part.
     pub fn all_but(&self, part: usize) -> Result<Subset, Error> {
-        self.samples(part, |of| of != part)
+        check::count("number of parts", self.parts() as u64, Relation::AtLeast, 2, "")?;
+        self.samples(part, false)
     }
 
-    fn samples(&self, part: usize, is_in: impl Fn(usize) -> bool) -> Result<Subset, Error> {
-        check::count("part", part as u64, Relation::Below, self.count as u64, "number of parts")?;
+    /// Those in `part`, or the others.
+    fn samples(&self, part: usize, inside: bool) -> Result<Subset, Error> {
+        check::count("part", part as u64, Relation::Below, self.parts() as u64, "number of parts")?;
+        let count = self.counts[part];
+        let mut samples = check::room("samples", if inside { count } else { self.len() - count })?;
         let parts = self.parts.iter().enumerate();
-        Subset::new(parts.filter(|&(_, &of)| is_in(of as usize)).map(|(sample, _)| sample).collect())
+        samples.extend(parts.filter(|&(_, &of)| (of as usize == part) == inside).map(|(sample, _)| sample));
+        Subset::new(samples)
+    }
+
+    /// Goes through the samples in random order, and deals out each class when its first sample comes.
+    fn deal(mut classes: Classes, shares: &Shares, seed: u64) -> Result<Self, Error> {
+        let (mut parts, count) = (classes.of, shares.len());
+        let mut samples = check::zeros("samples", parts.len())?;
+        shuffle::fill(&mut samples, b"split v1", seed, 0);
+
+        // How many samples of each class each part still gets, and which part gets the next one.
+        let mut left = check::zeros("classes", classes.sizes.len().saturating_mul(count))?;
+        let mut next = check::zeros("classes", classes.sizes.len())?;
+        let mut dealer = Dealer::new(shares)?;
+        for sample in samples {
+            let class = parts[sample] as usize;
+            let (left, next): (&mut [usize], &mut usize) = (&mut left[class * count..][..count], &mut next[class]);
+            let size = mem::take(&mut classes.sizes[class]);
+            if size > 0 {
+                dealer.deal(size, left);
+            }
+            while left[*next] == 0 {
+                *next += 1;
+            }
+            left[*next] -= 1;
+            parts[sample] = *next as u32;
+        }
+        Self::without_empty_part(parts, dealer.given, shares)
+    }
+
+    /// An error if a part has no sample.
+    fn without_empty_part(parts: Vec<u32>, counts: Vec<usize>, shares: &Shares) -> Result<Self, Error> {
+        match counts.iter().position(|&count| count == 0) {
+            Some(part) => Err(Error::EmptyPart { part, samples: parts.len(), share: shares.share(part) }),
+            None => Ok(Split { parts, counts }),
+        }
     }
 }
 
-/// Deals samples out, class after class.
-struct Deal<'a> {
-    shares: &'a [f64],
+/// Says how many samples of each class each part gets, one class after the other.
+struct Dealer<'a> {
+    shares: &'a Shares,
     /// How many samples each part has so far, and all together.
     given: Vec<usize>,
     seen: usize,
+    /// What each part lacks, and the part.
+    lacks: Vec<(i128, usize)>,
 }
 
-impl<'a> Deal<'a> {
-    fn new(shares: &'a [f64]) -> Self {
-        Deal { shares, given: vec![0; shares.len()], seen: 0 }
+impl<'a> Dealer<'a> {
+    fn new(shares: &'a Shares) -> Result<Self, Error> {
+        let (given, lacks) = (check::zeros("parts", shares.len())?, check::room("parts", shares.len())?);
+        Ok(Dealer { shares, given, seen: 0, lacks })
     }
 
-    /// Writes the part of each of `samples`, which are in random order.
-    fn class(&mut self, samples: &[usize], parts: &mut [u32]) {
-        self.seen += samples.len();
-        let mut counts: Vec<usize> = self.shares.iter().map(|share| (share * samples.len() as f64) as usize).collect();
-        let rest = samples.len().saturating_sub(counts.iter().sum());
-
-        // What each part lacks of its share of all samples so far; one sample of the rest goes to each that lacks most.
-        let lacks = |part: usize| self.shares[part] * self.seen as f64 - (self.given[part] + counts[part]) as f64;
-        let mut behind: Vec<(usize, f64)> = (0..counts.len()).map(|part| (part, lacks(part))).collect();
-        behind.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-        for &(part, _) in behind.iter().take(rest) {
+    /// How many of `samples` more samples each part gets.
+    fn deal(&mut self, samples: usize, counts: &mut [usize]) {
+        self.seen += samples;
+        let mut rest = samples;
+        self.lacks.clear();
+        for (part, count) in counts.iter_mut().enumerate() {
+            *count = self.shares.sure(part, samples);
+            self.given[part] += *count;
+            rest -= *count;
+            self.lacks.push((self.shares.lacks(part, self.seen, self.given[part]), part));
+        }
+        // What is left goes to the parts that lack most of their share of all samples so far, one sample each.
+        self.lacks.sort_unstable_by_key(|&(lacks, part)| (Reverse(lacks), part));
+        for &(_, part) in self.lacks.iter().take(rest) {
             counts[part] += 1;
-        }
-
-        let dealt = counts.iter().enumerate().flat_map(|(part, &count)| repeat_n(part as u32, count));
-        for (&sample, part) in samples.iter().zip(dealt) {
-            parts[sample] = part;
-        }
-        for (given, count) in self.given.iter_mut().zip(counts) {
-            *given += count;
+            self.given[part] += 1;
         }
     }
-}
-
-/// The shares, of a sum that is 1 but for the last bits.
-fn exact(shares: &[f64]) -> Result<Vec<f64>, Error> {
-    check::at_least_one("number of parts", shares.len() as u64)?;
-    check::count("number of parts", shares.len() as u64, Relation::AtMost, 1 << 32, "")?;
-    let mut sum = 0.0;
-    for &share in shares {
-        sum += check::above_zero("share", share)?;
-    }
-    check::number("sum of the shares", sum, check::ABOUT_ONE)?;
-    Ok(shares.iter().map(|share| share / sum).collect())
-}
-
-/// 0..len in random order, if `parts` can be made of it.
-fn shuffled(len: usize, parts: usize, seed: u64) -> Result<Vec<usize>, Error> {
-    check::count("number of samples", len as u64, Relation::AtLeast, parts as u64, "number of parts")?;
-    check::count("number of samples", len as u64, Relation::AtMost, Shuffle::MAX_LEN as u64, "Shuffle::MAX_LEN")?;
-    let mut samples = vec![0; len];
-    shuffle::fill(&mut samples, b"split v1", seed, 0);
-    Ok(samples)
 }
