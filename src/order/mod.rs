@@ -3,6 +3,7 @@
 mod classes;
 pub(crate) mod draws;
 mod generator;
+mod grouped;
 pub(crate) mod hash;
 mod normal32;
 mod normal64;

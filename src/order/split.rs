@@ -3,7 +3,7 @@ use core::{cmp::Reverse, fmt::Debug, iter::repeat_n, mem};
 
 use rand::Rng;
 
-use super::{classes::Classes, generator::generator, shares::Shares, shuffle, subset::Subset};
+use super::{classes::Classes, generator::generator, grouped, shares::Shares, shuffle, subset::Subset};
 use crate::{
     check,
     error::{Error, Relation},
@@ -42,8 +42,11 @@ use crate::{
 ///     assert_eq!((training.samples().len(), validation.samples().len()), (800, 200));
 /// }
 ///
-/// // All samples of a patient on one side, where they stay when patients are added.
+/// // All samples of a patient in one part, as even as it goes.
 /// let patients = ["ann", "bob", "ann", "cleo", "bob"];
+/// assert_eq!(Split::by_group(&patients, &[0.6, 0.4], 1)?.counts(), [3, 2]);
+///
+/// // All samples of a patient in one part, where they stay when patients are added.
 /// let split = Split::by_key(patients.map(|name| stable_hash(name.as_bytes())), &[0.5, 0.5], 1)?;
 /// assert_eq!(split.part_of(0), split.part_of(2));
 /// # Ok::<(), gradstep::Error>(())
@@ -61,6 +64,10 @@ impl Split {
     ///
     /// For another `len` the split is another one: when a sample is added, about 1 − Σ share² of the samples change their
     /// part, a third of them with shares 0.8, 0.1, 0.1. With [`by_key`](Split::by_key) none does.
+    ///
+    /// Samples that share something must not be split so, or the other parts know what is in the test part: for rows of one
+    /// patient there is [`by_group`](Split::by_group), and windows of time that overlap belong in parts that follow each other
+    /// ([`Subset::new`] of a range of samples), with a gap as long as a window between them.
     ///
     /// # Errors
     /// [`Error::Number`] if a share is not above 0, or all together are not 1 (to within 1e-6, since they may have been
@@ -137,6 +144,56 @@ impl Split {
         Self::deal(classes, &shares, seed)
     }
 
+    /// Each part gets its share of the samples as well as it goes where samples of one group stay together: all rows of a
+    /// patient, all frames of a film. `groups` are those of all samples in turn.
+    ///
+    /// The largest group goes first, each to the part that lacks most samples; the seed decides among groups of one size. The
+    /// last groups go to parts that have none, so each part has a group. It is no draw: a group larger than all others is in
+    /// the part with the largest share for every seed. And when a sample is added, any group may change its part: for data
+    /// that grows, and for draws, there is [`by_key`](Split::by_key).
+    ///
+    /// # Errors
+    /// Those of [`new`](Split::new); [`Error::Count`] if there are more parts than groups.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::Split;
+    /// let patients = ["ann", "bob", "ann", "cleo", "bob", "ann"];
+    /// let folds = Split::by_group(&patients, &[1.0 / 3.0; 3], 1)?;
+    /// assert_eq!(folds.counts(), [3, 2, 1]);
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    pub fn by_group<G: Ord>(groups: &[G], shares: &[f64], seed: u64) -> Result<Self, Error> {
+        let shares = Shares::new(shares)?;
+        let classes = Classes::one(groups.len(), shares.len())?;
+        Self::grouped(groups, &classes, &shares, seed)
+    }
+
+    /// As [`by_group`](Split::by_group), and each part gets its share of each class as well as it goes. Each group goes to the
+    /// part that lacks most of its share of the group's own classes, every class weighing the same.
+    ///
+    /// A class may be missing from a part, if few groups have it: see which, with [`part_of`](Split::part_of).
+    ///
+    /// # Errors
+    /// Those of [`by_group`](Split::by_group); [`Error::Length`] if there are not as many labels as groups.
+    pub fn stratified_by_group<L: Ord, G: Ord>(
+        labels: &[L],
+        groups: &[G],
+        shares: &[f64],
+        seed: u64,
+    ) -> Result<Self, Error> {
+        check::length("labels", labels.len(), "groups", groups.len())?;
+        let shares = Shares::new(shares)?;
+        let classes = Classes::new(labels, shares.len())?;
+        Self::grouped(groups, &classes, &shares, seed)
+    }
+
+    fn grouped<G: Ord>(groups: &[G], classes: &Classes, shares: &Shares, seed: u64) -> Result<Self, Error> {
+        let groups = Classes::new(groups, shares.len())?;
+        let (parts, counts) = grouped::deal(groups, classes, shares, seed)?;
+        Self::without_empty_part(parts, counts, shares)
+    }
+
     /// The part of a sample depends on its key, the shares and the seed alone: samples with one key stay together, and when
     /// samples are added, none changes its part. [`stable_hash`](crate::stable_hash) makes a key from a name.
     ///
@@ -148,19 +205,35 @@ impl Split {
     /// a part: another seed, more keys or a larger share may help. [`Error::Memory`] if there is no memory for it.
     pub fn by_key(keys: impl IntoIterator<Item = u64>, shares: &[f64], seed: u64) -> Result<Self, Error> {
         let shares = Shares::new(shares)?;
-        let ends = shares.ends()?;
+        let part_of = part_of_key(&shares, seed)?;
         let keys = keys.into_iter();
         let mut parts = check::room("keys", keys.size_hint().0)?;
         let mut counts = check::zeros("counts", shares.len())?;
         for key in keys {
-            let word = generator(b"keys  v1", seed, key, 0, 0).next_u64();
-            let place = ((u128::from(word) * u128::from(shares.sum())) >> 64) as u64;
-            let part = ends.partition_point(|&end| end <= place);
+            let part = part_of(key);
             parts.try_reserve(1).map_err(|_| Error::Memory { name: "keys", len: parts.len() + 1 })?;
             parts.push(part as u32);
             counts[part] += 1;
         }
         Self::without_empty_part(parts, counts, &shares)
+    }
+
+    /// The part to which [`by_key`](Split::by_key) gives the samples with this key, also where no sample has it.
+    ///
+    /// # Errors
+    /// [`Error::Number`] and [`Error::Count`] as in [`new`](Split::new) for the shares; [`Error::Memory`] if there is no memory
+    /// for them.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::{Split, stable_hash};
+    /// let user = stable_hash(b"ann");
+    /// let split = Split::by_key([user, stable_hash(b"bob")], &[0.5, 0.5], 2)?;
+    /// assert_eq!(split.part_of(0), Some(Split::part_of_key(user, &[0.5, 0.5], 2)?));
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    pub fn part_of_key(key: u64, shares: &[f64], seed: u64) -> Result<usize, Error> {
+        Ok(part_of_key(&Shares::new(shares)?, seed)?(key))
     }
 
     /// How many samples there are.
@@ -250,6 +323,15 @@ impl Split {
             None => Ok(Split { parts, counts }),
         }
     }
+}
+
+fn part_of_key(shares: &Shares, seed: u64) -> Result<impl Fn(u64) -> usize, Error> {
+    let (ends, sum) = (shares.ends()?, shares.sum());
+    Ok(move |key| {
+        let word = generator(b"keys  v1", seed, key, 0, 0).next_u64();
+        let place = ((u128::from(word) * u128::from(sum)) >> 64) as u64;
+        ends.partition_point(|&end| end <= place)
+    })
 }
 
 /// Says how many samples of each class each part gets, one class after the other.

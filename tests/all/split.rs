@@ -121,6 +121,7 @@ proptest! {
         for (i, key) in keys.iter().enumerate() {
             let first = keys.iter().position(|other| other == key).unwrap();
             prop_assert_eq!(after.part_of(i), after.part_of(first));
+            prop_assert_eq!(after.part_of(i), Some(Split::part_of_key(*key, &shares, seed).unwrap()));
         }
     }
 }
@@ -136,12 +137,15 @@ fn value_stability_split() {
         let shares: Vec<f64> = shares.split(' ').map(|share| share.parse().unwrap()).collect();
         let labels: Vec<usize> = (0..len).map(|i| (7 * i + i / 4) % 4).collect();
         let small: Vec<u64> = (0..len as u64).map(|i| i * i % 97).collect();
+        let groups: Vec<usize> = (0..len).map(|i| i * i / 5 % 29).collect();
         let keys = (0..len as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let split = match kind {
             "plain" => Split::new(len, &shares, seed),
             "counts" => Split::of_counts(&shares.iter().map(|&count| count as usize).collect::<Vec<_>>(), seed),
             "stratified" => Split::stratified(&labels, &shares, seed),
             "small" => Split::stratified(&small, &shares, seed),
+            "group" => Split::by_group(&groups, &shares, seed),
+            "stratified group" => Split::stratified_by_group(&labels, &groups, &shares, seed),
             _ => Split::by_key(keys, &shares, seed),
         };
         let parts = parts(&split.unwrap());
@@ -151,7 +155,7 @@ fn value_stability_split() {
         assert_eq!(digest(&parts), fits, "digest of {kind}, len {len}, shares {shares:?}, seed {seed}");
         rows += 1;
     }
-    assert_eq!(rows, 482);
+    assert_eq!(rows, 812);
 }
 
 /// Of each class of 11 samples, one of 10 folds has 2. Were it always the same fold, that one would have 200 samples.
@@ -330,6 +334,117 @@ fn every_sample_is_equally_likely_in_each_part() {
         Split::by_key((0..20_000).map(|i| stable_hash(format!("patient {i}").as_bytes())), &[0.9, 0.1], 8).unwrap();
     let both = parts(&keys).iter().zip(parts(&other)).filter(|&(&a, b)| a == 1 && b == 1).count() as i32;
     assert!((both - 200).abs() < 5 * 15, "{both}"); // seeds are independent
+}
+
+proptest! {
+    #![proptest_config(config(64))]
+
+    /// Groups stay whole, no part is empty while there are as many groups, and other names change nothing.
+    #[test]
+    fn groups_stay_whole(
+        sizes in prop::collection::vec(1_usize..20, 1..30),
+        shares in shares(),
+        classes in 1_usize..5,
+        seed in any::<u64>(),
+    ) {
+        let mut groups: Vec<usize> = sizes.iter().enumerate().flat_map(|(group, &size)| vec![group; size]).collect();
+        let places = Batcher::new(groups.len(), 1, seed ^ 1).unwrap().epoch(0).indices().to_vec();
+        groups = places.iter().map(|&place| groups[place]).collect();
+        let labels: Vec<usize> = places.iter().map(|place| place * place % classes).collect();
+        let [plain, stratified] =
+            [Split::by_group(&groups, &shares, seed), Split::stratified_by_group(&labels, &groups, &shares, seed)];
+        if sizes.len() < shares.len() {
+            prop_assert!(plain.is_err() && stratified.is_err());
+            return Ok(());
+        }
+        for split in [plain.as_ref().unwrap(), stratified.as_ref().unwrap()] {
+            prop_assert!(self::sizes(split).iter().all(|&size| size > 0));
+            for (sample, group) in groups.iter().enumerate() {
+                let first = groups.iter().position(|other| other == group).unwrap();
+                prop_assert_eq!(split.part_of(sample), split.part_of(first));
+            }
+        }
+        let renamed: Vec<String> = groups.iter().map(|group| format!("{}", group ^ 5)).collect();
+        let relabelled: Vec<usize> = labels.iter().map(|label| 10 - label).collect();
+        prop_assert_eq!(Split::by_group(&renamed, &shares, seed), plain.clone());
+        prop_assert_eq!(Split::stratified_by_group(&relabelled, &renamed, &shares, seed), stratified);
+        // One class is no class; and single samples are shared as without groups.
+        prop_assert_eq!(Split::stratified_by_group(&vec![(); groups.len()], &groups, &shares, seed), plain);
+        let singles: Vec<usize> = (0..groups.len()).collect();
+        shares_are_met(&self::sizes(&Split::by_group(&singles, &vec![1.0 / shares.len() as f64; shares.len()], seed).unwrap()), &vec![1.0 / shares.len() as f64; shares.len()]);
+    }
+}
+
+/// Groups of 7, 5, 4, 3, 2 and 1 in shares 0.5, 0.3, 0.2 of 22, worked out by hand. Parts lack 11, 6.6, 4.4.
+///
+/// | group | goes to | which then lack |
+/// |---|---|---|
+/// | 7 | 0 | 4, 6.6, 4.4 |
+/// | 5 | 1 | 4, 1.6, 4.4 |
+/// | 4 | 2 | 4, 1.6, 0.4 |
+/// | 3 | 0 | 1, 1.6, 0.4 |
+/// | 2 | 1 | 1, −0.4, 0.4 |
+/// | 1 | 0 | 0, −0.4, 0.4 |
+#[test]
+fn groups_by_hand() {
+    let groups: Vec<usize> = [7, 5, 4, 3, 2, 1].into_iter().flat_map(|size| vec![size; size]).collect();
+    let split = Split::by_group(&groups, &[0.5, 0.3, 0.2], 9).unwrap();
+    assert_eq!(sizes(&split), [11, 7, 4]);
+    let part = |size| split.part_of(groups.iter().position(|&group| group == size).unwrap()).unwrap();
+    assert_eq!([7, 5, 4, 3, 2, 1].map(part), [0, 1, 2, 0, 1, 0]);
+    // Where a part would get none, the last groups go there; ties by the seed, so each group is alone in each part.
+    let mut alone = [[0; 4]; 3];
+    for seed in 0..1200 {
+        let split = Split::by_group(&[0, 0, 1, 1, 2, 2, 3, 3], &[0.9, 0.08, 0.02], seed).unwrap();
+        assert_eq!(sizes(&split), [4, 2, 2]);
+        for group in 0..4 {
+            alone[split.part_of(2 * group).unwrap()][group] += 1;
+        }
+    }
+    // 600 and 300 times, with standard deviations 17.3 and 15.
+    assert!(alone[0].iter().all(|&times: &i32| (times - 600).abs() < 87), "{alone:?}");
+    assert!(alone[1..].iter().flatten().all(|&times| (times - 300).abs() < 75), "{alone:?}");
+}
+
+/// What scikit-learn's tests ask of `GroupKFold` and `StratifiedGroupKFold`: folds of one size to within 5 % of the samples,
+/// the shares of classes followed more closely than without labels, and groups of one class each spread evenly.
+#[test]
+fn folds_of_groups_are_even() {
+    for seed in 0..50 {
+        let draws = |purpose, n| {
+            let mut values = vec![0; 1000];
+            Draws::new(purpose, [0, 0], seed).fill_below(n, &mut values).unwrap();
+            values
+        };
+        let groups = draws("groups", 15);
+        let folds = Split::by_group(&groups, &[0.2; 5], seed).unwrap();
+        assert!(sizes(&folds).iter().all(|size| size.abs_diff(200) <= 50), "{:?}", folds.counts());
+
+        // 150 groups that differ in their classes, of which one is rare.
+        let groups = draws("groups", 150);
+        let labels: Vec<usize> = draws("labels", 20)
+            .iter()
+            .zip(&groups)
+            .map(|(&label, group)| usize::from(label < 1 + group % 3) + usize::from(label == 19 && group % 5 == 0))
+            .collect();
+        let off = |split: Split| -> f64 {
+            let counts = by_class(&split, &labels);
+            let off = |counts: &Vec<usize>| -> f64 {
+                let total: usize = counts.iter().sum();
+                counts.iter().map(|&count| (count as f64 / total as f64 - 0.2).powi(2)).sum()
+            };
+            counts.iter().map(off).sum()
+        };
+        let without = off(Split::by_group(&groups, &[0.2; 5], seed).unwrap());
+        let with = off(Split::stratified_by_group(&labels, &groups, &[0.2; 5], seed).unwrap());
+        assert!(with < without, "{with} and {without}");
+
+        // 10 groups of one class, 20 of another: each of 5 folds has 2 and 4 of them.
+        let groups: Vec<usize> = (0..300).map(|sample| sample % 30).collect();
+        let labels: Vec<usize> = groups.iter().map(|group| usize::from(group % 3 == 0)).collect();
+        let folds = Split::stratified_by_group(&labels, &groups, &[0.2; 5], seed).unwrap();
+        assert_eq!(by_class(&folds, &labels), [[40; 5], [20; 5]]);
+    }
 }
 
 /// Key 25 under seed 3 gives the word 0x12E9035F2D474800 (`tests/data/order.py`), whose lowest 11 bits are 0: as a fraction of

@@ -9,6 +9,7 @@ import math
 import platform
 import struct
 import sys
+from collections import Counter
 from fractions import Fraction
 from itertools import accumulate, islice
 from pathlib import Path
@@ -311,6 +312,28 @@ def parts(shares, class_of, length, seed):
     return part
 
 
+def parts_by_group(shares, class_of, group_of, length, seed):
+    u = units(shares)
+    groups = {}  # in the order in which their first samples stand in x
+    for sample in batcher(length, seed, 0, b"split v1"):
+        groups.setdefault(group_of(sample), []).append(sample)
+    assert len(groups) >= len(u)
+    total = Counter(map(class_of, range(length)))
+    g = [Counter() for _ in u]
+    part = [None] * length
+    queue = sorted(groups.values(), key=len, reverse=True)  # stable
+    for done, group in enumerate(queue):
+        q = Counter(map(class_of, group))
+        e = [sum(2**32 * q[c] * gj[c] // total[c] for c in q) for gj in g]
+        without = [j for j, gj in enumerate(g) if not gj]
+        choice = without if len(queue) - done <= len(without) else range(len(u))
+        best = max(choice, key=lambda j: (2**32 * u[j] * len(group) - sum(u) * e[j], -j))
+        g[best] += q
+        for sample in group:
+            part[sample] = best
+    return part
+
+
 def parts_by_key(shares, keys, seed):
     u = units(shares)
     begins = list(accumulate(u))[:-1]
@@ -416,9 +439,10 @@ def write(name, rows, comment):
             print(length, seed, epoch, digest_, " ".join(map(str, values)), sep=",", file=file)
 
 
-# The label, another one with many small classes, and the key of sample i.
+# The label, another one with many small classes, the group and the key of sample i.
 LABEL = lambda i: (7 * i + i // 4) % 4
 SMALL = lambda i: i * i % 97
+GROUP = lambda i: i * i // 5 % 29
 KEY = lambda i: i * 0x9E3779B97F4A7C15 & M64
 WHOLE = lambda i: 0
 f32 = lambda *shares: [struct.unpack("f", struct.pack("f", share))[0] for share in shares]
@@ -442,7 +466,7 @@ def write_splits():
     with open(Path(__file__).with_name("order_split.csv"), "w", newline="\n") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
         print("# digest: FNV-1a of the parts of all samples. values: those of the first 40.", file=file)
-        print("# label of sample i: (7 i + i / 4) mod 4, small: i^2 mod 97. key: i * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
+        print("# label of sample i: (7 i + i / 4) mod 4, small: i^2 mod 97. group: i^2 / 5 mod 29. key: i * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
         print("kind,len,shares,seed,digest,values", file=file)
 
         def write(kind, length, shares, seed, part):
@@ -458,6 +482,8 @@ def write_splits():
                         write("stratified", length, shares, seed, parts(shares, LABEL, length, seed))
                     if length == 4099:
                         write("small", length, shares, seed, parts(shares, SMALL, length, seed))
+                    write("group", length, shares, seed, parts_by_group(shares, WHOLE, GROUP, length, seed))
+                    write("stratified group", length, shares, seed, parts_by_group(shares, LABEL, GROUP, length, seed))
                     write("key", length, shares, seed, parts_by_key(shares, map(KEY, range(length)), seed))
         for counts in [40], [39, 1], [1] * 40, [800, 100, 101], [1, 4097, 1], [2**20 + 5 - 7, 7]:
             for seed in (0, 42, 2**64 - 1):

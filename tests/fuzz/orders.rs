@@ -61,6 +61,7 @@ fn splits(input: &Input) {
     let sure = |class: &Vec<usize>| smallest * class.len() as f64 >= 1.0 - 1e-6;
     let close = |class: &Vec<usize>| (smallest * class.len() as f64 - 1.0).abs() < 1e-5;
 
+    groups(input, &shares, labels);
     let made = [
         Split::new(len, &shares, input.seed),
         Split::stratified(labels, &shares, input.seed),
@@ -97,6 +98,24 @@ fn splits(input: &Input) {
         parts(split.part(part), part < shares.len(), inside, input.seed);
         parts(split.all_but(part), part < shares.len() && shares.len() > 1, outside, input.seed);
     }
+}
+
+/// Groups stay whole in parts that are not empty.
+fn groups(input: &Input, shares: &[f64], groups: &[u8]) {
+    let labels: Vec<u8> = groups.iter().zip(0_u8..).map(|(group, i)| (group ^ i) % 5).collect();
+    let labels: Vec<u8> = labels.into_iter().chain(std::iter::repeat(9)).take(groups.len()).collect();
+    let plain = Split::by_group(groups, shares, input.seed);
+    let stratified = Split::stratified_by_group(&labels, groups, shares, input.seed);
+    assert_eq!(plain.is_ok(), stratified.is_ok());
+    for split in [plain, stratified].into_iter().flatten() {
+        assert!(!split.counts().contains(&0) && split.counts().iter().sum::<usize>() == groups.len());
+        let mut part = BTreeMap::new();
+        for (sample, group) in groups.iter().enumerate() {
+            assert_eq!(*part.entry(group).or_insert(split.part_of(sample)), split.part_of(sample));
+        }
+    }
+    let distinct: std::collections::BTreeSet<_> = groups.iter().collect();
+    assert!(distinct.len() >= shares.len() || Split::by_group(groups, shares, input.seed).is_err());
 }
 
 /// A part has its samples, in ascending order or shuffled.
