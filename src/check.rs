@@ -14,8 +14,6 @@ use crate::{
 };
 
 pub(crate) const FINITE: (Bound<f64>, Bound<f64>) = (Excluded(f64::NEG_INFINITY), Excluded(f64::INFINITY));
-/// What adds up to 1 but for rounding.
-pub(crate) const ABOUT_ONE: (Bound<f64>, Bound<f64>) = (Included(1.0 - 1e-9), Included(1.0 + 1e-9));
 const AT_LEAST_ZERO: (Bound<f64>, Bound<f64>) = (Included(0.0), Excluded(f64::INFINITY));
 const ABOVE_ZERO: (Bound<f64>, Bound<f64>) = (Excluded(0.0), Excluded(f64::INFINITY));
 
@@ -94,8 +92,14 @@ pub(crate) fn same(name: &'static str, saved: impl ToString, expected: impl ToSt
 
 /// `len` zeros, or an error where `vec!` would panic or abort.
 pub(crate) fn zeros<T: Zero + Clone>(name: &'static str, len: usize) -> Result<Vec<T>, Error> {
-    let mut zeros = Vec::new();
-    zeros.try_reserve_exact(len).map_err(|_| Error::Memory { name, len })?;
+    let mut zeros = room(name, len)?;
     zeros.resize(len, T::zero());
     Ok(zeros)
+}
+
+/// An empty list with room for `len` items, or an error.
+pub(crate) fn room<T>(name: &'static str, len: usize) -> Result<Vec<T>, Error> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(len).map_err(|_| Error::Memory { name, len })?;
+    Ok(room)
 }

@@ -77,15 +77,31 @@ pub enum Error {
         max: u64,
     },
 
-    /// A class that is too small to be in every part of a stratified [`Split`](crate::Split).
-    #[error("class {class} has {samples} samples, expected at least {parts}, the number of parts")]
+    /// A class of which a part of a stratified [`Split`](crate::Split) is not sure to get a sample.
+    #[error(
+        "class {class} has {samples} samples, expected at least {min} so that part {part} gets one: \
+         give rare labels one common label first"
+    )]
     SmallClass {
         /// Its label.
         class: String,
         /// How many samples have it.
         samples: usize,
-        /// How many parts there are.
-        parts: usize,
+        /// The part with the smallest share, the first of them.
+        part: usize,
+        /// How many samples would do: 1 / the part's share, rounded up.
+        min: u64,
+    },
+
+    /// A part of a [`Split`](crate::Split) without a sample.
+    #[error("part {part} has none of {samples} samples, expected at least one: its share is {share:?}")]
+    EmptyPart {
+        /// The part, the first of them.
+        part: usize,
+        /// How many samples all parts have.
+        samples: usize,
+        /// Its share.
+        share: f64,
     },
 
     /// Two slices that must have the same length and do not.

@@ -1,12 +1,12 @@
 //! Statistics that a bad shuffle fails: the same checks for both orders, and for shuffles made bad on purpose. Below them,
-//! the same for draws.
+//! the same for splits and draws.
 //!
 //! Each check looks at orders 0, 1, 2, … of a source and gives a score, which for a fair source is close to a standard
 //! normal number: beyond ±5 it counts as unfair. Of all sources of seeds, one in 10^6 would fail a given check by
 //! chance, and one in 10^5 those that count rare events (`fixed_points`), whose tail is somewhat heavier. There are
 //! some 250 scores below: 1 in 1,000 for the file, once and for all, since every seed is fixed.
 
-use gradstep::{Batcher, DrawFloat, Draws, Order as _, Permutation};
+use gradstep::{Batcher, DrawFloat, Draws, Order as _, Permutation, Split};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -351,6 +351,103 @@ fn seed_plus_epoch_is_caught() {
     assert_fair(epochs, "over epochs");
     assert_fair(next_epoch, "from an epoch to the next");
     assert_caught(crossed, "from (s, e + 1) to (s + 1, e)");
+}
+
+// Splits are draws -----------------------------------------------------------------------------------------------------
+
+/// The part of each sample, from labels, shares and a seed.
+type Dealt = dyn Fn(&[usize], &[f64], u64) -> Vec<usize>;
+
+fn stratified(labels: &[usize], shares: &[f64], seed: u64) -> Vec<usize> {
+    let split = Split::stratified(labels, shares, seed).unwrap();
+    (0..labels.len()).filter_map(|sample| split.part_of(sample)).collect()
+}
+
+/// As it was: classes in the order of their labels, and what is left of each to the parts that lack most. How many samples
+/// of a class each part has does not depend on the seed.
+fn by_label(labels: &[usize], shares: &[f64], seed: u64) -> Vec<usize> {
+    let mut samples = fisher_yates(labels.len(), seed);
+    samples.sort_by_key(|&sample| labels[sample]);
+    let (mut parts, mut given, mut seen) = (vec![0; labels.len()], vec![0; shares.len()], 0);
+    for class in samples.chunk_by(|&a, &b| labels[a] == labels[b]) {
+        seen += class.len();
+        let mut counts: Vec<_> = shares.iter().map(|share| (share * class.len() as f64 + 1e-9) as usize).collect();
+        let lacks = |part: usize| shares[part] * seen as f64 - (given[part] + counts[part]) as f64;
+        let mut behind: Vec<(f64, usize)> = (0..counts.len()).map(|part| (-lacks(part), part)).collect();
+        behind.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        behind.iter().take(class.len() - counts.iter().sum::<usize>()).for_each(|&(_, part)| counts[part] += 1);
+        let dealt = counts.iter().enumerate().flat_map(|(part, &count)| vec![part; count]);
+        class.iter().zip(dealt).for_each(|(&sample, part)| parts[sample] = part);
+        given.iter_mut().zip(counts).for_each(|(given, count)| *given += count);
+    }
+    parts
+}
+
+/// Even draws: of many classes of one size, each is equally likely to have one sample more than its share, rounded down, in
+/// the last part (scikit-learn's `test_stratified_shuffle_split_even`). The scores of classes and of samples.
+fn even_draws(classes: usize, size: usize, shares: &[f64], dealt: &Dealt) -> [f64; 2] {
+    const SEEDS: usize = 1000;
+    let labels: Vec<usize> = (0..classes * size).map(|sample| sample % classes).collect();
+    let (mut of_class, mut of_sample) = (vec![0; classes], vec![0; labels.len()]);
+    for seed in 0..SEEDS as u64 {
+        let parts = dealt(&labels, shares, seed);
+        for sample in (0..labels.len()).filter(|&sample| parts[sample] == shares.len() - 1) {
+            of_class[labels[sample]] += 1;
+            of_sample[sample] += 1;
+        }
+    }
+    // The part's size is its share, rounded.
+    let share = of_class.iter().sum::<usize>() as f64 / (SEEDS * labels.len()) as f64;
+    let score = |counts: &[usize], mean: f64, extra: f64| {
+        let variance = SEEDS as f64 * extra * (1.0 - extra);
+        let sum: f64 = counts.iter().map(|&count| (count as f64 - SEEDS as f64 * mean).powi(2) / variance).sum();
+        // One sum over all is fixed, as in `places`.
+        let len = counts.len();
+        chi_squared_score(sum * (len - 1) as f64 / len as f64, len - 1)
+    };
+    let mean = share * size as f64;
+    [score(&of_class, mean, mean.fract()), score(&of_sample, share, share)]
+}
+
+/// Label invariance: other labels of the same classes change nothing (scikit-learn's
+/// `test_stratified_kfold_label_invariance`). For how many of six ways to label three classes the split is the same.
+fn invariant(shares: &[f64], dealt: &Dealt) -> usize {
+    let class = |sample: usize| [0, 1, 2, 1, 1, 0, 1, 2, 1, 1, 1][sample % 11];
+    let split =
+        |labels: [usize; 3]| dealt(&(0..100).map(|sample| labels[class(sample)]).collect::<Vec<_>>(), shares, 42);
+    let ways = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    ways.into_iter().filter(|&labels| split(labels) == split(ways[0])).count()
+}
+
+#[test]
+fn stratified_splits_are_draws() {
+    for (classes, size, shares) in [
+        (2, 12, &[0.8, 0.2][..]),
+        (100, 13, &[0.8, 0.2]),
+        (100, 7, &[0.85, 0.15]),
+        (60, 13, &[0.8, 0.1, 0.1]),
+        (50, 7, &[0.2; 5]),
+        (40, 33, &[0.35, 0.25, 0.2, 0.15, 0.05]),
+    ] {
+        for (score, of) in even_draws(classes, size, shares, &stratified).into_iter().zip(["classes", "samples"]) {
+            assert_fair(score, &format!("even draws of {of}, {classes} of {size} in {shares:?}"));
+        }
+    }
+    for shares in [&[0.25; 4][..], &[1.0 / 6.0; 6], &[1.0 / 7.0; 7], &[0.8, 0.2], &[0.5, 0.3, 0.2]] {
+        assert_eq!(invariant(shares, &stratified), 6, "{shares:?}");
+    }
+}
+
+#[test]
+fn a_split_by_label_is_caught() {
+    for (classes, size, shares) in [(100, 13, &[0.8, 0.2][..]), (100, 7, &[0.85, 0.15]), (50, 7, &[0.2; 5])] {
+        for score in even_draws(classes, size, shares, &by_label) {
+            assert_caught(score, "by label");
+        }
+    }
+    for shares in [&[0.25; 4][..], &[0.8, 0.2], &[0.5, 0.3, 0.2]] {
+        assert!(invariant(shares, &by_label) < 6, "{shares:?}");
+    }
 }
 
 // Draws are fair -------------------------------------------------------------------------------------------------------

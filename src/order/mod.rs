@@ -1,12 +1,15 @@
 #![doc = include_str!("order.md")]
 
+mod classes;
 pub(crate) mod draws;
 mod generator;
+mod grouped;
 pub(crate) mod hash;
 mod normal32;
 mod normal64;
 pub(crate) mod permutation;
 pub(crate) mod sequential;
+mod shares;
 pub(crate) mod shuffle;
 pub(crate) mod split;
 pub(crate) mod subset;

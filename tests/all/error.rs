@@ -31,8 +31,12 @@ fn messages() {
         (Error::TooFewSamples { len: 1, min: 2 }, "len is 1, expected at least 2: use a Shuffle for fewer samples"),
         (Error::TooManySamples { len: 3, max: 2 }, "len is 3, expected at most 2: use a Permutation for more samples"),
         (
-            Error::SmallClass { class: "7".into(), samples: 1, parts: 2 },
-            "class 7 has 1 samples, expected at least 2, the number of parts",
+            Error::SmallClass { class: "7".into(), samples: 1, part: 2, min: 10 },
+            "class 7 has 1 samples, expected at least 10 so that part 2 gets one: give rare labels one common label first",
+        ),
+        (
+            Error::EmptyPart { part: 2, samples: 9, share: 0.1 },
+            "part 2 has none of 9 samples, expected at least one: its share is 0.1",
         ),
         (
             Error::Length { name: "grads", len: 1, expected: 2, of: "params" },

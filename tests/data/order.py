@@ -9,6 +9,8 @@ import math
 import platform
 import struct
 import sys
+from collections import Counter
+from fractions import Fraction
 from itertools import accumulate, islice
 from pathlib import Path
 
@@ -277,37 +279,66 @@ def digest(indices):
     return f"{h:016x}"
 
 
-def exact(shares):
-    total = 0.0
-    for share in shares:  # not `sum`, which compensates from Python 3.12 on
-        total += share
-    return [share / total for share in shares]
+def units(shares):
+    """The u of shares, or of counts, which are integers."""
+    return [max(math.floor(Fraction(share) * 2**62), 1) if isinstance(share, float) else share for share in shares]
 
 
-def parts(shares, classes, length, seed):
-    """The part of each sample; classes are lists of samples, in any order, by ascending label."""
-    shares = exact(shares)
-    place = {sample: i for i, sample in enumerate(batcher(length, seed, 0, b"split v1"))}
-    given, seen = [0] * len(shares), 0
+def sure(u, n):
+    """How many of n samples each part is sure of."""
+    return [(uj * n + sum(u) // 2**20) // sum(u) for uj in u]
+
+
+def parts(shares, class_of, length, seed):
+    """The part of each sample; `class_of` gives its class, anything that can be compared with ==."""
+    u = units(shares)
+    x = batcher(length, seed, 0, b"split v1")
+    classes = {}  # keeps the order in which keys come
+    for sample in x:
+        classes.setdefault(class_of(sample), []).append(sample)
+    given, seen = [0] * len(u), 0
     part = [None] * length
-    for members in classes:
-        members = sorted(members, key=place.get)
-        seen += len(members)
-        counts = [math.floor(share * len(members)) for share in shares]
-        lacks = [share * seen - (g + m) for share, g, m in zip(shares, given, counts)]
-        for j in sorted(range(len(shares)), key=lambda j: (-lacks[j], j))[: len(members) - sum(counts)]:
-            counts[j] += 1
-        dealt = [j for j, count in enumerate(counts) for _ in range(count)]
-        for sample, j in zip(members, dealt, strict=True):
+    for y in classes.values():
+        seen += len(y)
+        m = sure(u, len(y))
+        assert len(classes) == 1 or min(m) > 0, "a class that is rejected"
+        lacks = [uj * seen - sum(u) * (g + mj) for uj, g, mj in zip(u, given, m)]
+        for j in sorted(range(len(u)), key=lambda j: (-lacks[j], j))[: len(y) - sum(m)]:
+            m[j] += 1
+        dealt = [j for j, mj in enumerate(m) for _ in range(mj)]
+        for sample, j in zip(y, dealt, strict=True):
             part[sample] = j
-        given = [g + m for g, m in zip(given, counts)]
+        given = [g + mj for g, mj in zip(given, m)]
+    return part
+
+
+def parts_by_group(shares, class_of, group_of, length, seed):
+    u = units(shares)
+    groups = {}  # in the order in which their first samples stand in x
+    for sample in batcher(length, seed, 0, b"split v1"):
+        groups.setdefault(group_of(sample), []).append(sample)
+    assert len(groups) >= len(u)
+    total = Counter(map(class_of, range(length)))
+    g = [Counter() for _ in u]
+    part = [None] * length
+    queue = sorted(groups.values(), key=len, reverse=True)  # stable
+    for done, group in enumerate(queue):
+        q = Counter(map(class_of, group))
+        e = [sum(2**32 * q[c] * gj[c] // total[c] for c in q) for gj in g]
+        without = [j for j, gj in enumerate(g) if not gj]
+        choice = without if len(queue) - done <= len(without) else range(len(u))
+        best = max(choice, key=lambda j: (2**32 * u[j] * len(group) - sum(u) * e[j], -j))
+        g[best] += q
+        for sample in group:
+            part[sample] = best
     return part
 
 
 def parts_by_key(shares, keys, seed):
-    begins = list(accumulate(exact(shares)))[:-1]  # one sum after another
-    unit = lambda key: (next(words(key_of(b"keys  v1", seed, key, 0), 0)) >> 11) / 2**53
-    return [sum(begin <= t for begin in begins) for t in map(unit, keys)]
+    u = units(shares)
+    begins = list(accumulate(u))[:-1]
+    value = lambda key: next(words(key_of(b"keys  v1", seed, key, 0), 0)) * sum(u) // 2**64
+    return [sum(begin <= v for begin in begins) for v in map(value, keys)]
 
 
 SEEDS = (0, 1, 42, 2**64 - 1)
@@ -408,48 +439,65 @@ def write(name, rows, comment):
             print(length, seed, epoch, digest_, " ".join(map(str, values)), sep=",", file=file)
 
 
-# The label, another one with many small classes, and the key of sample i.
+# The label, another one with many small classes, the group and the key of sample i.
 LABEL = lambda i: (7 * i + i // 4) % 4
 SMALL = lambda i: i * i % 97
-KEY = lambda i: (i // 3 * 0x9E3779B97F4A7C15) & M64
-# Exact, rounded, some that round down to one sample less, and some that add up to less than 1.
-SHARES = ([1.0], [0.5, 0.5], [0.8, 0.1, 0.1], [0.2] * 5, [0.3, 0.3, 0.4], [0.7, 0.2, 0.1], [0.29, 0.71], [0.1] * 10)
+GROUP = lambda i: i * i // 5 % 29
+KEY = lambda i: i * 0x9E3779B97F4A7C15 & M64
+WHOLE = lambda i: 0
+f32 = lambda *shares: [struct.unpack("f", struct.pack("f", share))[0] for share in shares]
+# Exact, rounded, some that round down to one sample less or add up to less than 1, in f32, and unequal ones.
+SHARES = (
+    [1.0],
+    [0.5, 0.5],
+    [0.8, 0.1, 0.1],
+    [0.2] * 5,
+    [0.3, 0.3, 0.4],
+    [0.7, 0.2, 0.1],
+    [0.29, 0.71],
+    [0.1] * 10,
+    f32(0.6, 0.2, 0.2),
+    f32(*[1 / 3] * 3),
+    [0.35, 0.25, 0.2, 0.15, 0.05],
+)
 
 
 def write_splits():
     with open(Path(__file__).with_name("order_split.csv"), "w", newline="\n") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
         print("# digest: FNV-1a of the parts of all samples. values: those of the first 40.", file=file)
-        print("# label of sample i: (7 i + i / 4) mod 4, small: i^2 mod 97. key: (i / 3) * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
+        print("# label of sample i: (7 i + i / 4) mod 4, small: i^2 mod 97. group: i^2 / 5 mod 29. key: i * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
         print("kind,len,shares,seed,digest,values", file=file)
 
         def write(kind, length, shares, seed, part):
-            row = " ".join(map(repr, shares)), seed, digest(part), " ".join(map(str, part[:40]))
-            print(kind, length, *row, sep=",", file=file)
-
-        def stratified(label, length, shares, seed):
-            classes = {}
-            for i in range(length):
-                classes.setdefault(label(i), []).append(i)
-            return parts(shares, [classes[label] for label in sorted(classes)], length, seed)
+            if len(set(part)) == len(shares):  # else it is rejected
+                row = " ".join(map(repr, shares)), seed, digest(part), " ".join(map(str, part[:40]))
+                print(kind, length, *row, sep=",", file=file)
 
         for length in (40, 43, 100, 1001, 4099):
             for shares in SHARES:
                 for seed in (0, 42, 2**64 - 1):
-                    write("plain", length, shares, seed, parts(shares, [range(length)], length, seed))
-                    write("stratified", length, shares, seed, stratified(LABEL, length, shares, seed))
+                    write("plain", length, shares, seed, parts(shares, WHOLE, length, seed))
+                    if length >= 100:
+                        write("stratified", length, shares, seed, parts(shares, LABEL, length, seed))
                     if length == 4099:
-                        write("small", length, shares, seed, stratified(SMALL, length, shares, seed))
+                        write("small", length, shares, seed, parts(shares, SMALL, length, seed))
+                    write("group", length, shares, seed, parts_by_group(shares, WHOLE, GROUP, length, seed))
+                    write("stratified group", length, shares, seed, parts_by_group(shares, LABEL, GROUP, length, seed))
                     write("key", length, shares, seed, parts_by_key(shares, map(KEY, range(length)), seed))
+        for counts in [40], [39, 1], [1] * 40, [800, 100, 101], [1, 4097, 1], [2**20 + 5 - 7, 7]:
+            for seed in (0, 42, 2**64 - 1):
+                write("counts", sum(counts), counts, seed, parts(counts, WHOLE, sum(counts), seed))
         length, shares = 2**20 + 5, [0.8, 0.1, 0.1]
-        write("plain", length, shares, 42, parts(shares, [range(length)], length, 42))
-        write("small", length, shares, 42, stratified(SMALL, length, shares, 42))
+        write("plain", length, shares, 42, parts(shares, WHOLE, length, 42))
+        write("small", length, shares, 42, parts(shares, SMALL, length, 42))
 
 
 if __name__ == "__main__":
     check_chacha8()
     write_draws()
     write_splits()
+    print("tests/all/subset.rs, the hash of the samples:", digest([92, 3, 14, 3, 65]))
     if sys.argv[1:] == ["draws"]:
         sys.exit()
     write(

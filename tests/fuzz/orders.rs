@@ -49,40 +49,73 @@ fn splits(input: &Input) {
     };
     let (labels, len) = (&input.labels, input.labels.len());
     let sum: f64 = shares.iter().sum();
-    let valid = !shares.is_empty() && shares.iter().all(|&share| share > 0.0) && (sum - 1.0).abs() <= 1e-9;
-    let near = ((sum - 1.0).abs() - 1e-9).abs() < 1e-12; // `sum` may be rounded to the other side
+    let valid = !shares.is_empty() && shares.iter().all(|&share| share > 0.0) && (sum - 1.0).abs() <= 1e-6;
+    let near = ((sum - 1.0).abs() - 1e-6).abs() < 1e-9; // `sum` may be rounded to the other side
     let mut classes = BTreeMap::<u8, Vec<usize>>::new();
     for (sample, &label) in labels.iter().enumerate() {
         classes.entry(label).or_default().push(sample);
     }
     let all = Vec::from_iter(0..len);
+    // Whether each part is sure of a sample, and whether that is too close to tell.
+    let smallest = shares.iter().copied().fold(1.0, f64::min) / sum;
+    let sure = |class: &Vec<usize>| smallest * class.len() as f64 >= 1.0 - 1e-6;
+    let close = |class: &Vec<usize>| (smallest * class.len() as f64 - 1.0).abs() < 1e-5;
 
+    groups(input, &shares, labels);
     let made = [
-        (Split::new(len, &shares, input.seed), shares.len() <= len),
-        (
-            Split::stratified(labels, &shares, input.seed),
-            shares.len() <= len && classes.values().all(|class| class.len() >= shares.len()),
-        ),
-        (Split::by_key(labels.iter().map(|&label| label.into()), &shares, input.seed), true),
+        Split::new(len, &shares, input.seed),
+        Split::stratified(labels, &shares, input.seed),
+        Split::by_key(labels.iter().map(|&label| label.into()), &shares, input.seed),
     ];
-    for (i, (split, fits)) in made.into_iter().enumerate() {
-        assert!(near || split.is_ok() == (valid && fits), "{split:?}");
-        let Ok(split) = split else { continue };
+    for (i, split) in made.into_iter().enumerate() {
+        if let Err(error) = &split {
+            let right = match error {
+                Error::EmptyPart { .. } => valid && (i == 2 || smallest * (len as f64) < 1.0),
+                Error::SmallClass { .. } => valid && i == 1 && !classes.values().all(sure) | classes.values().any(close),
+                _ => !valid || (i < 2 && shares.len() > len),
+            };
+            assert!(near || right, "{error}");
+            continue;
+        }
+        let split = split.unwrap();
+        assert!(near || valid && (i != 1 || classes.values().all(|class| sure(class) || close(class))), "{split:?}");
         assert_eq!((split.len(), split.parts(), split.part_of(len)), (len, shares.len(), None));
+        assert!(!split.counts().contains(&0));
         let groups = if i == 0 { vec![&all] } else { classes.values().collect() };
         for group in groups {
             let mut counts = vec![0; shares.len()];
             group.iter().for_each(|&sample| counts[split.part_of(sample).unwrap()] += 1);
             for (share, &count) in shares.iter().zip(&counts) {
-                let met = (f64::from(count) - share / sum * group.len() as f64).abs() < 1.0 + 1e-9;
+                let met = (f64::from(count) - share / sum * group.len() as f64).abs() < 1.0 + 1e-6;
                 assert!(if i < 2 { met } else { [0, group.len() as i32].contains(&count) }, "{counts:?}");
+                assert!(i != 1 || count > 0, "{counts:?}");
             }
         }
+        let again = Split::of_counts(split.counts(), input.seed).unwrap();
+        assert!(again.counts() == split.counts() && (i > 0 || again == split));
         let part = input.part.get() as usize;
         let (inside, outside) = all.iter().partition(|&&sample| split.part_of(sample) == Some(part));
         parts(split.part(part), part < shares.len(), inside, input.seed);
-        parts(split.all_but(part), part < shares.len(), outside, input.seed);
+        parts(split.all_but(part), part < shares.len() && shares.len() > 1, outside, input.seed);
     }
+}
+
+/// Groups stay whole in parts that are not empty.
+fn groups(input: &Input, shares: &[f64], groups: &[u8]) {
+    let labels: Vec<u8> = groups.iter().zip(0_u8..).map(|(group, i)| (group ^ i) % 5).collect();
+    let labels: Vec<u8> = labels.into_iter().chain(std::iter::repeat(9)).take(groups.len()).collect();
+    let plain = Split::by_group(groups, shares, input.seed);
+    let stratified = Split::stratified_by_group(&labels, groups, shares, input.seed);
+    assert_eq!(plain.is_ok(), stratified.is_ok());
+    for split in [plain, stratified].into_iter().flatten() {
+        assert!(!split.counts().contains(&0) && split.counts().iter().sum::<usize>() == groups.len());
+        let mut part = BTreeMap::new();
+        for (sample, group) in groups.iter().enumerate() {
+            assert_eq!(*part.entry(group).or_insert(split.part_of(sample)), split.part_of(sample));
+        }
+    }
+    let distinct: std::collections::BTreeSet<_> = groups.iter().collect();
+    assert!(distinct.len() >= shares.len() || Split::by_group(groups, shares, input.seed).is_err());
 }
 
 /// A part has its samples, in ascending order or shuffled.
