@@ -44,6 +44,15 @@ pub enum Error {
         range: (Bound<f64>, Bound<f64>),
     },
 
+    /// A number that must be a power of two, and is not.
+    #[error("{name} is {value:?}, expected a power of two")]
+    NotAPowerOfTwo {
+        /// The argument's name.
+        name: &'static str,
+        /// What was given.
+        value: f64,
+    },
+
     /// A whole number outside its range, such as a batch size of 0.
     #[error("{name} is {value}, expected {relation} {}{bound}", Named(of))]
     Count {

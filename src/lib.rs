@@ -40,7 +40,8 @@
 //! bf16 and f16 parameters lose [small updates](Optimizer#half-precision) to rounding: use a `MasterCopy` (feature `half`).
 //! [`MomentumForm`] chooses among four forms of momentum (classical and PyTorch's, plain and Nesterov), [`WeightDecay`] adds
 //! a coupled or a decoupled decay, and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`] steps several
-//! named tensors as one model, all or nothing. A [`Schedule`] is the learning rate as a function of the step.
+//! named tensors as one model, all or nothing. A [`Schedule`] is the learning rate, or any other setting, as a function of
+//! the step; [`ReduceOnPlateau`] makes it smaller when the loss stops falling.
 //!
 //! For a rule of your own, implement [`Optimizer`]: its [`check`](Optimizer::check) says what it rejects, and its
 //! [`update`](Optimizer::update) runs the formula by [`Step::apply`]. It is then clipped, scaled, guarded, grouped and copied
@@ -52,7 +53,7 @@
 //! [`step_clipped`](Optimizer::step_clipped) clips and steps in one pass, and leaves the gradients as they are.
 //! [`step_with`](Optimizer::step_with) takes [`Grads`], which are scaled on the way: by one over a loss scale, or by the
 //! [`clip_scale`] of a norm that you computed. [`Accumulator`] makes the mean gradient of a large batch from micro-batches.
-//! [`NoiseScale`] measures the batch size beyond which larger batches stop paying.
+//! [`LossScale`] keeps small gradients from becoming 0 in f16. [`NoiseScale`] measures the batch size beyond which larger batches stop paying.
 //!
 //! # Batches
 //! [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] over all epochs, which resumes at a
@@ -213,11 +214,13 @@ extern crate alloc;
 
 mod batch;
 mod check;
+mod double;
 mod error;
 mod float;
 mod gradient;
 pub mod order;
 mod passes;
+mod plateau;
 pub mod recipes {
     #![doc = include_str!("recipes.md")]
 }
@@ -240,6 +243,7 @@ pub use gradient::{
     clip::{clip_global_norm, clip_scale, clip_value},
     finite::check_finite,
     grads::Grads,
+    loss_scale::LossScale,
     noise::NoiseScale,
     norm::global_norm,
 };
@@ -253,6 +257,7 @@ pub use order::{
     split::Split,
     subset::Subset,
 };
+pub use plateau::ReduceOnPlateau;
 #[cfg(feature = "serde")]
 pub use saved::{SavedFloat, exact};
 pub use schedule::Schedule;

@@ -1,41 +1,55 @@
 //! The learning rate as a function of the step.
 
 use alloc::{vec, vec::Vec};
+use core::ops::Bound::{Excluded, Included};
 
-use crate::{check, error::Error};
+use crate::{
+    check,
+    double::{Double, exact, geometric_mean, power, product, quotient, root, sum, whole_power},
+    error::{Error, Relation},
+};
 
 /// The learning rate as a pure function of the step: a value that can be stored, copied, compared, printed and saved.
 ///
 /// [`at`](Self::at) returns the rate of any step directly, also of step 10^12: the step is a `u64`, the arithmetic f64.
-/// Only +, −, × and ÷ are used, so the bits are the same everywhere. The optimizer rounds the rate to the type of its
+/// Only +, −, ×, ÷ and square roots are used, so the bits are the same everywhere. The optimizer rounds the rate to the type of its
 /// parameters, once a step, and rejects one above 0 that is 0 there: 1e-10 is 0 in f16.
 ///
 /// Nothing asks for this type: [`set_learning_rate`](crate::Optimizer::set_learning_rate) takes a number, so any
 /// `Fn(u64) -> f64` of your own serves as well.
 ///
 /// In the formulas k is the step, counted from 0, and t = k / steps. Where another library is named, it is optax 0.2 or
-/// torch 2.11. Two schedules are equal if they have the same formulas with the same numbers, joined at the same steps.
+/// torch 2.15. Two schedules are equal if they have the same formulas with the same numbers, joined at the same steps.
 ///
-/// [`polynomial`](Self::polynomial) and [`step_decay`](Self::step_decay) are right to the last bit or two, while their power
-/// is at least 2^-1022, the smallest normal f64.
-/// [`linear`](Self::linear) and the cosines are off by less than 2^-50 of the larger rate, for k and steps up to 2^64: a
-/// value far below that rate, as just before an end at 0, has fewer right digits. For a line with all digits use
-/// `polynomial` with power 1.
+/// [`polynomial`](Self::polynomial), [`step_decay`](Self::step_decay), [`geometric`](Self::geometric) and
+/// [`inverse_time`](Self::inverse_time) are right to the last bit or two, while
+/// their power is at least 2^-1022, the smallest normal f64. [`linear`](Self::linear) and the cosines are off by less than 2^-50 of the larger rate, for k and steps up to 2^64: a value far below that rate, as just before an end
+/// at 0, has fewer right digits. For a line with all digits use `polynomial` with power 1.
+///
+/// # The first step and the last
+/// A warm-up from 0 throws its first batch away: a gradient is computed, and nothing moves. Begin above 0, for instance at
+/// the peak divided by the steps of the warm-up, as the examples here do.
+///
+/// Beyond its end a schedule stays at the rate of its end. If that is 0, nothing learns any more, and no error says so: a
+/// run that may go on longer than planned needs the check that the example has.
 ///
 /// # Example
 /// ```
 /// use gradstep::{Optimizer, Schedule, Sgd};
 ///
-/// // Five steps of linear warm-up from 0, then a cosine down to 0 over a hundred.
-/// let schedule = Schedule::linear(0.0, 0.4, 5)?.then(5, Schedule::cosine(0.4, 0.0, 100)?);
-/// let mut sgd = Sgd::new(0.0)?;
+/// // A linear warm-up to 0.4, reached at step 5, then a cosine down to 0 over a hundred steps.
+/// let schedule = Schedule::linear(0.08, 0.4, 5)?.then(5, Schedule::cosine(0.4, 0.0, 100)?);
+/// assert_eq!([0, 5, 105].map(|step| schedule.at(step)), [0.08, 0.4, 0.0]);
+///
+/// let mut sgd = Sgd::new(0.08)?;
 /// let mut params = [1.0];
 /// for _ in 0..105 {
-///     sgd.set_learning_rate(schedule.at(sgd.steps()))?; // follows the steps applied
+///     let learning_rate = schedule.at(sgd.steps()); // follows the steps applied
+///     assert!(learning_rate > 0.0, "step {}: the schedule is at its end, and nothing learns any more", sgd.steps());
+///     sgd.set_learning_rate(learning_rate)?;
 ///     let grads = params;
 ///     sgd.step(&mut params, &grads)?;
 /// }
-/// assert_eq!([0, 5, 105].map(|step| schedule.at(step)), [0.0, 0.4, 0.0]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq)]
@@ -50,10 +64,13 @@ pub struct Schedule {
 enum Shape {
     Constant { learning_rate: f64 },
     Linear { from: f64, to: f64, steps: u64 },
-    Polynomial { from: f64, to: f64, power: u32, steps: u64 },
+    Polynomial { from: f64, to: f64, power: f64, steps: u64 },
+    Geometric { from: f64, to: f64, steps: u64 },
     StepDecay { learning_rate: f64, factor: f64, every: u64 },
+    InverseTime { learning_rate: f64, power: f64, steps: u64 },
     Cosine { from: f64, to: f64, steps: u64 },
     CosineRestarts { from: f64, to: f64, steps: u64, growth: u64 },
+    OneCycle { start: f64, peak: f64, end: f64, rise: f64, fall: f64 },
 }
 
 impl Schedule {
@@ -75,15 +92,15 @@ impl Schedule {
 
     /// η(k) = from + (to − from) t, up or down; `from` at step 0, `to` at `steps` and ever after.
     ///
-    /// `linear(0.0, peak, steps)` is the linear warm-up (Goyal et al. 2017). As `optax.linear_schedule`.
+    /// `linear(peak / steps, peak, steps)` is a linear warm-up (Goyal et al. 2017). As `optax.linear_schedule`.
     ///
     /// # Errors
     /// [`Error::Number`] if a learning rate is NaN, infinite or negative, [`Error::Count`] if `steps` is 0.
     ///
     /// # Example
     /// ```
-    /// let warmup = gradstep::Schedule::linear(0.0, 0.5, 10)?;
-    /// assert_eq!([0, 5, 10, 99].map(|step| warmup.at(step)), [0.0, 0.25, 0.5, 0.5]);
+    /// let warmup = gradstep::Schedule::linear(0.125, 0.5, 6)?;
+    /// assert_eq!([0, 2, 6, 99].map(|step| warmup.at(step)), [0.125, 0.25, 0.5, 0.5]);
     /// # Ok::<(), gradstep::Error>(())
     /// ```
     pub fn linear(from: f64, to: f64, steps: u64) -> Result<Self, Error> {
@@ -93,23 +110,89 @@ impl Schedule {
 
     /// η(k) = to + (from − to) (1 − t)^power; `from` at step 0, `to` at `steps` and ever after.
     ///
-    /// As `optax.polynomial_schedule` with a whole power (other powers would not have the same bits everywhere). Exact to
-    /// the last bit or two, up to 2^50 steps; beyond that, a rising schedule may be off by a few bits. A (1 − t)^power below
-    /// the smallest normal f64, 2^-1022, loses digits, and below 2^-1074 it is 0.
+    /// As `optax.polynomial_schedule` and `torch.optim.lr_scheduler.PolynomialLR`; with power 0.9 and `to` = 0 it is the
+    /// "poly" policy of segmentation (DeepLab). The power need not be whole: (1 − t)^power is computed to some 60 bits by
+    /// multiplications and square roots. So the rate is right to the last bit or two, for every power, up to 2^50 steps;
+    /// beyond that, a rising schedule may be off by a few bits. A (1 − t)^power below the smallest
+    /// normal f64, 2^-1022, loses digits, and below 2^-1074 it is 0.
     ///
     /// # Errors
-    /// [`Error::Number`] if a learning rate is NaN, infinite or negative, [`Error::Count`] if `power` or `steps` is 0.
+    /// [`Error::Number`] if a learning rate is NaN, infinite or negative, or `power` is not above 0 and at most 2^32 - 1;
+    /// [`Error::Count`] if `steps` is 0.
     ///
     /// # Example
     /// ```
-    /// let schedule = gradstep::Schedule::polynomial(1.0, 0.0, 2, 4)?;
+    /// use gradstep::Schedule;
+    /// let schedule = Schedule::polynomial(1.0, 0.0, 2.0, 4)?;
     /// assert_eq!([0, 2, 3, 4, 5].map(|step| schedule.at(step)), [1.0, 0.25, 0.0625, 0.0, 0.0]);
+    /// let root = Schedule::polynomial(1.0, 0.0, 0.5, 4)?;
+    /// assert_eq!([0, 3, 4].map(|step| root.at(step)), [1.0, 0.5, 0.0]);
     /// # Ok::<(), gradstep::Error>(())
     /// ```
-    pub fn polynomial(from: f64, to: f64, power: u32, steps: u64) -> Result<Self, Error> {
-        check::at_least_one("power", u64::from(power))?;
+    #[doc(alias = "PolynomialLR")]
+    pub fn polynomial(from: f64, to: f64, power: f64, steps: u64) -> Result<Self, Error> {
+        check_power(power)?;
         check_ramp(from, to, steps)?;
         Ok(Shape::Polynomial { from, to, power, steps }.alone())
+    }
+
+    /// η(k) = from^(1 − t) · to^t, up or down by the same factor at each step; `from` at step 0, `to` at `steps` and ever
+    /// after.
+    ///
+    /// Rising, it is the range test of the learning rate (Smith 2017): train with rates from far too small to far too
+    /// large, and take one somewhat below the rate at which the loss begins to rise. Falling, it is
+    /// [`step_decay`](Self::step_decay) at every step with the factor that leads to `to`, and `optax.exponential_decay`.
+    /// Right to the last bit or two: 64 square roots in double-double arithmetic.
+    ///
+    /// # Errors
+    /// [`Error::Number`] if a learning rate is NaN, infinite or not above 0, [`Error::Count`] if `steps` is 0.
+    ///
+    /// # Example
+    /// ```
+    /// let range_test = gradstep::Schedule::geometric(1e-6, 1.0, 6)?;
+    /// assert_eq!([0, 1, 3, 6, 7].map(|step| range_test.at(step)), [1e-6, 1e-5, 1e-3, 1.0, 1.0]);
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    #[doc(alias = "range_test")]
+    #[doc(alias = "lr_finder")]
+    #[doc(alias = "exponential")]
+    pub fn geometric(from: f64, to: f64, steps: u64) -> Result<Self, Error> {
+        check::above_zero("from", from)?;
+        check::above_zero("to", to)?;
+        check::at_least_one("steps", steps)?;
+        Ok(Shape::Geometric { from, to, steps }.alone())
+    }
+
+    /// η(k) = `learning_rate` up to the first boundary, and the rate beside each boundary from that step on.
+    ///
+    /// `changes` are pairs of a boundary, a step, and the rate that begins there. As `optax.piecewise_constant_schedule` and
+    /// `torch.optim.lr_scheduler.MultiStepLR`, which take factors in place of rates: `MultiStepLR` with `milestones=[30, 80]`
+    /// and `gamma=0.1` is `(0.1, &[(30, 0.01), (80, 0.001)])` for a rate of 0.1. (Keras' `PiecewiseConstantDecay` changes the
+    /// rate one step later.) For boundaries at equal distances there is [`step_decay`](Self::step_decay).
+    ///
+    /// # Errors
+    /// [`Error::Number`] if a learning rate is NaN, infinite or negative; [`Error::Count`] if a boundary is not above the
+    /// one before, or the first one is 0.
+    ///
+    /// # Example
+    /// ```
+    /// let schedule = gradstep::Schedule::piecewise_constant(0.1, &[(30, 0.01), (80, 0.001)])?;
+    /// assert_eq!([0, 29, 30, 79, 80].map(|step| schedule.at(step)), [0.1, 0.1, 0.01, 0.01, 0.001]);
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    #[doc(alias = "MultiStepLR")]
+    #[doc(alias = "multi_step")]
+    pub fn piecewise_constant(learning_rate: f64, changes: &[(u64, f64)]) -> Result<Self, Error> {
+        check::at_least_zero("learning_rate", learning_rate)?;
+        let mut pieces = vec![(0, Shape::Constant { learning_rate })];
+        let mut before = 0;
+        for &(boundary, learning_rate) in changes {
+            check::count("boundary", boundary, Relation::Above, before, "")?;
+            check::at_least_zero("learning_rate", learning_rate)?;
+            pieces.push((boundary, Shape::Constant { learning_rate }));
+            before = boundary;
+        }
+        Ok(Schedule { pieces })
     }
 
     /// η(k) = learning_rate · factor^⌊k / every⌋; `learning_rate` until step `every`, where the first decay comes.
@@ -130,11 +213,42 @@ impl Schedule {
     /// ```
     #[doc(alias = "exponential")]
     #[doc(alias = "ExponentialLR")]
+    #[doc(alias = "StepLR")]
     pub fn step_decay(learning_rate: f64, factor: f64, every: u64) -> Result<Self, Error> {
         check::at_least_zero("learning_rate", learning_rate)?;
         check::fraction("factor", factor)?;
         check::at_least_one("every", every)?;
         Ok(Shape::StepDecay { learning_rate, factor, every }.alone())
+    }
+
+    /// η(k) = learning_rate / (1 + t)^power; `learning_rate` at step 0, with power 1 half of it at `steps`, a third at
+    /// 2 · `steps`. It has no end.
+    ///
+    /// With power 1 it is the inverse time decay (Robbins and Monro 1951; Keras' `InverseTimeDecay`, whose
+    /// `decay_steps / decay_rate` is `steps`). With power 0.5, after a warm-up over as many steps, it is the inverse square
+    /// root of transformers (Vaswani et al. 2017), peak · √(steps / k), as in the example. Right to the last bit or two.
+    ///
+    /// # Errors
+    /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or `power` is not above 0 and at most 2^32 - 1;
+    /// [`Error::Count`] if `steps` is 0.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::Schedule;
+    /// let schedule = Schedule::inverse_time(0.5, 1.0, 100)?;
+    /// assert_eq!([0, 100, 300].map(|step| schedule.at(step)), [0.5, 0.25, 0.125]);
+    ///
+    /// let transformer = Schedule::linear(0.1, 0.5, 100)?.then(100, Schedule::inverse_time(0.5, 0.5, 100)?);
+    /// assert_eq!([0, 100, 400].map(|step| transformer.at(step)), [0.1, 0.5, 0.25]); // 0.5 · √(100 / 400)
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    #[doc(alias = "inverse_sqrt")]
+    #[doc(alias = "noam")]
+    pub fn inverse_time(learning_rate: f64, power: f64, steps: u64) -> Result<Self, Error> {
+        check::at_least_zero("learning_rate", learning_rate)?;
+        check_power(power)?;
+        check::at_least_one("steps", steps)?;
+        Ok(Shape::InverseTime { learning_rate, power, steps }.alone())
     }
 
     /// η(k) = to + (from − to) (1 + cos πt) / 2; `from` at step 0, `to` at `steps` and ever after.
@@ -177,29 +291,44 @@ impl Schedule {
         Ok(Shape::CosineRestarts { from, to, steps, growth }.alone())
     }
 
-    /// A [`cosine`](Self::cosine) up from `start` to `peak` over `rise` steps, [`then`](Self::then) one down to `end` over
-    /// `fall` steps.
+    /// A [`cosine`](Self::cosine) up from `start` to `peak` over `rise` steps, then one down to `end` over `fall` steps.
     ///
-    /// `start` at step 0, `peak` at `rise`, `end` at `rise + fall` and ever after. Smith and Topin 2018, with cosines as in
-    /// `torch.optim.lr_scheduler.OneCycleLR`, whose defaults are start = peak / 25, end = start / 10⁴ and
-    /// rise : fall = 3 : 7, and which comes to `peak` and to `end` one step earlier.
+    /// `start` at step 0, `peak` at `rise`, `end` at `rise + fall` and ever after. Smith and Topin 2018, with cosines as
+    /// `torch.optim.lr_scheduler.OneCycleLR` has them.
+    ///
+    /// `rise` and `fall` need not be whole; the peak is then between two steps. `OneCycleLR(max_lr, total_steps)` with its
+    /// defaults is start = max_lr / 25, end = start / 10⁴, rise = 0.3 · total_steps − 1 and fall = 0.7 · total_steps. Such a
+    /// rise is seldom whole, and rounding it changes some rates: by up to 7 % of the peak over 25 steps, 1.4 % over 105.
     ///
     /// # Errors
-    /// [`Error::Number`] if a learning rate is NaN, infinite or negative, [`Error::Count`] if `rise` or `fall` is 0.
+    /// [`Error::Number`] if a learning rate is NaN, infinite or negative, or `rise` or `fall` is NaN, infinite or not above 0.
     ///
     /// # Example
+    /// A momentum that falls while the learning rate rises, as the paper has it. (torch's is between 0.95 and 0.85.)
     /// ```
-    /// let schedule = gradstep::Schedule::one_cycle(0.0, 1.0, 0.5, 30, 70)?;
-    /// assert_eq!([0, 15, 30, 65, 100, 101].map(|step| schedule.at(step)), [0.0, 0.5, 1.0, 0.75, 0.5, 0.5]);
+    /// use gradstep::{Momentum, Optimizer, Schedule};
+    /// let learning_rate = Schedule::one_cycle(0.04, 1.0, 0.0, 30.0, 70.0)?;
+    /// let momentum = Schedule::one_cycle(0.95, 0.85, 0.95, 30.0, 70.0)?;
+    ///
+    /// let (mut optimizer, mut params) = (Momentum::new(0.04, 0.95, 1)?, [1.0]);
+    /// for step in 0..100 {
+    ///     optimizer.set_learning_rate(learning_rate.at(step))?;
+    ///     optimizer.set_momentum(momentum.at(step))?;
+    ///     let grads = params.map(|param| param * 0.1);
+    ///     optimizer.step(&mut params, &grads)?;
+    /// }
+    /// assert_eq!([0, 30, 65, 100, 101].map(|step| learning_rate.at(step)), [0.04, 1.0, 0.5, 0.0, 0.0]);
+    /// assert_eq!([0, 15, 30, 100].map(|step| momentum.at(step)), [0.95, 0.9, 0.85, 0.95]);
     /// # Ok::<(), gradstep::Error>(())
     /// ```
-    pub fn one_cycle(start: f64, peak: f64, end: f64, rise: u64, fall: u64) -> Result<Self, Error> {
+    #[doc(alias = "OneCycleLR")]
+    pub fn one_cycle(start: f64, peak: f64, end: f64, rise: f64, fall: f64) -> Result<Self, Error> {
         for (name, learning_rate) in [("start", start), ("peak", peak), ("end", end)] {
             check::at_least_zero(name, learning_rate)?;
         }
-        check::at_least_one("rise", rise)?;
-        check::at_least_one("fall", fall)?;
-        Ok(Self::cosine(start, peak, rise)?.then(rise, Self::cosine(peak, end, fall)?))
+        check::above_zero("rise", rise)?;
+        check::above_zero("fall", fall)?;
+        Ok(Shape::OneCycle { start, peak, end, rise, fall }.alone())
     }
 
     /// This schedule for `steps` steps, then `next`, which begins at its own step 0.
@@ -225,7 +354,8 @@ impl Schedule {
 
     /// The learning rate of a step, counted from 0. Finite and at least 0.
     ///
-    /// Cost: a search among the pieces, and a few dozen operations, with a high power a few thousand; no allocation.
+    /// Cost: a search among the pieces, and a few dozen operations, with a high power, or one that is not whole, and for `geometric`
+    /// some thousand; no allocation.
     pub fn at(&self, step: u64) -> f64 {
         let begun = self.pieces.partition_point(|&(start, _)| start <= step);
         self.pieces[..begun].last().map_or(0.0, |&(start, shape)| shape.at(step - start))
@@ -242,11 +372,31 @@ impl Shape {
             Shape::Constant { learning_rate } => learning_rate,
             Shape::Linear { from, to, steps } => between(to, from, k.min(steps) as f64 / steps as f64),
             Shape::Polynomial { from, to, power, steps } => {
-                let rest = quotient(steps - k.min(steps), steps);
-                exactly_between(from, to, exact_power(rest, u64::from(power)))
+                let rest = quotient(exact((steps - k.min(steps)).into()), exact(steps.into()));
+                exactly_between(from, to, self::power(rest, power))
+            }
+            Shape::Geometric { from, .. } if k == 0 => from,
+            Shape::Geometric { to, steps, .. } if k >= steps => to,
+            Shape::Geometric { from, to, steps } => {
+                // Of fourth roots, whose products neither overflow nor underflow; of squares near the ends of f64 too.
+                let fourth_root = |rate: f64| {
+                    let exponent = if rate < 1.0 { 512 } else { -512 };
+                    let (high, low) = root(root((rate * power_of_two(exponent), 0.0)));
+                    (high * power_of_two(-exponent / 4), low * power_of_two(-exponent / 4))
+                };
+                let share = (u128::from(k) << 64) / u128::from(steps); // below 2^64
+                let mean = geometric_mean(fourth_root(from), fourth_root(to), share as u64);
+                let square = product(mean, mean);
+                // Rounded beyond an end, it is that end: also beyond f64.
+                product(square, square).0.min(from.max(to)).max(from.min(to))
             }
             Shape::StepDecay { learning_rate, factor, every } => {
-                learning_rate * exact_power((factor, 0.0), k / every).0
+                learning_rate * whole_power((factor, 0.0), k / every).0
+            }
+            Shape::InverseTime { learning_rate, power, steps } => {
+                let steps = u128::from(steps);
+                let base = quotient(exact(steps), exact(steps + u128::from(k)));
+                learning_rate * self::power(base, power).0
             }
             Shape::Cosine { from, to, steps } => between(from, to, half_cosine(k.min(steps) as f64 / steps as f64)),
             Shape::CosineRestarts { from, to, steps, growth } => {
@@ -262,6 +412,14 @@ impl Shape {
                 }
                 between(from, to, half_cosine(k as f64 / period as f64))
             }
+            Shape::OneCycle { start, peak, end, rise, fall } => {
+                // In two parts, since f64 cannot tell a step beyond 2^53 from the next.
+                let (whole, part) = (rise as u64, rise.fract());
+                match k.checked_sub(whole).map(|past| past as f64 - part) {
+                    Some(past) if past >= 0.0 => between(peak, end, half_cosine(past.min(fall) / fall)),
+                    _ => between(start, peak, half_cosine(k as f64 / rise)),
+                }
+            }
         }
     }
 }
@@ -270,6 +428,15 @@ fn check_ramp(from: f64, to: f64, steps: u64) -> Result<(), Error> {
     check::at_least_zero("from", from)?;
     check::at_least_zero("to", to)?;
     check::at_least_one("steps", steps)
+}
+
+/// 2^exponent, within the normal numbers.
+fn power_of_two(exponent: i64) -> f64 {
+    f64::from_bits(((1023 + exponent) << 52) as u64)
+}
+
+fn check_power(power: f64) -> Result<f64, Error> {
+    check::number("power", power, (Excluded(0.0), Included(u32::MAX.into())))
 }
 
 /// `to + (from - to) share`, and the ends themselves where the share is 1 or 0: rounding would not always lead back to
@@ -283,7 +450,7 @@ fn between(from: f64, to: f64, share: f64) -> f64 {
 }
 
 /// [`between`], to the last bit: also where the two terms nearly cancel, and at a share that f64 cannot hold.
-fn exactly_between(from: f64, to: f64, share: (f64, f64)) -> f64 {
+fn exactly_between(from: f64, to: f64, share: Double) -> f64 {
     match share {
         (1.0, 0.0) => from,
         (0.0, _) => to,
@@ -305,57 +472,6 @@ fn half_cosine(t: f64) -> f64 {
     // 1 - x²/(1·2) (1 - x²/(3·4) (1 - …))
     let cosine = (2..=24).rev().step_by(2).map(f64::from).fold(1.0, |c, n| 1.0 - square / (n * (n - 1.0)) * c);
     if t <= 0.5 { (1.0 + cosine) / 2.0 } else { (1.0 - cosine) / 2.0 }
-}
-
-// Double-double arithmetic: a number is an unevaluated sum high + low, of some 106 bits.
-
-/// base^exponent for a base within 0 to 1, by squaring.
-///
-/// Each squaring doubles the relative error, so plain f64 would be off by 10^-4 at exponents of 10^12.
-fn exact_power(base: (f64, f64), mut exponent: u64) -> (f64, f64) {
-    let (mut power, mut square) = ((1.0, 0.0), base);
-    while exponent > 0 {
-        if exponent & 1 == 1 {
-            power = product(power, square);
-        }
-        square = product(square, square);
-        exponent >>= 1;
-    }
-    power
-}
-
-/// a / b: what f64 makes of it, and the division of what that leaves.
-fn quotient(a: u64, b: u64) -> (f64, f64) {
-    let (a, b) = (exact(a), exact(b));
-    let high = a.0 / b.0;
-    let taken = product((high, 0.0), b);
-    let low = ((a.0 - taken.0) + (a.1 - taken.1)) / b.0;
-    (high + low, low - ((high + low) - high))
-}
-
-fn exact(count: u64) -> (f64, f64) {
-    let high = count as f64;
-    (high, (i128::from(count) - high as i128) as f64)
-}
-
-/// a + b without rounding (Knuth 1969).
-fn sum(a: f64, b: f64) -> (f64, f64) {
-    let high = a + b;
-    let taken = high - a;
-    (high, (a - (high - taken)) + (b - taken))
-}
-
-/// The product of two numbers (Dekker 1971).
-fn product((a, a_low): (f64, f64), (b, b_low): (f64, f64)) -> (f64, f64) {
-    let halves = |x: f64| {
-        let high = x * 134_217_729.0; // 2^27 + 1
-        let high = high - (high - x);
-        (high, x - high)
-    };
-    let ((a1, a2), (b1, b2)) = (halves(a), halves(b));
-    let high = a * b;
-    let low = ((a1 * b1 - high) + a1 * b2 + a2 * b1) + a2 * b2 + (a * b_low + a_low * b);
-    (high + low, low - ((high + low) - high))
 }
 
 #[cfg(feature = "serde")]
@@ -411,15 +527,20 @@ mod saved {
             let (kind, numbers, counts) = match shape {
                 Shape::Constant { learning_rate } => ("constant", vec![learning_rate], vec![]),
                 Shape::Linear { from, to, steps } => ("linear", vec![from, to], vec![steps]),
-                Shape::Polynomial { from, to, power, steps } => {
-                    ("polynomial", vec![from, to], vec![power.into(), steps])
-                }
+                Shape::Polynomial { from, to, power, steps } => ("polynomial", vec![from, to, power], vec![steps]),
+                Shape::Geometric { from, to, steps } => ("geometric", vec![from, to], vec![steps]),
                 Shape::StepDecay { learning_rate, factor, every } => {
                     ("step_decay", vec![learning_rate, factor], vec![every])
+                }
+                Shape::InverseTime { learning_rate, power, steps } => {
+                    ("inverse_time", vec![learning_rate, power], vec![steps])
                 }
                 Shape::Cosine { from, to, steps } => ("cosine", vec![from, to], vec![steps]),
                 Shape::CosineRestarts { from, to, steps, growth } => {
                     ("cosine_restarts", vec![from, to], vec![steps, growth])
+                }
+                Shape::OneCycle { start, peak, end, rise, fall } => {
+                    ("one_cycle", vec![start, peak, end, rise, fall], vec![])
                 }
             };
             Piece { start, kind: kind.into(), numbers, counts }
@@ -429,19 +550,19 @@ mod saved {
             match (self.kind.as_str(), &self.numbers[..], &self.counts[..]) {
                 ("constant", &[rate], []) => Schedule::constant(rate),
                 ("linear", &[from, to], &[steps]) => Schedule::linear(from, to, steps),
-                ("polynomial", &[from, to], &[power, steps]) => {
-                    check::count("power", power, Relation::AtMost, u32::MAX.into(), "")?;
-                    Schedule::polynomial(from, to, power as u32, steps)
-                }
+                ("polynomial", &[from, to, power], &[steps]) => Schedule::polynomial(from, to, power, steps),
+                ("geometric", &[from, to], &[steps]) => Schedule::geometric(from, to, steps),
                 ("step_decay", &[rate, factor], &[every]) => Schedule::step_decay(rate, factor, every),
+                ("inverse_time", &[rate, power], &[steps]) => Schedule::inverse_time(rate, power, steps),
                 ("cosine", &[from, to], &[steps]) => Schedule::cosine(from, to, steps),
                 ("cosine_restarts", &[from, to], &[steps, growth]) => {
                     Schedule::cosine_restarts(from, to, steps, growth)
                 }
+                ("one_cycle", &[start, peak, end, rise, fall], []) => Schedule::one_cycle(start, peak, end, rise, fall),
                 (kind, numbers, counts) => Err(Error::Saved {
                     name: "piece",
                     saved: format!("{kind} with {} numbers and {} counts", numbers.len(), counts.len()),
-                    expected: "constant, linear, polynomial, step_decay, cosine or cosine_restarts with its own".into(),
+                    expected: "the name of a schedule, with its own".into(),
                 }),
             }
         }

@@ -4,5 +4,6 @@ pub(crate) mod accumulator;
 pub(crate) mod clip;
 pub(crate) mod finite;
 pub(crate) mod grads;
+pub(crate) mod loss_scale;
 pub(crate) mod noise;
 pub(crate) mod norm;

@@ -23,6 +23,7 @@ fn messages() {
             number(1e300, (Included(0.5), Included(1.5))),
             "x is 1e300, expected a number of at least 0.5 and at most 1.5",
         ),
+        (Error::NotAPowerOfTwo { name: "x", value: 3.0 }, "x is 3.0, expected a power of two"),
         (count(Relation::AtLeast, 4, ""), "n is 3, expected at least 4"),
         (count(Relation::AtMost, 2, "len"), "n is 3, expected at most len = 2"),
         (count(Relation::Above, 3, ""), "n is 3, expected above 3"),

@@ -8,8 +8,9 @@ use std::{
 };
 
 use gradstep::{
-    Accumulator, Batcher, Error, FiniteGuard, Grads, Momentum, MomentumForm, MomentumRule, NoiseScale, Optimizer,
-    Order, ParamGroups, Permutation, Position, Restore, Schedule, Sequential, Sgd, Shuffle, Step, Subset, WeightDecay,
+    Accumulator, Batcher, Error, FiniteGuard, Grads, LossScale, Momentum, MomentumForm, MomentumRule, NoiseScale,
+    Optimizer, Order, ParamGroups, Permutation, Position, ReduceOnPlateau, Restore, Schedule, Sequential, Sgd, Shuffle,
+    Step, Subset, WeightDecay,
     exact::{self, Exact},
 };
 use num_traits::Float;
@@ -615,6 +616,8 @@ impl Golden {
         golden.file("ParamGroups-f64.v1", vec![model(), ParamGroups::new()]);
         golden.file("Accumulator.v1", vec![Accumulator::new(1).unwrap(), accumulator()]);
         golden.file("NoiseScale.v1", vec![NoiseScale::new(), noise_scale()]);
+        golden.file("ReduceOnPlateau.v1", vec![ReduceOnPlateau::new(0.1, 10).unwrap(), plateau()]);
+        golden.file("LossScale.v1", vec![LossScale::default(), loss_scale()]);
         golden.file("Position.v1", positions());
         golden
     }
@@ -712,6 +715,29 @@ fn accumulator() -> Accumulator {
     let mut accumulator = Accumulator::new(2).unwrap();
     accumulator.add(&[0.1, f64::NEG_INFINITY], 3).unwrap(); // 3 · 0.1 rounds to 0.30000000000000004
     accumulator
+}
+
+const PLATEAU: &str = r#"{"_type":"gradstep::ReduceOnPlateau v1","reduction":"3e-1","patience":"1","cooldown":"3","relative":"1e-2","absolute":"1e-3","factor":"3e-1","best":"1e0","bad_epochs":"0","cooling":"2"}"#;
+const LOSS_SCALE: &str =
+    r#"{"_type":"gradstep::LossScale v1","scale":"5e-1","growth_interval":"9","applied":"2","skipped":"0"}"#;
+
+/// Reduced once, and cooling down.
+fn plateau() -> ReduceOnPlateau {
+    let new = ReduceOnPlateau::new(0.3, 1).unwrap().with_threshold(0.01, 0.001).unwrap();
+    let mut plateau = new.with_cooldown(3);
+    for loss in [1.0; 4] {
+        plateau.step(loss).unwrap();
+    }
+    plateau
+}
+
+fn loss_scale() -> LossScale {
+    let mut loss_scale = LossScale::new(1.0, 9).unwrap();
+    let infinite = Error::NonFinite { name: "grads".into(), index: 0, value: f64::INFINITY };
+    loss_scale.update::<()>(Err(infinite)).unwrap();
+    loss_scale.update(Ok(())).unwrap();
+    loss_scale.update(Ok(())).unwrap();
+    loss_scale
 }
 
 fn noise_scale() -> NoiseScale {
@@ -1009,6 +1035,67 @@ fn tampered_positions_are_refused() {
     }
 }
 
+/// Saved and loaded after each epoch, it gives the same factors as without.
+#[test]
+fn a_plateau_resumed_at_each_epoch() {
+    let losses = (0..60).map(|epoch| (10.0 / f64::from(1 + epoch)).floor() / 3.0);
+    let mut unbroken = plateau();
+    let mut resumed = plateau();
+    for loss in losses {
+        for copy in copies(&resumed) {
+            assert_eq!(copy, resumed);
+        }
+        resumed = serde_json::from_str(&json(&resumed)).unwrap();
+        assert_eq!(resumed.step(loss).unwrap().to_bits(), unbroken.step(loss).unwrap().to_bits());
+    }
+    assert!(unbroken.factor() < 1e-3 && resumed == unbroken);
+    assert_eq!(json(&plateau()), PLATEAU);
+    for copy in copies(&ReduceOnPlateau::new(0.1, 10).unwrap()) {
+        assert_eq!((copy.best(), copy.factor()), (f64::INFINITY, 1.0));
+    }
+}
+
+#[test]
+fn tampered_plateaus_are_refused() {
+    let cases = [
+        (r#""reduction":"3e-1""#, r#""reduction":"1e0""#, "reduction is 1.0, expected a number above 0 and below 1"),
+        (
+            r#""relative":"1e-2""#,
+            r#""relative":"1e0""#,
+            "relative threshold is 1.0, expected a number of at least 0 and below 1",
+        ),
+        (
+            r#""absolute":"1e-3""#,
+            r#""absolute":"NaN""#,
+            "absolute threshold is NaN, expected a finite number of at least 0",
+        ),
+        (r#""factor":"3e-1""#, r#""factor":"2e0""#, "factor is 2.0, expected a number of at least 0 and at most 1"),
+        (r#""best":"1e0""#, r#""best":"NaN""#, "best is NaN, expected a number"),
+        (r#""best":"1e0""#, r#""best":"-inf""#, "best is -inf, expected a number"),
+        (r#""bad_epochs":"0""#, r#""bad_epochs":"2""#, "bad_epochs is 2, expected at most patience = 1"),
+        (r#""cooling":"2""#, r#""cooling":"4""#, "cooling is 4, expected at most cooldown = 3"),
+    ];
+    refused::<ReduceOnPlateau>(PLATEAU, &cases);
+}
+
+#[test]
+fn loss_scales_come_back() {
+    assert_eq!(json(&loss_scale()), LOSS_SCALE);
+    for loss_scale in [loss_scale(), LossScale::default()] {
+        for copy in copies(&loss_scale) {
+            assert_eq!(copy, loss_scale);
+        }
+    }
+    let cases = [
+        (r#""scale":"5e-1""#, r#""scale":"0e0""#, "scale is 0.0, expected a number of at least"),
+        (r#""scale":"5e-1""#, r#""scale":"3e0""#, "scale is 3.0, expected a power of two"),
+        (r#""growth_interval":"9""#, r#""growth_interval":"0""#, "growth_interval is 0, expected at least 1"),
+        (r#""applied":"2""#, r#""applied":"9""#, "applied is 9, expected below growth_interval = 9"),
+        (r#""skipped":"0""#, r#""skipped":"1""#, "saved applied is 2, expected 0"),
+    ];
+    refused::<LossScale>(LOSS_SCALE, &cases);
+}
+
 #[test]
 fn tampered_sums_are_refused() {
     let cases = [
@@ -1155,15 +1242,18 @@ fn models_of_a_rule_of_ones_own() {
 
 // Schedules -----------------------------------------------------------------------------------------------------------
 
-const SCHEDULE: &str = r#"{"_type":"gradstep::Schedule v1","pieces":[{"start":"0","kind":"constant","numbers":["-0e0"],"counts":[]},{"start":"1","kind":"linear","numbers":["0e0","1e-1"],"counts":["9"]},{"start":"2","kind":"polynomial","numbers":["1e-1","5e-324"],"counts":["4294967295","8"]},{"start":"3","kind":"step_decay","numbers":["3e-1","9e-1"],"counts":["7"]},{"start":"4","kind":"cosine","numbers":["1e-1","1e-3"],"counts":["18446744073709551615"]},{"start":"18446744073709551615","kind":"cosine_restarts","numbers":["1e-1","0e0"],"counts":["5","2"]}]}"#;
+const SCHEDULE: &str = r#"{"_type":"gradstep::Schedule v1","pieces":[{"start":"0","kind":"constant","numbers":["-0e0"],"counts":[]},{"start":"1","kind":"linear","numbers":["0e0","1e-1"],"counts":["9"]},{"start":"2","kind":"polynomial","numbers":["1e-1","5e-324","4.294967295e9"],"counts":["8"]},{"start":"3","kind":"step_decay","numbers":["3e-1","9e-1"],"counts":["7"]},{"start":"4","kind":"cosine","numbers":["1e-1","1e-3"],"counts":["18446744073709551615"]},{"start":"5","kind":"geometric","numbers":["1e-6","1e1"],"counts":["100"]},{"start":"6","kind":"inverse_time","numbers":["4e-1","5e-1"],"counts":["4000"]},{"start":"7","kind":"one_cycle","numbers":["0e0","4e-1","1e-5","3.05e1","7e1"],"counts":[]},{"start":"18446744073709551615","kind":"cosine_restarts","numbers":["1e-1","0e0"],"counts":["5","2"]}]}"#;
 
 /// One of each kind.
 fn schedule() -> Schedule {
     let next = [
         (1, Schedule::linear(0.0, 0.1, 9)),
-        (2, Schedule::polynomial(0.1, 5e-324, u32::MAX, 8)),
+        (2, Schedule::polynomial(0.1, 5e-324, u32::MAX.into(), 8)),
         (3, Schedule::step_decay(0.3, 0.9, 7)),
         (4, Schedule::cosine(0.1, 0.001, u64::MAX)),
+        (5, Schedule::geometric(1e-6, 10.0, 100)),
+        (6, Schedule::inverse_time(0.4, 0.5, 4000)),
+        (7, Schedule::one_cycle(0.0, 0.4, 1e-5, 30.5, 70.0)),
         (u64::MAX, Schedule::cosine_restarts(0.1, 0.0, 5, 2)),
     ];
     let first = Schedule::constant(-0.0).unwrap();
@@ -1173,7 +1263,7 @@ fn schedule() -> Schedule {
 #[test]
 fn schedules_come_back() {
     assert_eq!(json(&schedule()), SCHEDULE);
-    let one_cycle = Schedule::one_cycle(0.0, 0.4, 1e-5, 30, 70).unwrap();
+    let one_cycle = Schedule::one_cycle(0.0, 0.4, 1e-5, 30.0, 70.0).unwrap();
     let long = (1..10_000).fold(one_cycle.clone(), |before, i| before.then(100 * i, one_cycle.clone()));
     for schedule in [schedule(), one_cycle, long] {
         for copy in copies(&schedule) {
@@ -1201,10 +1291,7 @@ fn schedules_come_back() {
 #[test]
 fn tampered_schedules_are_refused() {
     let number = |name, value| format!("{name} is {value}, expected a finite number of at least 0");
-    let kind = |saved| {
-        let expected = "constant, linear, polynomial, step_decay, cosine or cosine_restarts with its own";
-        format!("saved piece is {saved}, expected {expected}")
-    };
+    let kind = |saved| format!("saved piece is {saved}, expected the name of a schedule, with its own");
     let cases = [
         (r#"["-0e0"]"#, r#"["NaN"]"#, number("learning_rate", "NaN")),
         (r#"["0e0","1e-1"]"#, r#"["0e0","-1e-1"]"#, number("to", "-0.1")),
@@ -1213,8 +1300,18 @@ fn tampered_schedules_are_refused() {
         (r#"["9"]"#, r#"["0"]"#, "steps is 0, expected at least 1".into()),
         (r#"["7"]"#, r#"["0"]"#, "every is 0, expected at least 1".into()),
         (r#"["5","2"]"#, r#"["5","0"]"#, "growth is 0, expected at least 1".into()),
-        (r#""4294967295""#, r#""0""#, "power is 0, expected at least 1".into()),
-        (r#""4294967295""#, r#""4294967296""#, "power is 4294967296, expected at most 4294967295".into()),
+        (
+            r#""4.294967295e9""#,
+            r#""4.294967296e9""#,
+            "power is 4294967296.0, expected a number above 0 and at most 4294967295".into(),
+        ),
+        (
+            r#""4e-1","5e-1""#,
+            r#""4e-1","0e0""#,
+            "power is 0.0, expected a number above 0 and at most 4294967295".into(),
+        ),
+        (r#""3.05e1""#, r#""0e0""#, "rise is 0.0, expected a finite number above 0".into()),
+        (r#"["1e-6","1e1"]"#, r#"["0e0","1e1"]"#, "from is 0.0, expected a finite number above 0".into()),
         (r#"["9"]"#, r#"[]"#, kind("linear with 2 numbers and 0 counts")),
         (r#"["-0e0"]"#, r#"["0e0","1e-1"]"#, kind("constant with 2 numbers and 0 counts")),
         (r#""linear""#, r#""linier""#, kind("linier with 2 numbers and 1 counts")),

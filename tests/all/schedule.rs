@@ -34,16 +34,97 @@ fn linear_up_and_down() {
 #[test]
 fn polynomial_of_any_whole_power() {
     // 1/4 + 2 (1 - k/4)^3: 1 - k/4 is 1, 3/4, 1/2, 1/4, with cubes 1, 27/64, 1/8, 1/64.
-    let cubic = Schedule::polynomial(2.25, 0.25, 3, 4).unwrap();
+    let cubic = Schedule::polynomial(2.25, 0.25, 3.0, 4).unwrap();
     assert_eq!(at(&cubic, [0, 1, 2, 3, 4, 5]), [2.25, 1.09375, 0.5, 0.28125, 0.25, 0.25]);
     assert_eq!(cubic.at(u64::MAX), 0.25);
     // (1 - t)^0 would be 1 until the end, and no ramp.
-    assert_eq!(refusal(Schedule::polynomial(1.0, 0.5, 0, 4)), "power is 0, expected at least 1");
+    assert_eq!(
+        refusal(Schedule::polynomial(1.0, 0.5, 0.0, 4)),
+        "power is 0.0, expected a number above 0 and at most 4294967295"
+    );
     // Power 1 is linear (but for a rounding: it counts from the other end).
-    let (one, line) = (Schedule::polynomial(0.1, 0.003, 1, 97).unwrap(), Schedule::linear(0.1, 0.003, 97).unwrap());
+    let (one, line) = (Schedule::polynomial(0.1, 0.003, 1.0, 97).unwrap(), Schedule::linear(0.1, 0.003, 97).unwrap());
     assert!((0..100).all(|k| (one.at(k) - line.at(k)).abs() < 2e-17));
-    let steepest = Schedule::polynomial(1.0, 0.0, u32::MAX, 2).unwrap();
+    let steepest = Schedule::polynomial(1.0, 0.0, u32::MAX.into(), 2).unwrap();
     assert_eq!(at(&steepest, [0, 1, 2]), [1.0, 0.0, 0.0]); // 2^-4294967295 is below every f64
+}
+
+/// Powers of 4, 1/4 and 1/16, whose square roots are whole or dyadic.
+#[test]
+fn polynomial_of_a_power_that_is_not_whole() {
+    let square_root = Schedule::polynomial(1.0, 0.0, 0.5, 16).unwrap();
+    assert_eq!(at(&square_root, [0, 7, 12, 15, 16, 17]), [1.0, 0.75, 0.5, 0.25, 0.0, 0.0]);
+    // (1/4)^1.5 = 1/8, between 1/2 and 1 from below and from above.
+    assert_eq!(Schedule::polynomial(1.0, 0.5, 1.5, 4).unwrap().at(3), 0.5 + 0.5 / 8.0);
+    assert_eq!(Schedule::polynomial(0.5, 1.0, 1.5, 4).unwrap().at(3), 1.0 - 0.5 / 8.0);
+    // A power so small that it is 0 in fixed point: 1 until the end.
+    assert_eq!(at(Schedule::polynomial(1.0, 0.0, 1e-30, 4).unwrap(), [0, 3, 4]), [1.0, 1.0, 0.0]);
+}
+
+#[test]
+fn geometric_up_and_down() {
+    let up = Schedule::geometric(0.5, 8.0, 4).unwrap();
+    assert_eq!(at(&up, [0, 1, 2, 3, 4, 5, u64::MAX]), [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]);
+    // Thirds: no share of 64 bits is a third.
+    let down = Schedule::geometric(27.0, 1.0, 3).unwrap();
+    assert_eq!(at(&down, [0, 1, 2, 3, TRILLION]), [27.0, 9.0, 3.0, 1.0, 1.0]);
+    assert_eq!(at(Schedule::geometric(0.1, 0.1, 3).unwrap(), [0, 1, 2, 3]), [0.1; 4]);
+    assert_eq!(at(Schedule::geometric(1.0, 0.25, u64::MAX).unwrap(), [0, 1 << 63, u64::MAX]), [1.0, 0.5, 0.25]);
+    // From the smallest number to the largest, and never beyond.
+    let all = Schedule::geometric(f64::from_bits(1), f64::MAX, u64::MAX).unwrap();
+    assert_eq!(at(&all, [1, 1000, u64::MAX - 1, u64::MAX]), [f64::from_bits(1), f64::from_bits(1), f64::MAX, f64::MAX]);
+}
+
+/// `geometric` to 0.1^8 in 8 steps is `step_decay` at every step by 0.1, but for the last bits.
+#[test]
+fn geometric_is_exponential() {
+    let (one, other) = (Schedule::geometric(3.0, 3e-8, 8).unwrap(), Schedule::step_decay(3.0, 0.1, 1).unwrap());
+    assert!((0..=8).all(|k| (one.at(k) / other.at(k) - 1.0).abs() < 1e-15));
+}
+
+#[test]
+fn piecewise_constant_changes_at_each_boundary() {
+    let schedule = Schedule::piecewise_constant(0.1, &[(2, 0.5), (5, 0.0), (u64::MAX, 0.3)]).unwrap();
+    assert_eq!(at(&schedule, [0, 1, 2, 4, 5, TRILLION, u64::MAX]), [0.1, 0.1, 0.5, 0.5, 0.0, 0.0, 0.3]);
+    assert_eq!(Schedule::piecewise_constant(0.1, &[]), Schedule::constant(0.1));
+    let constant = |rate| Schedule::constant(rate).unwrap();
+    let joined = constant(0.1).then(2, constant(0.5)).then(5, constant(0.0)).then(u64::MAX, constant(0.3));
+    assert_eq!(schedule, joined);
+    let message = |boundary, before| format!("boundary is {boundary}, expected above {before}");
+    assert_eq!(refusal(Schedule::piecewise_constant(0.1, &[(0, 0.2)])), message(0, 0));
+    assert_eq!(refusal(Schedule::piecewise_constant(0.1, &[(3, 0.2), (3, 0.1)])), message(3, 3));
+    assert_eq!(refusal(Schedule::piecewise_constant(0.1, &[(3, 0.2), (2, 0.1)])), message(2, 3));
+    let rate = refusal(Schedule::piecewise_constant(0.1, &[(3, f64::NAN)]));
+    assert_eq!(rate, "learning_rate is NaN, expected a finite number of at least 0");
+}
+
+#[test]
+fn inverse_time_of_any_power() {
+    let schedule = Schedule::inverse_time(0.5, 1.0, 10).unwrap();
+    assert_eq!(at(&schedule, [0, 10, 30, 70, 150]), [0.5, 0.25, 0.125, 0.0625, 0.03125]);
+    // (1 + 3)^-1.5 = 1/8; (1 + 8)^-0.5 = 1/3.
+    assert_eq!(Schedule::inverse_time(0.5, 1.5, 1).unwrap().at(3), 0.0625);
+    assert_eq!(Schedule::inverse_time(3.0, 0.5, 2).unwrap().at(16), 1.0);
+    // 2^64 - 1 and as many more are half; 1 + (2^64 - 1) is 2^64.
+    assert_eq!(Schedule::inverse_time(1.0, 1.0, u64::MAX).unwrap().at(u64::MAX), 0.5);
+    assert_eq!(Schedule::inverse_time(1.0, 0.5, 1).unwrap().at(u64::MAX), 1.0 / (1_u64 << 32) as f64);
+}
+
+/// 2.5 up and 1.5 down: shares 0, 2/5, 4/5 up; 1/3 and 1 down.
+#[test]
+fn one_cycle_with_its_peak_between_two_steps() {
+    let cycle = Schedule::one_cycle(0.5, 2.0, 0.25, 2.5, 1.5).unwrap();
+    let share = |t: f64| (1.0 + (std::f64::consts::PI * t).cos()) / 2.0;
+    assert_eq!(at(&cycle, [0, 4, 5, u64::MAX]), [0.5, 0.25, 0.25, 0.25]);
+    for (k, expected) in [(1, 2.0 - 1.5 * share(0.4)), (2, 2.0 - 1.5 * share(0.8)), (3, 0.25 + 1.75 * share(1.0 / 3.0))]
+    {
+        assert!((cycle.at(k) - expected).abs() < 1e-15, "{k}: {}", cycle.at(k));
+    }
+    // Shorter than a step: step 1 is half way down.
+    assert_eq!(at(Schedule::one_cycle(0.5, 2.0, 1.0, 0.5, 1.0).unwrap(), [0, 1, 2]), [0.5, 1.5, 1.0]);
+    // Beyond 2^53 too each step is told from the next.
+    let far = Schedule::one_cycle(0.0, 1.0, 0.0, (1_u64 << 60) as f64, 2.0).unwrap();
+    assert_eq!(at(&far, [1 << 60, (1 << 60) + 1, (1 << 60) + 2]), [1.0, 0.5, 0.0]);
 }
 
 #[test]
@@ -117,11 +198,11 @@ fn restarts_at_the_far_end() {
 
 #[test]
 fn one_cycle_up_and_down() {
-    let schedule = Schedule::one_cycle(0.25, 1.25, 0.0, 6, 3).unwrap();
+    let schedule = Schedule::one_cycle(0.25, 1.25, 0.0, 6.0, 3.0).unwrap();
     assert_eq!(at(&schedule, [0, 2, 3, 4, 6]), [0.25, 0.5, 0.75, 1.0, 1.25]);
     assert_eq!(at(&schedule, [7, 9, 10, TRILLION, u64::MAX]), [0.9375, 0.0, 0.0, 0.0, 0.0]);
     // Longer than u64 together: the end is never reached, and nothing overflows.
-    let long = Schedule::one_cycle(0.0, 1.0, 0.0, u64::MAX, u64::MAX).unwrap();
+    let long = Schedule::one_cycle(0.0, 1.0, 0.0, u64::MAX as f64, u64::MAX as f64).unwrap();
     assert_eq!(at(&long, [0, 1 << 63, u64::MAX]), [0.0, 0.5, 1.0]);
 }
 
@@ -179,14 +260,14 @@ fn a_hundred_thousand_joined_schedules() {
 #[test]
 fn compared_and_printed() {
     let schedule = |peak, steps| {
-        Schedule::linear(0.0, peak, 5).unwrap().then(steps, Schedule::polynomial(peak, 0.0, 2, 9).unwrap())
+        Schedule::linear(0.0, peak, 5).unwrap().then(steps, Schedule::polynomial(peak, 0.0, 2.0, 9).unwrap())
     };
     assert_eq!(schedule(0.5, 5), schedule(0.5, 5));
     assert_ne!(schedule(0.5, 5), schedule(0.25, 5));
     assert_ne!(schedule(0.5, 5), schedule(0.5, 4));
     assert_ne!(Schedule::linear(0.5, 0.0, 3).unwrap(), Schedule::cosine(0.5, 0.0, 3).unwrap());
     let text = "Schedule { pieces: [(0, Linear { from: 0.0, to: 0.5, steps: 5 }), \
-                (4, Polynomial { from: 0.5, to: 0.0, power: 2, steps: 9 })] }";
+                (4, Polynomial { from: 0.5, to: 0.0, power: 2.0, steps: 9 })] }";
     assert_eq!(format!("{:?}", schedule(0.5, 4)), text);
 }
 
@@ -218,14 +299,14 @@ fn the_ends_are_the_numbers_given() {
         let got = |value: [f64; 3]| value.map(f64::to_bits);
         assert_eq!(got(at(Schedule::linear(from, to, 10).unwrap(), [0, 10, 11])), ends, "linear {from:e} {to:e}");
         assert_eq!(
-            got(at(Schedule::polynomial(from, to, 3, 10).unwrap(), [0, 10, 11])),
+            got(at(Schedule::polynomial(from, to, 3.0, 10).unwrap(), [0, 10, 11])),
             ends,
             "polynomial {from:e} {to:e}"
         );
         assert_eq!(got(at(Schedule::cosine(from, to, 10).unwrap(), [0, 10, 11])), ends, "cosine {from:e} {to:e}");
         let again = at(Schedule::cosine_restarts(from, to, 10, 2).unwrap(), [0, 10, 30]);
         assert_eq!(got(again), [from; 3].map(f64::to_bits), "restarts {from:e} {to:e}");
-        let cycle = at(Schedule::one_cycle(from, to, from, 10, 10).unwrap(), [0, 10, 20]);
+        let cycle = at(Schedule::one_cycle(from, to, from, 10.0, 10.0).unwrap(), [0, 10, 20]);
         assert_eq!(got(cycle), [from, to, from].map(f64::to_bits), "one-cycle {from:e} {to:e}");
     }
 }
@@ -261,7 +342,7 @@ fn exact_at_a_trillion() {
     let (quarter, n) = (TRILLION / 4, TRILLION);
     let ks = [0, quarter, 2 * quarter, 3 * quarter, n, n + 1, u64::MAX];
     assert_eq!(at(Schedule::linear(0.0, 1.0, n).unwrap(), ks), [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0]);
-    assert_eq!(at(Schedule::polynomial(1.0, 0.0, 2, n).unwrap(), ks), [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0, 0.0]);
+    assert_eq!(at(Schedule::polynomial(1.0, 0.0, 2.0, n).unwrap(), ks), [1.0, 0.5625, 0.25, 0.0625, 0.0, 0.0, 0.0]);
     assert_eq!(at(Schedule::cosine(1.0, 0.0, n).unwrap(), [n / 2, n]), [0.5, 0.0]);
     assert_eq!(at(Schedule::step_decay(1.0, 0.5, n).unwrap(), [n - 1, n, 2 * n]), [1.0, 0.5, 0.25]);
     assert_eq!(at(Schedule::cosine_restarts(1.0, 0.0, n, 2).unwrap(), [n, 2 * n, 3 * n]), [1.0, 0.5, 1.0]);
@@ -340,7 +421,7 @@ fn agrees_with_the_standard_library() {
         let t = k as f64 / 1000.0;
         let half = (1.0 + (std::f64::consts::PI * t).cos()) / 2.0;
         assert!((Schedule::cosine(1.0, 0.0, 1000).unwrap().at(k) - half).abs() < 4e-16, "{k}");
-        assert!((Schedule::polynomial(1.0, 0.0, 7, 1000).unwrap().at(k) - (1.0 - t).powi(7)).abs() < 1e-15, "{k}");
+        assert!((Schedule::polynomial(1.0, 0.0, 7.0, 1000).unwrap().at(k) - (1.0 - t).powi(7)).abs() < 1e-15, "{k}");
         assert!(
             (Schedule::step_decay(1.0, 0.99, 1).unwrap().at(k) / 0.99_f64.powf(k as f64) - 1.0).abs() < 1e-14,
             "{k}"
@@ -371,7 +452,7 @@ fn value_stability_schedules() {
         ),
         (
             "polynomial",
-            bits(&Schedule::polynomial(0.1, 0.001, 3, 100).unwrap()),
+            bits(&Schedule::polynomial(0.1, 0.001, 3.0, 100).unwrap()),
             [
                 0x3fb9_9999_9999_999a,
                 0x3fb8_d8e5_e40e_cc91,
@@ -491,7 +572,7 @@ fn value_stability_schedules() {
         ),
         (
             "one-cycle",
-            bits(&Schedule::one_cycle(0.004, 0.1, 4e-7, 60, 140).unwrap()),
+            bits(&Schedule::one_cycle(0.004, 0.1, 4e-7, 60.0, 140.0).unwrap()),
             [
                 0x3f70_624d_d2f1_a9fc,
                 0x3f70_a748_225c_c810,
@@ -528,6 +609,44 @@ fn value_stability_schedules() {
     );
 }
 
+// Beside torch --------------------------------------------------------------------------------------------------------
+
+/// `tests/data/torch_schedules.py` recorded them.
+#[test]
+fn as_torch() {
+    let one_cycle = |total: f64, share: f64, [start, peak, end]: [f64; 3]| {
+        Schedule::one_cycle(start, peak, end, share * total - 1.0, (1.0 - share) * total)
+    };
+    let rates = [0.02, 0.5, 2e-6];
+    let momenta = [0.95, 0.85, 0.95];
+    let cases = [
+        ("one_cycle_whole", one_cycle(100.0, 0.31, rates)),
+        ("one_cycle_whole_momentum", one_cycle(100.0, 0.31, momenta)),
+        ("one_cycle_default_100", one_cycle(100.0, 0.3, rates)),
+        ("one_cycle_default_100_momentum", one_cycle(100.0, 0.3, momenta)),
+        ("one_cycle_default_47", one_cycle(47.0, 0.3, rates)),
+        ("one_cycle_default_47_momentum", one_cycle(47.0, 0.3, momenta)),
+        ("one_cycle_short", one_cycle(11.0, 0.25, rates)),
+        ("one_cycle_short_momentum", one_cycle(11.0, 0.25, momenta)),
+        ("multi_step", Schedule::piecewise_constant(0.1, &[(2, 0.05), (5, 0.025), (9, 0.0125)])),
+        ("polynomial_0.9", Schedule::polynomial(0.05, 0.0, 0.9, 37)),
+        ("polynomial_0.5", Schedule::polynomial(0.05, 0.0, 0.5, 37)),
+        ("polynomial_2.5", Schedule::polynomial(0.05, 0.0, 2.5, 37)),
+        ("polynomial_3.0", Schedule::polynomial(0.05, 0.0, 3.0, 37)),
+        ("exponential", Schedule::geometric(0.05, 0.05 * 0.9_f64.powi(40), 40)),
+    ];
+    let recorded: Vec<_> = include_str!("../data/schedules.csv").lines().skip(1).collect();
+    assert_eq!(recorded.len(), cases.len());
+    for (line, (name, schedule)) in recorded.iter().zip(cases) {
+        let (recorded, rates) = line.split_once(',').unwrap();
+        assert_eq!(recorded, name);
+        let schedule = schedule.unwrap();
+        for (k, rate) in (0..).zip(rates.split(',').map(|rate| rate.parse::<f64>().unwrap())) {
+            assert!((schedule.at(k) - rate).abs() < 1e-15, "{name} at {k}: {} and {rate}", schedule.at(k));
+        }
+    }
+}
+
 // Edges ---------------------------------------------------------------------------------------------------------------
 
 #[test]
@@ -537,7 +656,7 @@ fn edges() {
     assert_eq!(at(Schedule::linear(max, zero, 2).unwrap(), [0, 1, 2]), [max, max * half, zero]);
     assert_eq!(at(Schedule::linear(max, max, 2).unwrap(), [0, 1, 2]), [max; 3]);
     assert_eq!(at(Schedule::cosine(zero, max, 2).unwrap(), [0, 1, 2]), [zero, max * half, max]);
-    assert_eq!(at(Schedule::polynomial(max, zero, 1, 2).unwrap(), [0, 1, 2]), [max, max * half, zero]);
+    assert_eq!(at(Schedule::polynomial(max, zero, 1.0, 2).unwrap(), [0, 1, 2]), [max, max * half, zero]);
     assert_eq!(at(Schedule::linear(zero, tiny, 2).unwrap(), [0, 1, 2]), [zero, zero, tiny]);
     assert_eq!(at(Schedule::cosine(tiny * 3.0, zero, 2).unwrap(), [0, 1, 2])[1], tiny * 2.0);
     assert_eq!(at(Schedule::step_decay(max, half, 1).unwrap(), [0, 1, 2]), [max, max * half, max * half * half]);
@@ -552,9 +671,9 @@ fn edges() {
     let last = u64::MAX;
     assert_eq!(at(Schedule::linear(zero, one, last).unwrap(), [0, last]), [zero, one]);
     assert_eq!(at(Schedule::cosine(one, half, last).unwrap(), [0, last]), [one, half]);
-    assert_eq!(at(Schedule::polynomial(one, half, u32::MAX, last).unwrap(), [0, last]), [one, half]);
+    assert_eq!(at(Schedule::polynomial(one, half, u32::MAX.into(), last).unwrap(), [0, last]), [one, half]);
     assert_eq!(at(Schedule::step_decay(one, half, last).unwrap(), [0, last - 1, last]), [one, one, half]);
-    assert_eq!(at(Schedule::one_cycle(zero, one, half, 1, 1).unwrap(), [0, 1, 2, last]), [zero, one, half, half]);
+    assert_eq!(at(Schedule::one_cycle(zero, one, half, 1.0, 1.0).unwrap(), [0, 1, 2, last]), [zero, one, half, half]);
     assert_eq!(at(Schedule::cosine_restarts(one, half, last, last).unwrap(), [0, last]), [one; 2]);
 }
 
@@ -578,15 +697,18 @@ fn bad_rates_are_refused() {
         let message = |name: &str| format!("{name} is {text}, expected a finite number of at least 0");
         assert_eq!(refusal(Schedule::constant(bad)), message("learning_rate"));
         assert_eq!(refusal(Schedule::step_decay(bad, 0.5, 1)), message("learning_rate"));
+        assert_eq!(refusal(Schedule::inverse_time(bad, 0.5, 1)), message("learning_rate"));
         for (from, to, name) in [(bad, 0.5, "from"), (0.5, bad, "to")] {
+            let above_zero = format!("{name} is {text}, expected a finite number above 0");
+            assert_eq!(refusal(Schedule::geometric(from, to, 1)), above_zero);
             assert_eq!(refusal(Schedule::linear(from, to, 1)), message(name));
-            assert_eq!(refusal(Schedule::polynomial(from, to, 2, 1)), message(name));
+            assert_eq!(refusal(Schedule::polynomial(from, to, 2.0, 1)), message(name));
             assert_eq!(refusal(Schedule::cosine(from, to, 1)), message(name));
             assert_eq!(refusal(Schedule::cosine_restarts(from, to, 1, 1)), message(name));
         }
-        assert_eq!(refusal(Schedule::one_cycle(bad, 0.5, 0.5, 1, 1)), message("start"));
-        assert_eq!(refusal(Schedule::one_cycle(0.5, bad, 0.5, 1, 1)), message("peak"));
-        assert_eq!(refusal(Schedule::one_cycle(0.5, 0.5, bad, 1, 1)), message("end"));
+        assert_eq!(refusal(Schedule::one_cycle(bad, 0.5, 0.5, 1.0, 1.0)), message("start"));
+        assert_eq!(refusal(Schedule::one_cycle(0.5, bad, 0.5, 1.0, 1.0)), message("peak"));
+        assert_eq!(refusal(Schedule::one_cycle(0.5, 0.5, bad, 1.0, 1.0)), message("end"));
     }
     assert_eq!(refusal(Schedule::linear(-0.0, f64::MAX, 1)), "");
 }
@@ -600,15 +722,35 @@ fn bad_factors_are_refused() {
 }
 
 #[test]
+fn bad_powers_and_lengths_are_refused() {
+    for (bad, text) in
+        [(-0.5, "-0.5"), (0.0, "0.0"), (4_294_967_296.0, "4294967296.0"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")]
+    {
+        let message = format!("power is {text}, expected a number above 0 and at most 4294967295");
+        assert_eq!(refusal(Schedule::polynomial(0.1, 0.5, bad, 1)), message);
+        assert_eq!(refusal(Schedule::inverse_time(0.1, bad, 1)), message);
+        if bad < 1.0 || !bad.is_finite() {
+            let message = |name| format!("{name} is {text}, expected a finite number above 0");
+            assert_eq!(refusal(Schedule::one_cycle(0.1, 0.5, 0.1, bad, 1.0)), message("rise"));
+            assert_eq!(refusal(Schedule::one_cycle(0.1, 0.5, 0.1, 1.0, bad)), message("fall"));
+        }
+    }
+    assert_eq!(refusal(Schedule::geometric(0.0, 0.1, 1)), "from is 0.0, expected a finite number above 0");
+    assert_eq!(refusal(Schedule::one_cycle(0.1, 0.5, 0.1, f64::MAX, f64::MIN_POSITIVE)), "");
+}
+
+#[test]
 fn zero_steps_are_refused() {
+    assert_eq!(refusal(Schedule::geometric(0.1, 1.0, 0)), "steps is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::inverse_time(0.1, 1.0, 0)), "steps is 0, expected at least 1");
     assert_eq!(refusal(Schedule::linear(0.0, 1.0, 0)), "steps is 0, expected at least 1");
-    assert_eq!(refusal(Schedule::polynomial(0.0, 1.0, 2, 0)), "steps is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::polynomial(0.0, 1.0, 2.0, 0)), "steps is 0, expected at least 1");
     assert_eq!(refusal(Schedule::step_decay(0.1, 0.5, 0)), "every is 0, expected at least 1");
     assert_eq!(refusal(Schedule::cosine(0.0, 1.0, 0)), "steps is 0, expected at least 1");
     assert_eq!(refusal(Schedule::cosine_restarts(0.0, 1.0, 0, 1)), "steps is 0, expected at least 1");
     assert_eq!(refusal(Schedule::cosine_restarts(0.0, 1.0, 1, 0)), "growth is 0, expected at least 1");
-    assert_eq!(refusal(Schedule::one_cycle(0.0, 1.0, 0.0, 0, 1)), "rise is 0, expected at least 1");
-    assert_eq!(refusal(Schedule::one_cycle(0.0, 1.0, 0.0, 1, 0)), "fall is 0, expected at least 1");
+    assert_eq!(refusal(Schedule::one_cycle(0.0, 1.0, 0.0, 0.0, 1.0)), "rise is 0.0, expected a finite number above 0");
+    assert_eq!(refusal(Schedule::one_cycle(0.0, 1.0, 0.0, 1.0, 0.0)), "fall is 0.0, expected a finite number above 0");
 }
 
 // Properties ----------------------------------------------------------------------------------------------------------
@@ -622,14 +764,16 @@ proptest! {
         let (low, high) = (from.min(to), from.max(to));
         let values = [
             Schedule::linear(from, to, steps).unwrap().at(k),
-            Schedule::polynomial(from, to, 3, steps).unwrap().at(k),
+            Schedule::polynomial(from, to, 3.0, steps).unwrap().at(k),
+            Schedule::polynomial(from, to, 0.3, steps).unwrap().at(k),
+            Schedule::geometric(from + 1e-9, to + 1e-9, steps).unwrap().at(k),
             Schedule::cosine(from, to, steps).unwrap().at(k),
             Schedule::cosine_restarts(from, to, steps, growth).unwrap().at(k),
             Schedule::cosine_restarts(from, to, 1 + steps % 100, growth).unwrap().at(k),
-            Schedule::one_cycle(from, to, from, steps, steps).unwrap().at(k),
+            Schedule::one_cycle(from, to, from, steps as f64, steps as f64).unwrap().at(k),
         ];
         for value in values {
-            prop_assert!(value >= low * (1.0 - 1e-15) && value <= high * (1.0 + 1e-15), "{:?}", values);
+            prop_assert!(value >= low * (1.0 - 1e-15) && value <= (high + 1e-9) * (1.0 + 1e-15), "{:?}", values);
         }
     }
 
@@ -660,7 +804,10 @@ proptest! {
         let falls = |schedule: &Schedule| (0..steps + 2).all(|k| schedule.at(k + 1) <= schedule.at(k) + 1e-16);
         prop_assert!(falls(&Schedule::linear(1.0, 0.1, steps).unwrap()));
         prop_assert!(falls(&Schedule::cosine(1.0, 0.1, steps).unwrap()));
-        prop_assert!(falls(&Schedule::polynomial(1.0, 0.1, 2, steps).unwrap()));
+        prop_assert!(falls(&Schedule::polynomial(1.0, 0.1, 2.0, steps).unwrap()));
+        prop_assert!(falls(&Schedule::polynomial(1.0, 0.1, 0.9, steps).unwrap()));
+        prop_assert!(falls(&Schedule::geometric(1.0, 0.1, steps).unwrap()));
+        prop_assert!(falls(&Schedule::inverse_time(1.0, 0.1 + factor, steps).unwrap()));
         prop_assert!(falls(&Schedule::step_decay(1.0, factor, 1).unwrap()));
     }
 
@@ -698,6 +845,26 @@ fn polynomials_are_right_to_the_last_bit() {
         (3e-300, 1e-300, 2, 7, 3, 1.653_061_224_489_796e-300),
     ];
     for (from, to, power, steps, k, truth) in truths {
+        let got = Schedule::polynomial(from, to, power.into(), steps).unwrap().at(k);
+        assert_eq!(got, truth, "{from} {to} ^{power} {k}/{steps}: {got:e}, expected {truth:e}");
+    }
+}
+
+/// As above: powers that are not whole.
+#[test]
+fn broken_powers_are_right_to_the_last_bit() {
+    let truths: [(f64, f64, f64, u64, u64, f64); 9] = [
+        (0.1, 0.0, 0.9, 20_000, 1, 0.099_995_499_988_749_8),
+        (0.1, 0.0, 0.9, 20_000, 19_999, 1.346_086_609_098_477_8e-5),
+        (0.1, 0.001, 0.5, 100, 33, 0.082_034_992_441_537_27),
+        (0.3, 0.7, 1.5, 1_000, 17, 0.310_156_526_385_268_3),
+        (1.0, 0.0, 0.1, u64::MAX, u64::MAX - 1, 0.011_841_535_675_862_483),
+        (1.0, 0.0, 1_000_000_000.5, TRILLION, 3, 0.997_004_495_501_873),
+        (0.7, 0.3, std::f64::consts::E, 1_000, 4, 0.695_665_681_233_716_5),
+        (1.0, 0.0, 1e-5, 100, 50, 0.999_993_068_552_217),
+        (1.0, 0.0, 1e-30, 100, 50, 1.0),
+    ];
+    for (from, to, power, steps, k, truth) in truths {
         let got = Schedule::polynomial(from, to, power, steps).unwrap().at(k);
         assert_eq!(got, truth, "{from} {to} ^{power} {k}/{steps}: {got:e}, expected {truth:e}");
     }
@@ -712,6 +879,50 @@ fn a_power_below_the_normal_numbers_loses_digits() {
     assert!((1e-13..1e-11).contains(&off(2500, 4.499_440_148_913_483e-13)));
     assert!((1e-3..0.2).contains(&off(2580, 4.550_504_525_231_912e-23)));
     assert_eq!(Schedule::polynomial(1e300, 0.0, 2600, 4).unwrap().at(1), 0.0);
+}
+
+/// `(from, to, steps, k, truth)`. Python's mpmath with 60 digits: `from ** (1 - k / steps) * to ** (k / steps)`.
+#[test]
+fn geometric_schedules_are_right_to_the_last_bit_or_two() {
+    let truths: [(f64, f64, u64, u64, f64); 11] = [
+        (1e-8, 10.0, 100, 1, 1.230_268_770_812_381_6e-8),
+        (1e-8, 10.0, 100, 37, 2.137_962_089_502_232e-5),
+        (1e-8, 10.0, 100, 99, 8.128_305_161_640_993),
+        (0.1, 0.001, 7, 3, 0.013_894_954_943_731_377),
+        (0.3, 0.7, TRILLION, 123_456_789, 0.300_031_383_043_328_9),
+        (1.0, 8.0, 3, 1, 2.0),
+        (1e300, 1e-300, 3, 1, 1e100),
+        (f64::from_bits(1), f64::MAX, 1_000, 1, f64::from_bits(4)),
+        (f64::from_bits(1), f64::MAX, 1_000, 500, 2.980_232_238_769_531e-8),
+        (f64::from_bits(1), f64::MAX, 1_000, 999, 4.199_084_643_015_037e307),
+        (f64::MIN_POSITIVE, 1e300, u64::MAX, (1 << 63) + 12_345, 0.000_149_166_814_624_143_83),
+    ];
+    for (from, to, steps, k, truth) in truths {
+        let got = Schedule::geometric(from, to, steps).unwrap().at(k);
+        let off = got.to_bits().abs_diff(truth.to_bits());
+        assert!(off <= 1, "{from:e} to {to:e} {k}/{steps}: {got:e}, expected {truth:e}");
+    }
+}
+
+/// `(learning_rate, power, steps, k, truth)`, in the same way: `rate * (steps / (steps + k)) ** power`.
+#[test]
+fn inverse_times_are_right_to_the_last_bit_or_two() {
+    let truths: [(f64, f64, u64, u64, f64); 9] = [
+        (0.5, 0.5, 4_000, 1, 0.499_937_511_716_309_1),
+        (0.1, 1.0, 100, 50, 0.066_666_666_666_666_67),
+        (0.1, 1.0, 100, TRILLION, 9.999_999_999_000_001e-12),
+        (0.3, 0.75, 10_000, 12_345, 0.164_148_147_358_576_44),
+        (0.3, 2.5, 7, u64::MAX, 2.661_135_867_331_478_4e-47),
+        (0.3, 0.1, u64::MAX, u64::MAX, 0.279_909_897_461_042_2),
+        (1.0, u32::MAX.into(), u64::MAX, 12_345_678_901, 0.056_447_043_517_354_085),
+        (0.7, 1e-3, 3, 1_000_000_000, 0.686_396_659_517_860_3),
+        (0.7, 1e-9, 1, u64::MAX, 0.699_999_968_947_007),
+    ];
+    for (rate, power, steps, k, truth) in truths {
+        let got = Schedule::inverse_time(rate, power, steps).unwrap().at(k);
+        let off = got.to_bits().abs_diff(truth.to_bits());
+        assert!(off <= 1, "{rate} ^{power} {k}/{steps}: {got:e}, expected {truth:e}");
+    }
 }
 
 /// `(from, to, steps, k, line, cosine)` of the formulas in the same way, π and cos to 120 digits: also where k and steps

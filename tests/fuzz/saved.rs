@@ -13,8 +13,8 @@ use std::fmt::Debug;
 
 use common::{FORMS, Number, Scalar, Whole, seldom, tiled};
 use gradstep::{
-    Accumulator, Batcher, Error, FiniteGuard, MasterCopy, Momentum, MomentumRule, NoiseScale, Optimizer, Order,
-    ParamGroups, Position, Restore, Schedule, Sequential, Sgd, Shuffle, WeightDecay, exact,
+    Accumulator, Batcher, Error, FiniteGuard, LossScale, MasterCopy, Momentum, MomentumRule, NoiseScale, Optimizer, Order,
+    ParamGroups, Position, ReduceOnPlateau, Restore, Schedule, Sequential, Sgd, Shuffle, WeightDecay, exact,
 };
 use half::{bf16, f16};
 use libfuzzer_sys::{
@@ -80,6 +80,8 @@ types! {
     NoiseScale: NoiseScale,
     Position: Position,
     Schedule: Schedule,
+    Plateau: ReduceOnPlateau,
+    LossScale: LossScale,
     Own: Own,
 }
 
@@ -477,6 +479,41 @@ impl Savable for NoiseScale {
     }
 }
 
+impl Savable for ReduceOnPlateau {
+    fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
+        let [reduction, relative, absolute] = [setting(u)?, setting(u)?, setting(u)?];
+        let [patience, cooldown] = u.arbitrary::<[Whole; 2]>()?.map(Whole::get);
+        let new = made(made(ReduceOnPlateau::new(reduction, patience))?.with_threshold(relative, absolute))?;
+        let mut plateau = new.with_cooldown(cooldown);
+        for _ in 0..u.int_in_range(0..=9)? {
+            let _ = plateau.step(u.arbitrary::<Number>()?.get());
+        }
+        Ok(plateau)
+    }
+
+    fn usable(&self) {
+        let factor = self.clone().step(0.0).unwrap();
+        assert!((0.0..=self.factor()).contains(&factor));
+    }
+}
+
+impl Savable for LossScale {
+    fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
+        let scale = 2_f64.powi(u.int_in_range(-130..=130)?);
+        let mut loss_scale = made(LossScale::new(scale, u.arbitrary::<Whole>()?.get()))?;
+        for _ in 0..u.int_in_range(0..=9)? {
+            let bad = Error::NonFinite { name: String::new(), index: 0, value: f64::NAN };
+            loss_scale.update(if u.arbitrary()? { Ok(()) } else { Err(bad) }).unwrap();
+        }
+        Ok(loss_scale)
+    }
+
+    fn usable(&self) {
+        LossScale::new(self.scale(), 1).unwrap();
+        self.clone().update(Ok(())).unwrap();
+    }
+}
+
 impl Savable for Position {
     fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
         let [len, batch_size, epoch, samples] = u.arbitrary::<[Whole; 4]>()?.map(Whole::get);
@@ -501,14 +538,16 @@ impl Savable for Schedule {
     fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
         let [from, to] = [setting(u)?, setting(u)?];
         let [steps, other] = u.arbitrary::<[Whole; 2]>()?.map(Whole::get);
-        let one = made(match u.int_in_range(0..=6)? {
+        let one = made(match u.int_in_range(0..=8)? {
             0 => Schedule::constant(from),
             1 => Schedule::linear(from, to, steps),
-            2 => Schedule::polynomial(from, to, u.arbitrary()?, steps),
+            2 => Schedule::polynomial(from, to, u.arbitrary::<Number>()?.get(), steps),
             3 => Schedule::step_decay(from, to, steps),
             4 => Schedule::cosine(from, to, steps),
             5 => Schedule::cosine_restarts(from, to, steps, other),
-            _ => Schedule::one_cycle(from, to, from, steps, other),
+            6 => Schedule::geometric(from, to, steps),
+            7 => Schedule::inverse_time(from, to, steps),
+            _ => Schedule::one_cycle(from, to, from, u.arbitrary::<Number>()?.get(), other as f64),
         })?;
         Ok(if u.arbitrary()? { one.then(other, Self::any(u)?) } else { one })
     }

@@ -40,6 +40,8 @@ macro_rules! every_type {
             Accumulator: gradstep::Accumulator,
             NoiseScale: gradstep::NoiseScale,
             Schedule: gradstep::Schedule,
+            ReduceOnPlateau: gradstep::ReduceOnPlateau,
+            LossScale: gradstep::LossScale,
             Own: Own,
         }
     };
@@ -417,16 +419,48 @@ impl Subject for NoiseScale {
     }
 }
 
+impl Subject for ReduceOnPlateau {
+    fn values() -> Vec<Self> {
+        let new = ReduceOnPlateau::new(0.3, u64::MAX).unwrap();
+        let mut used = ReduceOnPlateau::new(0.7, 1).unwrap().with_threshold(0.1, 5e-324).unwrap().with_cooldown(9);
+        let after = |loss| {
+            used.step(loss).unwrap();
+            used
+        };
+        [new].into_iter().chain([0.1, 1.0, 2.0, 1.0 / 3.0, -f64::MAX].map(after)).collect()
+    }
+
+    fn goes_on(mut self) -> String {
+        let factors: Vec<f64> = [0.1, 0.05, 0.05, 0.05].map(|loss| self.step(loss).unwrap()).into();
+        format!("{self:?} {:?}", nestings::bits(&factors))
+    }
+}
+
+impl Subject for LossScale {
+    fn values() -> Vec<Self> {
+        let mut used = LossScale::new(2_f64.powi(-126), u64::MAX).unwrap();
+        used.update(Ok(())).unwrap();
+        vec![LossScale::default(), used, LossScale::new(2_f64.powi(126), 1).unwrap()]
+    }
+
+    fn goes_on(mut self) -> String {
+        self.update(Ok(())).unwrap();
+        format!("{self:?}")
+    }
+}
+
 impl Subject for Schedule {
     fn values() -> Vec<Self> {
         let rates = settings::<f64>();
-        let next = |(i, &rate): (usize, &f64)| match i % 6 {
+        let next = |(i, &rate): (usize, &f64)| match i % 8 {
             0 => Schedule::constant(rate),
             1 => Schedule::linear(rate, 0.1, STEPS[1 + i % 4]),
-            2 => Schedule::polynomial(0.1, rate, u32::MAX, STEPS[1 + i % 4]),
+            2 => Schedule::polynomial(0.1, rate, 0.1 + i as f64, STEPS[1 + i % 4]),
             3 => Schedule::step_decay(rate, f64::EPSILON, STEPS[1 + i % 4]),
             4 => Schedule::cosine_restarts(rate, -0.0, 7, STEPS[1 + i % 4]),
-            _ => Schedule::one_cycle(rate, 0.3, rate, 7, STEPS[1 + i % 4]),
+            5 => Schedule::one_cycle(rate, 0.3, rate, 7.1, STEPS[1 + i % 4] as f64),
+            6 => Schedule::geometric(0.1, rate.max(f64::from_bits(1)), STEPS[1 + i % 4]),
+            _ => Schedule::inverse_time(rate, 0.5, STEPS[1 + i % 4]),
         };
         let alone: Vec<_> = rates.iter().enumerate().map(|rate| next(rate).unwrap()).collect();
         let joined = alone.iter().cloned().reduce(|before, next| next.then(3, before)).unwrap();
