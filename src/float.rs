@@ -25,6 +25,12 @@ pub(crate) fn flushed<F: Float>(value: F) -> F {
     if (exponent < -100) & (value.abs() < smallest_normal) { F::zero() } else { value }
 }
 
+/// The smallest number above 0 that [`flushed`] keeps, or 0 if it keeps all.
+pub(crate) fn smallest_kept<F: Float>() -> F {
+    let smallest = F::min_positive_value();
+    if flushed(smallest * F::epsilon()) == F::zero() { smallest } else { F::zero() }
+}
+
 /// Exact: every float here is at most as wide as f64.
 #[inline(always)]
 pub(crate) fn to_f64<F: Float + 'static>(value: F) -> f64 {

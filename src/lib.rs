@@ -253,6 +253,7 @@ pub use schedule::Schedule;
 #[cfg(feature = "half")]
 pub use update::half::MasterCopy;
 pub use update::{
+    adam::Adam,
     elementwise::elementwise,
     groups::{
         ParamGroups,

@@ -310,7 +310,7 @@ fn half_cosine(t: f64) -> f64 {
 /// base^exponent for a base within 0 to 1, by squaring.
 ///
 /// Each squaring doubles the relative error, so plain f64 would be off by 10^-4 at exponents of 10^12.
-fn exact_power(base: (f64, f64), mut exponent: u64) -> (f64, f64) {
+pub(crate) fn exact_power(base: (f64, f64), mut exponent: u64) -> (f64, f64) {
     let (mut power, mut square) = ((1.0, 0.0), base);
     while exponent > 0 {
         if exponent & 1 == 1 {
@@ -337,14 +337,14 @@ fn exact(count: u64) -> (f64, f64) {
 }
 
 /// a + b without rounding (Knuth 1969).
-fn sum(a: f64, b: f64) -> (f64, f64) {
+pub(crate) fn sum(a: f64, b: f64) -> (f64, f64) {
     let high = a + b;
     let taken = high - a;
     (high, (a - (high - taken)) + (b - taken))
 }
 
 /// The product of two numbers (Dekker 1971).
-fn product((a, a_low): (f64, f64), (b, b_low): (f64, f64)) -> (f64, f64) {
+pub(crate) fn product((a, a_low): (f64, f64), (b, b_low): (f64, f64)) -> (f64, f64) {
     let halves = |x: f64| {
         let high = x * 134_217_729.0; // 2^27 + 1
         let high = high - (high - x);

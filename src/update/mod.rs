@@ -1,5 +1,6 @@
 //! From gradients to new parameters.
 
+pub(crate) mod adam;
 pub(crate) mod elementwise;
 pub(crate) mod groups;
 pub(crate) mod guard;

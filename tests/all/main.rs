@@ -4,6 +4,7 @@
 mod common;
 
 mod accumulator;
+mod adam;
 mod batcher;
 mod clip;
 mod draws;
