@@ -1,4 +1,4 @@
-//! SGD, momentum and seeded minibatches over plain float slices. You compute gradients; gradstep takes the steps,
+//! SGD, momentum, Adam and seeded minibatches over plain float slices. You compute gradients; gradstep takes the steps,
 //! shuffles the batches, and resumes where it stopped. The same inputs give the same bits on every machine.
 //!
 //! ```
@@ -34,16 +34,16 @@
 //! ```
 //!
 //! # Update rules
-//! [`Sgd`] and [`Momentum`] implement the trait [`Optimizer`]: [`step`](Optimizer::step),
+//! [`Sgd`], [`Momentum`] and [`Adam`] implement the trait [`Optimizer`]: [`step`](Optimizer::step),
 //! [`learning_rate`](Optimizer::learning_rate), [`set_learning_rate`](Optimizer::set_learning_rate),
 //! [`steps`](Optimizer::steps) and [`reset`](Optimizer::reset). Parameters may be any float; settings are f64.
 //! [`MomentumForm`] chooses among four forms of momentum (classical and PyTorch's, plain and Nesterov), [`WeightDecay`] adds
-//! a coupled or a decoupled decay, and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`] steps several
+//! a coupled or a decoupled decay (with which `Adam` is AdamW), and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`] steps several
 //! named tensors as one model, all or nothing. A [`Schedule`] is the learning rate as a function of the step.
 //!
 //! For a rule of your own, implement [`Optimizer`]: its [`check`](Optimizer::check) says what it rejects, and its
 //! [`update`](Optimizer::update) runs the formula by [`Step::apply`]. It is then clipped, scaled, guarded, grouped and copied
-//! in f32 as the rules of this crate are: `examples/custom_optimizer.rs` is AdamW. A [`MomentumRule`] steps a velocity that
+//! in f32 as the rules of this crate are: `examples/custom_optimizer.rs` is Lion. A [`MomentumRule`] steps a velocity that
 //! you keep yourself, and [`elementwise`] is the loop alone.
 //!
 //! # Gradients

@@ -20,7 +20,7 @@ use crate::{
 /// of you: **[`check`](Optimizer::check) returns an error for everything that [`update`](Optimizer::update) would reject.**
 /// Then every step of it is all or nothing, scaled, clipped, under [`FiniteGuard`](crate::FiniteGuard), `MasterCopy` and
 /// [`ParamGroups`](crate::ParamGroups), since these ask `check` before the first parameter moves. `update` runs its formula
-/// by [`Step::apply`], and allocates nothing. `examples/custom_optimizer.rs` is AdamW, `examples/from_config.rs` an enum of
+/// by [`Step::apply`], and allocates nothing. `examples/custom_optimizer.rs` is Lion, `examples/from_config.rs` an enum of
 /// rules. Do not override the provided methods.
 ///
 /// A `P` of your own has to convert exactly to f64, and from f64 by rounding to nearest, in its

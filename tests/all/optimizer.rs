@@ -305,11 +305,11 @@ fn value_stability_of_a_thousand_steps() {
         0xA1B27D08D5B74BB6,
         0x9DE7C43C8DA81588,
         0x61F56DC1AFF1F645,
-        0x6D0D055A18C59518,
-        0x6D0D055A18C59518,
-        0,
-        0,
-        0,
+        0xF561C9DFA6919437,
+        0xD76E9AED6A36FAC6,
+        0x9FAA0C5B35330DA2,
+        0xE922F7F7C91CCF16,
+        0xE922F7F7C91CCF16,
     ];
     assert_eq!(digests, expected);
 }

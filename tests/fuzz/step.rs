@@ -9,7 +9,7 @@ mod oracle;
 use std::fmt::Debug;
 
 use common::{Number, Scalar, bits, form, seldom, tiled};
-use gradstep::{Grads, Momentum, MomentumRule, Optimizer, Sgd, WeightDecay, elementwise};
+use gradstep::{Adam, Grads, Momentum, MomentumRule, Optimizer, Sgd, WeightDecay, elementwise};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
@@ -82,6 +82,24 @@ fn check<F: Scalar>(input: &Input) {
     }
     assert!(bits(&params[offset..]) == bits(&expected), "params");
     assert!(bits(&params[..offset]) == bits(&start[..offset]), "params before the slice");
+
+    // Adam, with the momentum and the strength as β, from any step on.
+    if let Ok(adam) = Adam::with_settings(rate, [momentum, strength], 1e-8, len).and_then(|adam| adam.with_weight_decay(decay))
+    {
+        let (mut m, mut v) = (grads[offset..].to_vec(), start[offset..].to_vec());
+        v.iter_mut().for_each(|v| *v = v.abs());
+        let before = u32::from(input.around);
+        let adam = adam.with_state(&m, &v, before.into()).unwrap();
+        let (mut params, mut expected) = (start.clone(), start[offset..].to_vec());
+        for (t, g) in (before + 1..).zip([&grads[offset..], &scaled]) {
+            let settings = (rate, [momentum, strength], 1e-8);
+            oracle::adam(&mut expected, [&mut m, &mut v], g, decay, settings, t);
+        }
+        let second = Grads::new(&start[offset..]).scaled(scale);
+        let adam = two_steps(adam, input, &mut params[offset..], &grads[offset..], second);
+        assert!(bits(&params[offset..]) == bits(&expected), "Adam's params");
+        assert!(bits(adam.m()) == bits(&m) && bits(adam.v()) == bits(&v), "Adam's state");
+    }
 
     // Two states that change places.
     let (mut a, mut b, mut c) = (start.clone(), grads.clone(), start.clone());
