@@ -13,16 +13,14 @@ use num_traits::Float;
 #[cfg(feature = "half")]
 use self::half::Convert;
 
-/// 0 instead of a subnormal number, for state that decays: rounding to nearest would keep it subnormal for ever, and CPUs
-/// take up to a hundred times as long with such numbers. f16's subnormals are kept: it is computed in f32, where they are
-/// normal.
+/// Makes 0 of a subnormal number, for state that decays: rounding to nearest would keep it subnormal for ever, and CPUs take
+/// up to a hundred times as long with such numbers. f16's subnormals are kept: it is computed in f32, where they are normal.
 #[inline(always)]
-pub(crate) fn flushed<F: Float>(value: F) -> F {
+pub(crate) fn flush<F: Float>() -> impl Fn(F) -> F + Copy {
     let smallest_normal = F::min_positive_value();
-    // By integers, so that the compiler knows the answer.
-    let (_, exponent, _) = smallest_normal.integer_decode();
-    // No early exit, so that it vectorises.
-    if (exponent < -100) & (value.abs() < smallest_normal) { F::zero() } else { value }
+    let kept = if smallest_normal.to_f64() > Some(f32::MIN_POSITIVE.into()) { F::zero() } else { smallest_normal };
+    #[inline(always)]
+    move |value: F| if value.abs() < kept { F::zero() } else { value }
 }
 
 /// The smallest number above 0 that [`flushed`] keeps, or 0 if it keeps all.

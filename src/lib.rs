@@ -215,6 +215,9 @@ mod float;
 mod gradient;
 pub mod order;
 mod passes;
+pub mod recipes {
+    #![doc = include_str!("recipes.md")]
+}
 #[cfg(feature = "serde")]
 mod saved;
 mod schedule;

@@ -52,6 +52,12 @@ impl<P: Float + Send + Sync + 'static> Sgd<P> {
         Ok(self)
     }
 
+    /// The same with this count of steps instead of 0: that of a run that was saved elsewhere.
+    #[must_use]
+    pub fn with_steps(self, steps: u64) -> Self {
+        Sgd { steps, ..self }
+    }
+
     /// The weight decay.
     pub fn weight_decay(&self) -> WeightDecay {
         self.weight_decay
@@ -116,7 +122,6 @@ crate::saved::saved! {
     steps: Exact<u64>,
     weight_decay: Plain<WeightDecay>,
     => {
-        let sgd = Sgd::new(learning_rate)?.with_weight_decay(weight_decay)?;
-        Ok(Sgd { steps, ..sgd })
+        Ok(Sgd::new(learning_rate)?.with_weight_decay(weight_decay)?.with_steps(steps))
     }
 }

@@ -53,6 +53,13 @@ fn trajectories_of_pytorch() {
 }
 
 #[test]
+fn a_count_from_elsewhere_goes_on() {
+    let mut sgd = Sgd::new(0.5).unwrap().with_steps(7);
+    sgd.step(&mut [1.0_f32], &[1.0]).unwrap();
+    assert_eq!(sgd.steps(), 8);
+}
+
+#[test]
 fn another_length_is_rejected() {
     let mut params = [1.0_f32, 2.0];
     says(Sgd::new(0.1).unwrap().step(&mut params, &[1.0; 3]), "grads has length 3, expected 2, the length of params");

@@ -117,6 +117,11 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         self.steps
     }
 
+    /// Sets the count of steps, for a model whose state was saved elsewhere and is put together by hand.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
     /// Sets every tensor's learning rate to `factor` times its own: a common schedule that keeps their ratios.
     ///
     /// The factor replaces the one before; it does not multiply it. A tensor's own learning rate is the one that its
