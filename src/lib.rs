@@ -44,7 +44,8 @@
 //! For a rule of your own, implement [`Optimizer`]: its [`check`](Optimizer::check) says what it rejects, and its
 //! [`update`](Optimizer::update) runs the formula by [`Step::apply`]. It is then clipped, scaled, guarded, grouped and copied
 //! in f32 as the rules of this crate are: `examples/custom_optimizer.rs` is Lion. A [`MomentumRule`] steps a velocity that
-//! you keep yourself, and [`elementwise`] is the loop alone.
+//! you keep yourself, [`elementwise`] is the loop alone, and [`elementwise_rows`]
+//! the loop over chosen rows of a table (embeddings).
 //!
 //! # Gradients
 //! [`global_norm`], [`clip_global_norm`], [`clip_value`] and [`check_finite`] work on one tensor or several.
@@ -266,6 +267,7 @@ pub use update::{
     momentum::{Momentum, MomentumForm, MomentumRule},
     optimizer::Optimizer,
     restore::Restore,
+    rows::elementwise_rows,
     sgd::Sgd,
     step::Step,
     weight_decay::WeightDecay,

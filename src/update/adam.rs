@@ -10,7 +10,7 @@ use super::{optimizer::Optimizer, restore::Restore, step::Step, weight_decay::We
 use crate::{
     check::{self, same},
     error::Error,
-    float::{flushed, from_f64, smallest_kept, to_f64},
+    float::{flush, from_f64, smallest_kept, to_f64},
     gradient::grads::Grads,
     schedule::{exact_power, product, sum},
 };
@@ -219,11 +219,12 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for Adam<P> {
         // A smaller gradient adds a subnormal number to v, and CPUs take long to square it.
         let least = (smallest_kept::<P>() / rest2).sqrt();
 
+        let flush = flush();
         let state = [&mut self.m[..], &mut self.v];
         self.weight_decay.apply(self.learning_rate, step, state, move |p, [m, v], g| {
-            let m = flushed(beta1 * m + rest1 * g);
+            let m = flush(beta1 * m + rest1 * g);
             let g = if g.abs() < least { P::zero() } else { g };
-            let v = flushed(beta2 * v + rest2 * (g * g));
+            let v = flush(beta2 * v + rest2 * (g * g));
             (p - rate * (m / (scale * v.sqrt() + eps)), [m, v])
         })?;
         self.steps = steps;

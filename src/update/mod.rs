@@ -11,6 +11,7 @@ mod halves;
 pub(crate) mod momentum;
 pub(crate) mod optimizer;
 pub(crate) mod restore;
+pub(crate) mod rows;
 pub(crate) mod sgd;
 pub(crate) mod step;
 pub(crate) mod weight_decay;

@@ -37,7 +37,7 @@ use crate::{
 ///
 /// Subnormal parameters and gradients are kept. CPUs take up to a hundred times as long with them: gradients that small, and
 /// parameters that a decay alone moves until they are that small, slow a step down. State that shrinks when no gradient comes
-/// (the velocity of [`Momentum`](crate::Momentum)) is set to 0 there; do so in a rule of your own, by
+/// (the velocity of [`Momentum`](crate::Momentum), the moments of [`Adam`](crate::Adam)) is set to 0 there; do so in a rule of your own, by
 /// `if m.abs() < P::min_positive_value() { P::zero() } else { m }`.
 ///
 /// # Example

@@ -143,7 +143,7 @@ fn the_reference_counts_right() {
         assert_eq!(oracle::one_minus_power(beta, t), expected);
     }
     // 1 - (1 - x)³ = 3x - 3x² + x³ for x = 2^-53: three quarters of the last bit below 3x. And 1 - 0.999^100 by logarithms.
-    assert_eq!(oracle::one_minus_power(1.0 - f64::EPSILON / 2.0, 3), (1.5 * f64::EPSILON).next_down());
+    assert_eq!(oracle::one_minus_power(1.0 - f64::EPSILON / 2.0, 3), 1.5 * f64::EPSILON * (1.0 - f64::EPSILON / 2.0));
     assert_relative_eq!(oracle::one_minus_power(0.999, 100), -(100.0 * 0.999_f64.ln()).exp_m1(), max_relative = 1e-14);
 }
 
@@ -287,13 +287,13 @@ fn without_gradients() {
 fn it_goes_down() {
     let mut params = [1.5_f64, 1.5];
     let mut adam = Adam::new(0.0, 2).unwrap();
-    let schedule = Schedule::cosine(0.05, 0.0, 2000).unwrap();
-    for step in 0..2000 {
+    let schedule = Schedule::cosine(0.1, 0.0, 4000).unwrap();
+    for step in 0..4000 {
         let [x, y] = params;
         adam.set_learning_rate(schedule.at(step)).unwrap();
         adam.step(&mut params, &[2.0 * (x - 1.0) - 400.0 * x * (y - x * x), 200.0 * (y - x * x)]).unwrap();
     }
-    assert_abs_diff_eq!(params[..], [1.0, 1.0], epsilon = 1e-2);
+    assert_abs_diff_eq!(params[..], [1.0, 1.0], epsilon = 1e-4);
     let (mut adam, mut params) = (Adam::new(0.1, 3).unwrap(), [1.0_f64; 3]);
     let schedule = Schedule::linear(0.1, 0.0, 500).unwrap();
     for step in 0..500 {
@@ -333,7 +333,7 @@ fn moments_of_dead_units_become_zero() {
 /// In f32 with β₂ = 3/4: g² / 4 is normal from g = 2^-62 on.
 #[test]
 fn a_square_below_the_normal_numbers_is_none() {
-    let [below, from] = [2.0_f32.powi(-62).next_down(), 2.0_f32.powi(-62)];
+    let [below, from] = [2.0_f32.powi(-62) * (1.0 - f32::EPSILON / 2.0), 2.0_f32.powi(-62)];
     let mut adam = Adam::with_settings(0.5, [0.5, 0.75], 1e-4, 3).unwrap();
     adam.step(&mut [1.0; 3], &[below, from, -from]).unwrap();
     assert_eq!(adam.v(), [0.0, f32::MIN_POSITIVE, f32::MIN_POSITIVE]);

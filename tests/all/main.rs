@@ -22,6 +22,7 @@ mod norm;
 mod optimizer;
 mod permutation;
 mod restore;
+mod rows;
 mod saved;
 mod schedule;
 mod sgd;
