@@ -27,7 +27,7 @@ use crate::{
 /// |---|---|
 /// | `torch.optim.Adam(weight_decay=w)` | `WeightDecay::Coupled(w)` |
 /// | `torch.optim.AdamW`, `optax.adamw` | `WeightDecay::Decoupled(w)`; w is 0.01 in torch by default, 1e-4 in optax |
-/// | Keras `Adam`, `AdamW(weight_decay=w)` | the same, with another ε: theirs is 1e-7 by default, and ours times `√(1 - β₂ᵗ)` |
+/// | Keras `Adam`, `AdamW(weight_decay=w)` | none, `WeightDecay::Decoupled(w)`; its ε is the paper's ε̂, which is ours times `√(1 - β₂ᵗ)` |
 ///
 /// (As of torch 2.15, optax 0.2 and Keras 3.) There is no AMSGrad, and no switch to maximise: negate the loss.
 ///
