@@ -37,6 +37,7 @@
 //! [`Sgd`], [`Momentum`] and [`Adam`] implement the trait [`Optimizer`]: [`step`](Optimizer::step),
 //! [`learning_rate`](Optimizer::learning_rate), [`set_learning_rate`](Optimizer::set_learning_rate),
 //! [`steps`](Optimizer::steps) and [`reset`](Optimizer::reset). Parameters may be any float; settings are f64.
+//! bf16 and f16 parameters lose [small updates](Optimizer#half-precision) to rounding: use a `MasterCopy` (feature `half`).
 //! [`MomentumForm`] chooses among four forms of momentum (classical and PyTorch's, plain and Nesterov), [`WeightDecay`] adds
 //! a coupled or a decoupled decay (with which `Adam` is AdamW), and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`] steps several
 //! named tensors as one model, all or nothing. A [`Schedule`] is the learning rate as a function of the step.
@@ -65,13 +66,13 @@
 //!
 //! # Draws
 //! [`Draws`] are everything else that a seed decides: initial weights, noise, dropout, augmentation. Each purpose, and each
-//! step, or sample and epoch, has a stream of its own, so nothing needs to be replayed. [`stable_hash`] makes a number of a
-//! name.
+//! step, or sample and epoch, has a stream of its own, so nothing needs to be replayed. Two orders that are to be independent
+//! need [two seeds](Batcher::new), which a draw makes of two names. [`stable_hash`] makes a number of a name.
 //!
 //! # What is the same to the bit, and what is up to you
 //! The result of every call depends on its arguments only: not on features, on the machine, on debug or release, or on how
 //! many threads this crate uses inside (feature `rayon`). No fused multiply-add, no reassociation, no draw as wide as
-//! `usize`. Only the payload of a NaN may differ.
+//! `usize`. Only the sign and payload of a NaN may differ.
 //!
 //! Gradients are yours. If you compute parts of a batch on several threads and add them up as they come, the sum depends on
 //! the schedule of the threads. To get the same bits on any number of threads, cut each batch into micro-batches of a fixed
@@ -108,7 +109,8 @@
 //! message says what was wrong, the value, and what was expected. [`Error::is_bad_gradient`] tells gradients that are NaN,
 //! infinite or too large from all else. A call changes its `&mut` arguments and nothing else.
 //!
-//! No input panics. Without memory for it, [`Batcher::epoch`], [`Batcher::stream`] and saving end the process, as `Vec` does;
+//! No input panics. Without memory for it, [`Batcher::epoch`], [`Batcher::stream`], saving and loading end the process, as
+//! `Vec` does;
 //! [`Batcher::try_epoch`] and [`Batcher::try_stream`] return an error. A rule of your own that panics may leave a part of the
 //! parameters updated.
 //!
@@ -200,7 +202,8 @@
 //! | `serde` | saving and loading, to the bit | serde |
 //!
 //! With `rayon`, calls run on the caller's thread where no thread can be started. The first long call builds rayon's global
-//! pool, if you have not. Rayon may allocate for its queue. Inside a rayon pool, do not call this crate while you hold a
+//! pool, if you have not. Wherever these pages say that a call does not allocate, the queue of rayon is left out: a call that
+//! threads share allocates a few times there. Inside a rayon pool, do not call this crate while you hold a
 //! lock: while the call waits, its thread may run another job that needs the lock.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -32,6 +32,13 @@ pub(crate) fn pairs<T: Send, U: Sync>(to: &mut [T], from: &[U], work: impl Fn(&m
     );
 }
 
+/// The lengths of several slices together. They may be the same slice again and again, or have elements without a size, and so
+/// be more than memory holds: then it stops at `usize::MAX`, which is long enough for threads.
+#[inline]
+pub(crate) fn total(lens: impl Iterator<Item = usize>) -> usize {
+    lens.fold(0, usize::saturating_add)
+}
+
 /// How many slices threads share at a time.
 pub(crate) const SLICES_AT_ONCE: usize = 32;
 
@@ -72,4 +79,18 @@ pub(crate) fn all<T: Send>(
         },
     );
     all.into_inner()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::total;
+
+    /// On a 32-bit machine 32 times a slice of 2^27 halves is 2^32 of them.
+    #[test]
+    fn more_than_memory_holds_is_counted() {
+        assert_eq!(total([].into_iter()), 0);
+        assert_eq!(total([3, 4].into_iter()), 7);
+        assert_eq!(total([usize::MAX / 2 + 1, usize::MAX / 2, 7].into_iter()), usize::MAX);
+        assert_eq!(total([usize::MAX / 32 + 1; 32].into_iter()), usize::MAX);
+    }
 }

@@ -16,7 +16,8 @@ use crate::{check, error::Error};
 /// In the formulas k is the step, counted from 0, and t = k / steps. Where another library is named, it is optax 0.2 or
 /// torch 2.11. Two schedules are equal if they have the same formulas with the same numbers, joined at the same steps.
 ///
-/// [`polynomial`](Self::polynomial) and [`step_decay`](Self::step_decay) are right to the last bit or two.
+/// [`polynomial`](Self::polynomial) and [`step_decay`](Self::step_decay) are right to the last bit or two, while their power
+/// is at least 2^-1022, the smallest normal f64.
 /// [`linear`](Self::linear) and the cosines are off by less than 2^-50 of the larger rate, for k and steps up to 2^64: a
 /// value far below that rate, as just before an end at 0, has fewer right digits. For a line with all digits use
 /// `polynomial` with power 1.
@@ -93,8 +94,8 @@ impl Schedule {
     /// η(k) = to + (from − to) (1 − t)^power; `from` at step 0, `to` at `steps` and ever after.
     ///
     /// As `optax.polynomial_schedule` with a whole power (other powers would not have the same bits everywhere). Exact to
-    /// the last bit or two, for every power, up to 2^50 steps; beyond that, a rising schedule may be off by a few bits. A
-    /// (1 − t)^power below the smallest f64, 2^-1074, is 0.
+    /// the last bit or two, up to 2^50 steps; beyond that, a rising schedule may be off by a few bits. A (1 − t)^power below
+    /// the smallest normal f64, 2^-1022, loses digits, and below 2^-1074 it is 0.
     ///
     /// # Errors
     /// [`Error::Number`] if a learning rate is NaN, infinite or negative, [`Error::Count`] if `power` or `steps` is 0.
@@ -222,8 +223,8 @@ impl Schedule {
         self
     }
 
-    /// The learning rate of a step, counted from 0. Finite and at least 0. Takes some 0.1 µs, with a high power 1 µs, and
-    /// allocates nothing.
+    /// The learning rate of a step, counted from 0. Finite and at least 0. A search among the pieces and
+    /// some dozen operations, with a high power up to a few thousand; no allocation.
     pub fn at(&self, step: u64) -> f64 {
         let begun = self.pieces.partition_point(|&(start, _)| start <= step);
         self.pieces[..begun].last().map_or(0.0, |&(start, shape)| shape.at(step - start))

@@ -3,8 +3,8 @@
 
 use allocation_counter::measure;
 use gradstep::{
-    Batcher, Draws, Grads, MomentumRule, Optimizer, ParamGroups, Permutation, Sgd, check_finite, clip_global_norm,
-    elementwise, elementwise_rows, gather,
+    Accumulator, Batcher, Draws, Grads, MomentumRule, Optimizer, ParamGroups, Permutation, Schedule, Sgd, Subset,
+    check_finite, clip_global_norm, clip_value, elementwise, elementwise_rows, gather, global_norm, stable_hash,
 };
 
 mod common;
@@ -90,6 +90,24 @@ fn gradients() {
     allocates_nothing("check", || check_finite::<f64>(&grads).unwrap());
     allocates_nothing("check scaled", || Grads::new(&grads[0]).scaled(0.5).check_finite().unwrap());
     allocates_nothing("clip", || clip_global_norm::<f64, _>(&mut grads, 0.5).unwrap());
+    allocates_nothing("clip each value", || clip_value::<f64, _>(&mut grads, 0.1).unwrap());
+    allocates_nothing("norm", || global_norm(&[&[0.0_f64; 10][..], &[1e-200]]).unwrap()); // in four passes
+    let mut accumulator = Accumulator::new(10_000).unwrap();
+    allocates_nothing("accumulate", || {
+        accumulator.add(&grads[0], 3).unwrap();
+        accumulator.mean(&mut grads[0]).unwrap();
+        accumulator.reset();
+        grads[0][7] = f64::NAN;
+        accumulator.add(&grads[0], 3).unwrap();
+    });
+}
+
+#[test]
+fn schedules_and_hashes() {
+    let schedule = Schedule::polynomial(1.0, 0.0, u32::MAX, 1 << 40).unwrap();
+    let schedule = schedule.then(9, Schedule::cosine_restarts(1.0, 0.0, 7, 2).unwrap());
+    allocates_nothing("a schedule", || [0, 8, 9, u64::MAX].map(|step| schedule.at(step)));
+    allocates_nothing("a hash", || stable_hash(b"images"));
 }
 
 #[test]
@@ -110,7 +128,10 @@ fn epochs_and_batches() {
     gather(&rows, 10, &[1, 2, 3], &mut out).unwrap();
     allocates_nothing("gather", || gather(&rows, 10, &[7, 99], &mut out).unwrap());
     let mut stream = Batcher::over(Permutation::new(1 << 40, 1).unwrap(), 100).unwrap().stream();
-    allocates_nothing("permutation", || stream.next_batch().map(<[usize]>::len));
+    allocates_nothing("the first batch of random access", || stream.next_batch().map(<[usize]>::len));
+    let subset = Subset::new((0..100).collect()).unwrap().shuffled(1).unwrap();
+    let mut part = Batcher::over(subset, 7).unwrap().stream();
+    allocates_nothing("a part", || (0..30).map(|_| part.next_batch().map_or(0, <[usize]>::len)).sum::<usize>());
     allocates_nothing("where a stream is", || (stream.epoch(), stream.samples(), stream.is_epoch_end()));
     let mut clone = stream.clone();
     allocates_nothing("a clone", || clone.next_batch().map(<[usize]>::len));
@@ -132,5 +153,7 @@ fn epochs_and_batches() {
         draws.fill_words(&mut integers);
         draws.fill_below(10, &mut integers).unwrap();
         draws.fill_coin(0.5, &mut coins).unwrap();
+        let position = draws.position();
+        draws.seek(position);
     });
 }

@@ -43,6 +43,21 @@ impl Batcher {
     /// Batches of `batch_size` indices below `len`, shuffled anew each epoch. The last batch is shorter where `batch_size`
     /// does not divide `len`.
     ///
+    /// Two batchers with the same `len` and `seed` have the same order, whatever the samples are: zipped, they give the same
+    /// pairs in every epoch. So give each a seed of its own, made from the run's seed and a name by [`Draws`](crate::Draws).
+    /// (Orders, splits and draws with one seed are independent of each other.)
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::{Batcher, Draws};
+    /// let seed = 42; // of the run
+    /// let seed_of = |name| Draws::new(name, [0, 0], seed).word();
+    /// let images = Batcher::new(1_000, 10, seed_of("images"))?;
+    /// let texts = Batcher::new(1_000, 10, seed_of("texts"))?;
+    /// assert_ne!(images.epoch(0).indices(), texts.epoch(0).indices()); // with `seed` itself they are equal
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`over`](Batcher::over); [`Error::TooManySamples`] if `len` is above [`Shuffle::MAX_LEN`].
     pub fn new(len: usize, batch_size: usize, seed: u64) -> Result<Self, Error> {
@@ -223,8 +238,8 @@ impl<O: PartialEq> PartialEq for Epoch<O> {
 impl<O: Eq> Eq for Epoch<O> {}
 
 impl<O: Order> Epoch<O> {
-    /// Becomes epoch `epoch` of the same batcher, in place: a few nanoseconds an index, no allocation (except in rayon's
-    /// queue, or in an order of your own).
+    /// Becomes epoch `epoch` of the same batcher, in place: as long as its order takes, and no allocation, unless an order of
+    /// your own makes one.
     pub fn refill(&mut self, epoch: u64) {
         self.number = epoch;
         self.batcher.fill(epoch, 0, &mut self.indices, &mut self.scratch);

@@ -16,7 +16,8 @@ use crate::{
 /// means. It is summed in f64, in the order of the calls, and rounded to the gradients' type once at the end. The sum
 /// starts at +0, so gradients of −0 give a mean of +0. Plain data: save it to stop a run between two micro-batches.
 ///
-/// Cost: one pass over the gradients for each micro-batch and two for the mean; no allocation after construction.
+/// Cost: one pass over the gradients and the sums for each micro-batch, and two over the sums for the mean; no allocation after
+/// construction.
 ///
 /// # Example
 /// ```
@@ -33,6 +34,8 @@ use crate::{
 pub struct Accumulator {
     sum: Vec<f64>,
     samples: u64,
+    /// How many samples came before the first micro-batch that made a sum NaN or infinite, and the first such sum.
+    bad: Option<(u64, usize)>,
 }
 
 impl Accumulator {
@@ -41,10 +44,14 @@ impl Accumulator {
     /// # Errors
     /// [`Error::Memory`] if there is no room for it.
     pub fn new(len: usize) -> Result<Self, Error> {
-        Ok(Accumulator { sum: check::zeros("accumulator", len)?, samples: 0 })
+        Ok(Accumulator { sum: check::zeros("accumulator", len)?, samples: 0, bad: None })
     }
 
     /// Adds the mean gradient of `samples` samples.
+    ///
+    /// A gradient that is NaN or infinite is added too: to look for one before the first sum changes would take a third
+    /// more time. Then [`mean`](Accumulator::mean) returns an error that names this micro-batch. To leave such a
+    /// micro-batch out, call [`check_finite`](crate::check_finite) with it first.
     ///
     /// # Errors
     /// [`Error::Length`] if `mean` has another length; [`Error::Count`] if `samples` is 0, or more than a `u64` can count
@@ -54,14 +61,24 @@ impl Accumulator {
         let (samples, bound) = (samples as u64, u64::MAX - self.samples);
         check::at_least_one("samples", samples)?;
         check::count("samples", samples, Relation::AtMost, bound, "u64::MAX - samples so far")?;
-        self.samples += samples;
         let weight = samples as f64;
-        pairs(
-            &mut self.sum,
-            mean,
+        let finite = all(
+            mean.len(),
+            self.sum.chunks_mut(PART_LEN).zip(mean.chunks(PART_LEN)),
+            // x - x is +0, whose bits are all 0, unless x is NaN or infinite.
             #[inline(always)]
-            |sum, mean| sum.iter_mut().zip(mean).for_each(|(sum, &g)| *sum += weight * to_f64(g)),
+            |(sum, mean)| {
+                let add = |bits, (sum, &g): (&mut f64, &F)| {
+                    *sum += weight * to_f64(g);
+                    bits | (*sum - *sum).to_bits()
+                };
+                sum.iter_mut().zip(mean).fold(0, add) == 0
+            },
         );
+        if !finite && self.bad.is_none() {
+            self.bad = self.sum.iter().position(|sum| !sum.is_finite()).map(|index| (self.samples, index));
+        }
+        self.samples += samples;
         Ok(())
     }
 
@@ -74,11 +91,16 @@ impl Accumulator {
     ///
     /// # Errors
     /// [`Error::Length`] if `grads` has another length; [`Error::Count`] if nothing was added yet;
-    /// [`Error::NonFinite`] if a sum is NaN or infinite, because a gradient was or because it is beyond f64;
-    /// [`Error::Overflow`] if a mean is beyond `F`. `grads` has not changed then.
+    /// [`Error::NonFinite`] if a sum is NaN or infinite, because a gradient was or because it is beyond f64: it names the
+    /// first micro-batch that made one so, and stays until [`reset`](Accumulator::reset); [`Error::Overflow`] if a mean is
+    /// beyond `F`. `grads` has not changed then.
     pub fn mean<F: Float + Send + 'static>(&self, grads: &mut [F]) -> Result<(), Error> {
         check::length("grads", grads.len(), "accumulator", self.sum.len())?;
         check::at_least_one("number of samples", self.samples)?;
+        if let Some((before, index)) = self.bad {
+            let name = format!("micro-batch after {before} samples: sum");
+            return Err(Error::NonFinite { name, index, value: self.sum[index] });
+        }
         let samples = self.samples as f64;
         let mean = |&sum: &f64| from_f64::<F>(sum / samples);
         let fits = all(
@@ -102,18 +124,23 @@ impl Accumulator {
 
     fn first_overflow(&self, fits: impl Fn(&f64) -> bool, max: f64) -> Result<(), Error> {
         let Some(index) = self.sum.iter().position(|sum| !fits(sum)) else { return Ok(()) };
-        let sum = self.sum[index];
-        Err(if sum.is_finite() {
-            Error::Overflow { name: format!("mean[{index}]"), value: sum / self.samples as f64, max }
-        } else {
-            Error::NonFinite { name: "sum".into(), index, value: sum }
-        })
+        let name = format!("mean[{index}]");
+        Err(Error::Overflow { name, value: self.sum[index] / self.samples as f64, max })
     }
 
     /// Empties it for the next batch.
     pub fn reset(&mut self) {
         self.sum.fill(0.0);
         self.samples = 0;
+        self.bad = None;
+    }
+}
+
+#[cfg(feature = "serde")]
+impl Accumulator {
+    /// Nothing, or two numbers.
+    fn saved_bad(&self) -> Vec<u64> {
+        self.bad.into_iter().flat_map(|(before, index)| [before, index as u64]).collect()
     }
 }
 
@@ -121,11 +148,23 @@ impl Accumulator {
 crate::saved::saved! {
     [] Accumulator = "Accumulator v1";
     samples: Exact<u64>,
+    bad: Exact<Vec<u64>> = Accumulator::saved_bad,
     sum: Exact<Vec<f64>>,
     => {
         if sum.iter().any(|sum| sum.to_bits() != 0) {
             check::at_least_one("samples", samples)?;
         }
-        Ok(Accumulator { sum, samples })
+        let found = match bad[..] {
+            [before, index] if before < samples => {
+                let index = usize::try_from(index).unwrap_or(usize::MAX);
+                sum.get(index).filter(|sum| !sum.is_finite()).map(|_| (before, index))
+            }
+            _ => None,
+        };
+        if found.is_none() && !(bad.is_empty() && sum.iter().all(|sum| sum.is_finite())) {
+            let expected = "the samples before a sum that is not finite, and its place, if there is one".into();
+            return Err(Error::Saved { name: "bad", saved: format!("{bad:?}"), expected });
+        }
+        Ok(Accumulator { sum, samples, bad: found })
     }
 }

@@ -10,15 +10,15 @@ use crate::{
     check,
     error::Error,
     float::{from_f64, to_f64},
-    passes::pass,
+    passes::{pass, total},
     threads::PART_LEN,
 };
 
 /// Scales all slices by `max_norm / norm` if their [`global_norm`] is above `max_norm`. Returns the norm before.
 ///
 /// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once to `F`. The norm afterwards is `max_norm`
-/// up to rounding: it may exceed it by a relative 2^-24 in f32, and in f64 by a few 2^-52, more for more values (20 · 2^-52
-/// was seen); half types and subnormals are rounded more coarsely. (Pascanu et al. 2013.
+/// up to rounding: it may exceed it by a relative 2^-24 in f32, and in f64 by a few 2^-52, more for more values; half types and
+/// subnormals are rounded more coarsely. (Pascanu et al. 2013.
 /// `torch.nn.utils.clip_grad_norm_` adds 10⁻⁶ to the norm, this does not.)
 ///
 /// `grads` is a slice of slices or of vectors. For one tensor, wrap it: `&mut [&mut grads]`.
@@ -138,7 +138,7 @@ pub fn clip_scale(norm: f64, max_norm: f64) -> Result<f64, Error> {
 
 #[inline(always)]
 fn replace_each<F: Copy + Send, S: AsRef<[F]> + AsMut<[F]> + Send>(grads: &mut [S], new: impl Fn(F) -> F + Sync) {
-    let len = grads.iter().map(|slice| slice.as_ref().len()).sum();
+    let len = total(grads.iter().map(|slice| slice.as_ref().len()));
     pass(
         len,
         grads.iter_mut().flat_map(|slice| slice.as_mut().chunks_mut(PART_LEN)),

@@ -6,11 +6,11 @@ use super::grads::{Grads, with_values};
 use crate::{
     error::Error,
     float::to_f64,
-    passes::{all, together},
+    passes::{all, together, total},
     threads::PART_LEN,
 };
 
-/// Returns an error that names the first NaN or infinity, if there is one. One pass, no allocation.
+/// Returns an error that names the first NaN or infinity, if there is one. One pass and no allocation where there is none.
 ///
 /// # Errors
 /// [`Error::NonFinite`] with the slice's number, the index in it and the value.
@@ -31,7 +31,7 @@ pub fn check_finite<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>])
 
 impl<P: Float + Send + Sync + 'static> Grads<'_, P> {
     /// Returns an error that names the first gradient that is NaN or infinite as the rule gets it: scaled, and rounded to
-    /// `P`. One pass, no allocation.
+    /// `P`. One pass and no allocation where there is none.
     ///
     /// # Errors
     /// [`Error::NonFinite`] with the index and the scaled value.
@@ -60,7 +60,7 @@ fn all_finite<'a, P: Float + Send + Sync + 'static>(grads: impl Iterator<Item = 
     let mut finite = true;
     together(grads, Grads::new(&[]), |grads| {
         finite &= all(
-            grads.iter().map(Grads::len).sum(),
+            total(grads.iter().map(Grads::len)),
             grads.iter().flat_map(|grads| grads.chunks(PART_LEN)),
             #[inline(always)]
             |part| is_finite(&part),

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     error::Error,
     float::{to_f32, to_f64},
-    passes::{SLICES_AT_ONCE, together},
+    passes::{SLICES_AT_ONCE, together, total},
     simd::wide,
     threads::{ONE_THREAD_LEN, share},
 };
@@ -25,7 +25,8 @@ use crate::{
 /// but their norm is above the largest f64.
 ///
 /// # Cost
-/// One pass; four where the squares leave f64's range. No allocation.
+/// One pass; up to four where the sum of the squares is below 1e-270 (as for gradients that are all 0) or above f64's largest
+/// number. No allocation.
 ///
 /// # Example
 /// ```
@@ -51,7 +52,7 @@ where
         let mut sum = 0.0;
         together(grads(), Grads::new(&[]), |grads| {
             let mut sums = [0.0; SLICES_AT_ONCE];
-            let len: usize = grads.iter().map(Grads::len).sum();
+            let len = total(grads.iter().map(Grads::len));
             let pairs = sums.iter_mut().zip(grads);
             let work = |(sum, grads): (&mut f64, &Grads<P>)| {
                 *sum = with_values!(grads.source(), values => sum_of_squares(values, scale * grads.scale()));

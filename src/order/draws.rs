@@ -13,19 +13,23 @@ use crate::{check, error::Error, simd::wide};
 /// Everything else that a seed decides: initial weights, noise, dropout, augmentation.
 ///
 /// A stream of draws, a pure function of (purpose, two counters, seed). Streams that differ in any of these are
-/// independent, so draws can begin anywhere without a replay: give each step its counter, each sample its epoch and index.
-/// Every value is frozen; [`order`](crate::order) describes each. A slice is filled with what as many single draws give.
+/// independent (unless two purposes have the same [`stable_hash`], a chance of 2^-64 a pair), so draws can begin anywhere
+/// without a replay: give each step its counter, each sample its epoch and index. Every value is frozen;
+/// [`order`](crate::order) describes each. A slice is filled with what as many single draws give.
+///
+/// The first [`word`](Self::word) of a stream is a seed for whatever else needs one of its own:
+/// `Draws::new("images", [0, 0], seed).word()`.
 ///
 /// | draw | is | 32-bit words of the stream |
 /// |---|---|---|
 /// | [`word`](Self::word) | 64 random bits | 2 |
 /// | [`below`](Self::below) | an integer below n, each exactly as likely (Lemire 2019) | 2; again 2 with probability (2^64 mod n) / 2^64 |
 /// | [`uniform`](Self::uniform) | a multiple of 2^-24 (f32) or 2^-53 (f64) in [0, 1) | 1 (f32), 2 (f64) |
-/// | [`normal`](Self::normal) | mean 0, variance 1, the quantile of one of 2^32 (f32, up to 6.23) or 2^64 (f64, up to 9.16) probabilities (Wichura 1988) | 1 (f32), 2 (f64) |
+/// | [`normal`](Self::normal) | mean 0, variance 1, the quantile of one of 2^32 (f32, up to 6.338) or 2^64 (f64, up to 9.155) probabilities (Wichura 1988) | 1 (f32), 2 (f64) |
 /// | [`coin`](Self::coin) | true if a uniform f64 is below p | 2 |
 ///
 /// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream makes 256 bytes of it, so a stream
-/// for a single draw costs some 60 times the draw. Feature `simd` fills with wide vectors. No allocation; some 330 bytes.
+/// for a single draw costs tens of times the draw. Feature `simd` fills with wide vectors. No allocation; some 300 bytes.
 ///
 /// # Example
 /// The usual initialisations, for a layer of `inputs` (fan-in) and `outputs` (fan-out):
@@ -68,8 +72,32 @@ impl Draws {
         Draws { generator: generator(b"draws  1", seed, stable_hash(purpose.as_bytes()), counters[0], counters[1]) }
     }
 
-    /// Goes on from 32-bit word `position` of the stream, forwards or back, at the cost of making a stream: to the k-th
-    /// draw (from 0) of k alike by `seek(k)` for numbers in f32, else `seek(2 * k)` (but `below`, which may reject words).
+    /// How many 32-bit words of the stream have been drawn: where [`seek`](Self::seek) comes back to. Stops at `u64::MAX`.
+    pub fn position(&self) -> u64 {
+        u64::try_from(self.generator.get_word_pos()).unwrap_or(u64::MAX)
+    }
+
+    /// Goes on from 32-bit word `position` of the stream, forwards or back, at the cost of making a stream.
+    ///
+    /// The table above says how many words a draw takes: after k draws of f32 numbers the position is k, and after k words,
+    /// f64 numbers or coins it is 2 k. [`below`](Self::below) may reject words and take more, so draw k of it is not
+    /// always at 2 k: keep its [`position`](Self::position), or give each draw a counter of its own.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::Draws;
+    /// let mut draws = Draws::new("crops", [0, 0], 42);
+    /// let n = (1 << 63) + 1; // nearly every second word is rejected
+    /// for _ in 0..60 {
+    ///     draws.below(n)?;
+    /// }
+    /// let position = draws.position();
+    /// assert!(position > 2 * 60);
+    /// let next = draws.below(n)?;
+    /// draws.seek(position);
+    /// assert_eq!(draws.below(n)?, next);
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
     pub fn seek(&mut self, position: u64) {
         self.generator.set_word_pos(position.into());
     }

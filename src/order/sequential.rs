@@ -40,7 +40,7 @@ impl Order for Sequential {
     }
 
     fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
-        place..place + 1
+        place..place.saturating_add(1)
     }
 
     fn longest_run(&self) -> u64 {

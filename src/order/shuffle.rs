@@ -14,8 +14,9 @@ use crate::{
 /// Every sample once an epoch, in an order that depends on seed, len and epoch only: the order of
 /// [`Batcher::new`](crate::Batcher::new).
 ///
-/// Given uniform random words, every order is equally likely. [`order`](crate::order) describes how it is made. Cost: the
-/// table of the epoch, one `usize` a sample, and a few nanoseconds a sample.
+/// Given uniform random words, every order is equally likely; since seed and epoch have 128 bits, from 35 samples on most
+/// orders come up for no seed and epoch (35! is above 2^128). [`order`](crate::order) describes how it is made. Cost: the table
+/// of the epoch, one `usize` a sample, and a few nanoseconds a sample.
 ///
 /// # Example
 /// ```
@@ -34,7 +35,8 @@ impl Shuffle {
     /// [`Permutation`](crate::Permutation), which needs no table.
     pub const MAX_LEN: usize = if usize::BITS > 32 { (u32::MAX as usize).saturating_add(1) } else { usize::MAX / 8 };
 
-    /// The order of `len` samples.
+    /// The order of `len` samples. Two of the same `len` and `seed` are equal: give each data set a
+    /// [seed of its own](crate::Batcher::new).
     ///
     /// # Errors
     /// [`Error::Count`] if `len` is 0; [`Error::TooManySamples`] if it is above [`MAX_LEN`](Self::MAX_LEN).

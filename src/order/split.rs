@@ -28,7 +28,7 @@ use crate::{
 ///
 /// # Example
 /// ```
-/// use gradstep::{Batcher, Split, stable_hash};
+/// use gradstep::{Batcher, Draws, Split, stable_hash};
 ///
 /// let split = Split::new(1_000, &[0.8, 0.1, 0.1], 42)?;
 /// let training = Batcher::over(split.part(0)?.shuffled(42)?, 32)?; // shuffled anew each epoch
@@ -41,6 +41,8 @@ use crate::{
 /// for fold in 0..5 {
 ///     let (training, validation) = (folds.all_but(fold)?, folds.part(fold)?);
 ///     assert_eq!((training.samples().len(), validation.samples().len()), (800, 200));
+///     let seed = Draws::new("fold", [fold as u64, 0], 42).word(); // with one seed, all folds would have one order
+///     let training = Batcher::over(training.shuffled(seed)?, 32)?;
 /// }
 ///
 /// // All samples of a patient on one side, where they stay when patients are added.

@@ -45,6 +45,9 @@ impl Subset {
 
     /// The same samples, shuffled anew each epoch.
     ///
+    /// Two subsets of one length that are shuffled with one seed stand in the same order: zipped, they give the same pairs in
+    /// every epoch. Give each a [seed of its own](crate::Batcher::new).
+    ///
     /// # Errors
     /// Those of [`Shuffle::new`].
     pub fn shuffled(self, seed: u64) -> Result<Subset<Shuffle>, Error> {

@@ -26,8 +26,7 @@ const LONG: usize = 256;
 /// [`Error::Length`] if `grads` or a slice of state has another length than `params`; nothing has changed then.
 ///
 /// # Cost
-/// One pass over memory: each slice is read once, `params` and the state are written once. No
-/// allocation (except in rayon's queue).
+/// One pass over memory: each slice is read once, `params` and the state are written once. No allocation.
 ///
 /// # Example
 /// ```

@@ -78,8 +78,8 @@ impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
         Ok(MasterCopy { optimizer, master, params: PhantomData })
     }
 
-    /// Makes the copy anew from `params`, for parameters that were loaded or changed from outside. The optimizer's state
-    /// stays.
+    /// Makes the copy anew from `params`, for parameters that were loaded, changed or initialised again from outside: without
+    /// it the next step writes the old ones over them. The optimizer's state stays.
     ///
     /// # Errors
     /// [`Error::Length`] if there are more or fewer parameters than before. Nothing has changed then.
@@ -143,6 +143,7 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O> {
         self.optimizer.steps()
     }
 
+    /// Resets the optimizer. The copy stays, since it is the parameters: for others call [`refresh`](MasterCopy::refresh).
     fn reset(&mut self) {
         self.optimizer.reset();
     }

@@ -14,7 +14,8 @@ use crate::{
 /// The form of momentum: where η multiplies, and where the gradient is taken. The velocity is `m` in the classical forms
 /// and `v` in PyTorch's.
 ///
-/// While η is constant, `Classical` and `PyTorch` take the same path (`m = -η v`), and so do the two Nesterov forms.
+/// While η is constant, `Classical` and `PyTorch` take the same path (`m = -η v`) but for rounding, and so do the two Nesterov
+/// forms.
 /// When η changes they differ: in the classical forms the velocity is a distance that already contains the old η, so the
 /// parameters move on at the old speed; in PyTorch's it is a sum of gradients, and the new η rescales all of it at once.
 ///
@@ -176,6 +177,9 @@ impl MomentumRule {
 /// are normal numbers.
 ///
 /// The settings are a [`MomentumRule`], which also steps velocities that you keep yourself.
+///
+/// In bf16 and f16 small updates are lost to rounding, without an error: use a `MasterCopy`
+/// ([`Optimizer`](crate::Optimizer#half-precision) says how small).
 ///
 /// State: the velocity, as long as the parameters, and a count of steps. Cost of a step: one pass, three slices read,
 /// two written; no allocation.

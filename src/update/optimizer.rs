@@ -40,6 +40,20 @@ use crate::{
 /// (the velocity of [`Momentum`](crate::Momentum), the moments of [`Adam`](crate::Adam)) is set to 0 there; do so in a rule of your own, by
 /// `if m.abs() < P::min_positive_value() { P::zero() } else { m }`.
 ///
+/// # Half precision
+/// A rule over bf16 or f16 rounds the new parameter to it. An update below 1/512 of its parameter (bf16) or 1/4,096 (f16) is
+/// then lost, without an error, and training stands still. `MasterCopy` (feature `half`) steps an f32 copy instead.
+/// ```
+/// use gradstep::{Optimizer, Sgd};
+/// use half::bf16;
+/// let (mut sgd, mut params) = (Sgd::new(0.001)?, [bf16::ONE]);
+/// for _ in 0..1_000 {
+///     sgd.step(&mut params, &[bf16::ONE])?; // 1 - 0.001 rounds to 1
+/// }
+/// assert_eq!(params, [bf16::ONE]); // in f32 it is 0 now
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+///
 /// # Example
 /// ```
 /// use gradstep::{Error, Momentum, Optimizer, Schedule, Sgd};
@@ -130,8 +144,8 @@ pub trait Optimizer<P>: Send {
     /// Nothing has changed then.
     ///
     /// # Cost
-    /// One pass over the gradients for their norm, and the step. No allocation. A [`FiniteGuard`](crate::FiniteGuard) is not
-    /// needed, and costs a pass of its own.
+    /// [`global_norm`](crate::global_norm), nearly always one pass over the gradients, and the step. No allocation. A
+    /// [`FiniteGuard`](crate::FiniteGuard) is not needed, and costs a pass of its own.
     ///
     /// # Example
     /// ```

@@ -10,6 +10,9 @@ use crate::{check, error::Error, float::from_f64, gradient::grads::Grads};
 /// [`Sgd::new`] is the plain rule; [`with_weight_decay`](Sgd::with_weight_decay) adds a decay.
 /// Computed in `P`: η is rounded to it once a step, and then each operation is rounded, in the order of the formula.
 ///
+/// In bf16 and f16 small updates are lost to rounding, without an error: use a `MasterCopy`
+/// ([`Optimizer`](crate::Optimizer#half-precision) says how small).
+///
 /// State: a count of steps. Cost of a step: one pass, two slices read, one written; no allocation.
 ///
 /// Source: Robbins and Monro 1951, "A stochastic approximation method". The bits are those of `p - lr * g`;

@@ -73,8 +73,7 @@ impl<P: Float + Send + Sync + 'static> Step<'_, P> {
     /// [`Error::Length`] if a slice of state has another length than the parameters; nothing has changed then.
     ///
     /// # Cost
-    /// One pass over memory: each slice is read once, the parameters and the state are written once. No allocation (except
-    /// in rayon's queue).
+    /// One pass over memory: each slice is read once, the parameters and the state are written once. No allocation.
     ///
     /// # Example
     /// ```

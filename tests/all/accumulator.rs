@@ -76,16 +76,35 @@ fn the_mean_of_finite_gradients_is_finite() {
     assert_eq!(grads, [f16::ONE]);
 }
 
-/// Sums that are no number, or beyond f64, are refused and not handed on.
+/// Sums that are no number, or beyond f64, are refused and not handed on, and the error names the micro-batch: of three
+/// with 2, 3 and 4 samples the second is bad, and the third too, at an earlier place.
 #[test]
-fn a_mean_that_is_not_finite_is_refused() {
-    for (value, samples, text) in [(f64::NAN, 1, "NaN"), (f64::INFINITY, 1, "inf"), (1e308, 10, "inf")] {
-        let mut accumulator = Accumulator::new(2).unwrap();
-        accumulator.add(&[0.0, value], samples).unwrap();
-        let mut grads = [7.0, 7.0];
-        let error = accumulator.mean(&mut grads).unwrap_err();
-        assert_eq!(error.to_string(), format!("sum[1] is {text}, expected a finite number"));
-        assert_eq!(grads, [7.0, 7.0]);
+fn a_mean_that_is_not_finite_names_the_micro_batch() {
+    for len in FEW_LENS.into_iter().filter(|&len| len > 1) {
+        for (value, text) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf"), (1e308, "inf")] {
+            let bad = |index: usize, value| {
+                let mut mean = vec![0.5; len];
+                mean[index] = value;
+                mean
+            };
+            let mut accumulator = Accumulator::new(len).unwrap();
+            accumulator.add(&bad(0, 1.0), 2).unwrap();
+            accumulator.add(&bad(len - 1, value), 3).unwrap(); // 3 · 1e308 is beyond f64
+            let mut grads = vec![7.0; len];
+            let message = format!("micro-batch after 2 samples: sum[{}] is {text}, expected a finite number", len - 1);
+            let error = accumulator.mean(&mut grads).unwrap_err();
+            assert!(error.is_bad_gradient());
+            assert_eq!(error.to_string(), message);
+            accumulator.add(&bad(0, f64::NAN), 4).unwrap();
+            assert_eq!(accumulator.mean(&mut grads).unwrap_err().to_string(), message, "the first of two");
+            assert_eq!(grads, vec![7.0; len]);
+            assert_eq!(accumulator.samples(), 9);
+            accumulator.reset();
+            assert_eq!(accumulator, Accumulator::new(len).unwrap());
+            accumulator.add(&bad(0, 1.0), 2).unwrap();
+            accumulator.mean(&mut grads).unwrap();
+            assert_eq!(grads, bad(0, 1.0));
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Batchers and their epochs.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::HashSet, ops::Range, sync::Arc};
 
-use gradstep::{Batcher, Error, Fill, Order, Permutation, Sequential, Shuffle, Subset};
+use gradstep::{Batcher, Draws, Error, Fill, Order, Permutation, Sequential, Shuffle, Subset};
 use proptest::prelude::*;
 
 use crate::common::{AnyOrder, Blocks, Rotated, batchers, config, says};
@@ -51,6 +51,32 @@ proptest! {
         prop_assert_eq!(&epoch, &batcher.epoch(second));
         epoch.refill(first);
         prop_assert_eq!(&epoch, &batcher.epoch(first));
+    }
+}
+
+/// Of 1,000,000 pairs 20 epochs of 1,000 hold 1,000,000 (1 - e^(-0.02)) = 19,801 different ones, if the orders are
+/// independent.
+#[test]
+fn equal_seeds_pair_up_and_seeds_made_of_names_do_not() {
+    let pairs = |left: &dyn Order, right: &dyn Order| {
+        let (left, right) = (Batcher::over(left, 10).unwrap(), Batcher::over(right, 10).unwrap());
+        let epochs = (0..20).map(|number| (left.epoch(number), right.epoch(number)));
+        let pairs = epochs.flat_map(|(left, right)| {
+            std::iter::zip(left.indices().to_vec(), right.indices().to_vec()).collect::<Vec<_>>()
+        });
+        pairs.collect::<HashSet<_>>().len()
+    };
+    let shuffle = |seed| Shuffle::new(1000, seed).unwrap();
+    let part = |first, seed| Subset::new((first..first + 1000).collect()).unwrap().shuffled(seed).unwrap();
+    assert_eq!(pairs(&shuffle(42), &shuffle(42)), 1000);
+    assert_eq!(pairs(&part(0, 42), &part(1000, 42)), 1000);
+    let [images, texts] = ["images", "texts"].map(|name| Draws::new(name, [0, 0], 42).word());
+    for different in [
+        pairs(&shuffle(images), &shuffle(texts)),
+        pairs(&part(0, images), &part(1000, texts)),
+        pairs(&shuffle(42), &shuffle(images)),
+    ] {
+        assert!((19_750..19_850).contains(&different), "{different}");
     }
 }
 
@@ -253,6 +279,22 @@ fn past_the_end_there_is_no_sample() {
     assert_eq!(sorted(&samples), Vec::from_iter((0..65_536).chain([usize::MAX; 4])));
     assert_eq!(past(Box::new(Subset::new(vec![5, 6]).unwrap()), 3), [5, 6, usize::MAX]);
     assert_eq!(past(Box::new(Shuffle::new(2, 1).unwrap()), 3), [usize::MAX; 3]);
+}
+
+/// Where no sample is, there is no run either, but no panic.
+#[test]
+fn a_run_beyond_every_epoch() {
+    let sequential = Sequential::new(5).unwrap();
+    let permutation = Permutation::new(1 << 20, 1).unwrap();
+    let subset = Subset::new(vec![7]).unwrap();
+    let orders: [&dyn Order; 4] = [&sequential, &permutation, &subset, &Shuffle::new(5, 1).unwrap()];
+    for order in orders {
+        for place in [order.len(), u64::MAX - 1, u64::MAX] {
+            let run = order.run(0, place);
+            assert!(run.start <= place && run.end - run.start <= order.longest_run(), "{run:?}");
+            assert!(order.try_fill(0, place, &mut [0]).is_err());
+        }
+    }
 }
 
 #[test]

@@ -107,6 +107,12 @@ fn filling_is_drawing_one_after_another() {
     }
 }
 
+/// "Some 300 bytes."
+#[test]
+fn a_stream_takes_little_memory() {
+    assert!((290..=320).contains(&size_of::<Draws>()), "{}", size_of::<Draws>());
+}
+
 #[test]
 fn seek_goes_anywhere() {
     let halves: Vec<_> =
@@ -125,6 +131,59 @@ fn seek_goes_anywhere() {
         draws.word();
         assert_eq!(draws.word(), word, "from {last}");
     }
+}
+
+/// What the table of `Draws` says that each draw takes, also from the middle of a word.
+#[test]
+fn position_counts_the_words_that_were_drawn() {
+    type Fill = fn(&mut Draws, usize);
+    let takes: [(u64, Fill); 7] = [
+        (2, |draws, len| draws.fill_words(&mut vec![0; len])),
+        (2, |draws, len| draws.fill_below(16, &mut vec![0; len]).unwrap()), // rejects nothing
+        (1, |draws, len| draws.fill_uniform(&mut vec![0.0_f32; len])),
+        (2, |draws, len| draws.fill_uniform(&mut vec![0.0_f64; len])),
+        (1, |draws, len| draws.fill_normal(&mut vec![0.0_f32; len])),
+        (2, |draws, len| draws.fill_normal(&mut vec![0.0_f64; len])),
+        (2, |draws, len| draws.fill_coin(0.3, &mut vec![false; len]).unwrap()),
+    ];
+    for (kind, (words, fill)) in takes.into_iter().enumerate() {
+        for (start, len) in [(0, 0), (0, 1), (1, 3), (63, 2), (64, 1000), (1 << 36, 65), (u64::MAX - 200, 100)] {
+            let mut draws = stream();
+            draws.seek(start);
+            assert_eq!(draws.position(), start);
+            fill(&mut draws, len);
+            assert_eq!(draws.position(), start + words * len as u64, "{len} of kind {kind} from word {start}");
+        }
+    }
+    let mut last = stream();
+    last.seek(u64::MAX);
+    last.word();
+    assert_eq!(last.position(), u64::MAX);
+}
+
+/// Nearly every second word is rejected: the position leads back to each draw, twice its number does not.
+#[test]
+fn a_draw_below_n_is_found_by_its_position() {
+    let (mut draws, n) = (stream(), (1 << 63) + 1);
+    let kept: Vec<_> = (0..100).map(|_| (draws.position(), draws.below(n).unwrap())).collect();
+    for &(position, number) in kept.iter().rev() {
+        draws.seek(position);
+        assert_eq!(draws.below(n), Ok(number), "at {position}");
+    }
+    let (position, number) = kept[60];
+    assert!((200..280).contains(&position), "{position}"); // 60 draws of 4 words each, in the mean
+    draws.seek(120);
+    assert_ne!(draws.below(n), Ok(number));
+}
+
+/// The largest magnitude of an f32: the middle of the last of 2^32 steps. One draw in 2^31 is it.
+#[test]
+fn the_largest_normal_f32_is_6_338() {
+    let mut draws = Draws::new("tails", [0, 0], 1000);
+    draws.seek(51_110_238_552);
+    assert_eq!(draws.clone().word() as u32 & 0x7FFF_FFFF, 0x7FFF_FFFF); // no probability is farther from 1/2
+    let largest = draws.normal::<f32>().abs();
+    assert_eq!((largest.to_bits(), (1e3 * largest).round()), (0x40CA_D08D, 6338.0));
 }
 
 #[test]

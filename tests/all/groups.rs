@@ -1009,3 +1009,18 @@ fn an_error_on_a_thread_comes_out() {
     assert_eq!(error, Error::InTensor { name: "b".into(), error: Box::new(Error::NotASlice) });
     assert_eq!((model.steps(), b), (0, vec![1.0; 100]));
 }
+
+/// Own rates 1/2, 1/4 and 1/8 at factor 1/2: what comes out of the model has the product, as its documentation says.
+#[test]
+fn a_removed_tensor_has_the_factor_in_its_rate() {
+    let mut model = model();
+    model.scale_learning_rates(0.5).unwrap();
+    let own = model.learning_rate("b").unwrap();
+    let mut removed = model.remove("b").unwrap();
+    assert_eq!((own, removed.learning_rate()), (0.25, 0.125));
+    model.insert("twice", removed.clone()).unwrap();
+    assert_eq!((model.learning_rate("twice"), model.get("twice").unwrap().learning_rate()), (Some(0.125), 0.0625));
+    removed.set_learning_rate(own).unwrap();
+    model.insert("once", removed).unwrap();
+    assert_eq!((model.learning_rate("once"), model.get("once").unwrap().learning_rate()), (Some(0.25), 0.125));
+}

@@ -400,6 +400,24 @@ fn from_a_master() {
     says(wrong, "grads has length 2, expected 3, the length of velocity");
 }
 
+/// Parameters that are initialised again: without `refresh` the copy writes the old ones over them.
+#[test]
+fn reset_leaves_the_copy() {
+    let mut params = [bf16::ONE];
+    let mut momentum = MasterCopy::new(Momentum::new(0.5, 0.5, 1).unwrap(), &params).unwrap();
+    momentum.step(&mut params, &[bf16::ONE]).unwrap();
+    momentum.reset();
+    assert_eq!((momentum.steps(), momentum.optimizer().velocity(), momentum.master()), (0, &[0.0][..], &[0.5][..]));
+    params = [bf16::from_f32(8.0)];
+    let mut refreshed = momentum.clone();
+    momentum.step(&mut params, &[bf16::ONE]).unwrap();
+    assert_eq!(params, [bf16::ZERO]); // 0.5 - 0.5
+    params = [bf16::from_f32(8.0)];
+    refreshed.refresh(&params).unwrap();
+    refreshed.step(&mut params, &[bf16::ONE]).unwrap();
+    assert_eq!(params, [bf16::from_f32(7.5)]);
+}
+
 // What is rejected ----------------------------------------------------------------------------------------------------
 
 /// When it is made, and not in mid-run; also behind a wrapper and a box.

@@ -715,7 +715,7 @@ const MOMENTUM: &str = r#"{"_type":"gradstep::Momentum<f64> v1","steps":"1","vel
 const MODEL: &str = r#"{"_type":"gradstep::ParamGroups<f64> v1","factor":"7e-1","steps":"1","groups":[{"name":"weights","learning_rate":"1e-1","frozen":false,"optimizer":{"_type":"gradstep::Momentum<f64> v1","steps":"1","velocity":["-3e-2","0e0"],"rule":{"_type":"gradstep::MomentumRule v1","learning_rate":"6.999999999999999e-2","momentum":"9e-1","form":"Classical","weight_decay":{"_type":"gradstep::WeightDecay v1","form":"None","strength":"0e0"}}}},{"name":"bias","learning_rate":"3e-1","frozen":true,"optimizer":{"_type":"gradstep::Momentum<f64> v1","steps":"1","velocity":["2.1e-1"],"rule":{"_type":"gradstep::MomentumRule v1","learning_rate":"2.1e-1","momentum":"5e-1","form":"Classical","weight_decay":{"_type":"gradstep::WeightDecay v1","form":"None","strength":"0e0"}}}}]}"#;
 const POSITION: &str = r#"{"_type":"gradstep::Position v1","epoch":"3","samples":"4","batch_size":"4","drop_last":true,"settings":[["shuffle","1"],["len","10"],["seed","18446744073709551615"]]}"#;
 const ACCUMULATOR: &str =
-    r#"{"_type":"gradstep::Accumulator v1","samples":"3","sum":["3.0000000000000004e-1","-inf"]}"#;
+    r#"{"_type":"gradstep::Accumulator v1","samples":"3","bad":["0","1"],"sum":["3.0000000000000004e-1","-inf"]}"#;
 const NOISE_SCALE: &str = r#"{"_type":"gradstep::NoiseScale v1","estimates":"1","squared_norms":"2e0","traces":"8e0"}"#;
 
 fn accumulator() -> Accumulator {
@@ -837,6 +837,8 @@ fn value_stability_binary() {
     let expected = [
         string("gradstep::Accumulator v1"),
         number(3),
+        vec![1],
+        string([0_u64, 1].map(u64::to_le_bytes).concat()),
         vec![1],
         string([0.1_f64 * 3.0, f64::NEG_INFINITY].map(f64::to_le_bytes).concat()),
     ];
@@ -1045,6 +1047,13 @@ fn tampered_sums_are_refused() {
     let cases = [
         (r#""3""#, r#""-3""#, "expected a number, found `-3`"),
         (r#""3""#, r#""0""#, "samples is 0, expected at least 1"), // and sums that are not 0
+        (r#"["0","1"]"#, "[]", "saved bad is [], expected the samples before"),
+        (r#"["0","1"]"#, r#"["0"]"#, "saved bad is [0], expected the samples before"),
+        (r#"["0","1"]"#, r#"["0","0"]"#, "saved bad is [0, 0], expected the samples before"), // a finite sum
+        (r#"["0","1"]"#, r#"["0","2"]"#, "saved bad is [0, 2], expected the samples before"),
+        (r#"["0","1"]"#, r#"["0","4294967297"]"#, "saved bad is [0, 4294967297], expected the samples before"),
+        (r#"["0","1"]"#, r#"["3","1"]"#, "saved bad is [3, 1], expected the samples before"),
+        ("-inf", "1e0", "saved bad is [0, 1], expected the samples before"),
     ];
     refused::<Accumulator>(ACCUMULATOR, &cases);
     let cases = [

@@ -2,6 +2,8 @@
 
 use approx::assert_relative_eq;
 use gradstep::{Optimizer, Sgd, WeightDecay};
+use half::{bf16, f16};
+use num_traits::Float;
 
 use crate::common::{golden, on_a_quadratic, says, walk, with_gradient_theta};
 
@@ -64,4 +66,19 @@ fn another_length_is_rejected() {
     let mut params = [1.0_f32, 2.0];
     says(Sgd::new(0.1).unwrap().step(&mut params, &[1.0; 3]), "grads has length 3, expected 2, the length of params");
     assert_eq!(params, [1.0, 2.0]);
+}
+
+/// 1,000 steps against a gradient of 1, from 1. The next bf16 below 1 is 1 - 2^-8, the next f16 1 - 2^-11; an update of less
+/// than half of that rounds to nothing. (1e-3 is 2.05 of f16's steps, so that there the parameter moves by 2 each time.)
+#[test]
+fn small_updates_of_halves_are_lost() {
+    fn walked<P: Float + Send + Sync + 'static>(learning_rate: f64) -> f64 {
+        let (mut sgd, mut params) = (Sgd::new(learning_rate).unwrap(), [P::one()]);
+        (0..1000).for_each(|_| sgd.step(&mut params, &[P::one()]).unwrap());
+        params[0].to_f64().unwrap()
+    }
+    let at_rest = [walked::<bf16>(1e-3), walked::<bf16>(1.9e-3), walked::<f16>(1e-4), walked::<f16>(2.4e-4)];
+    assert_eq!(at_rest, [1.0; 4]);
+    assert!([walked::<bf16>(2e-3), walked::<f16>(2.5e-4), walked::<f16>(1e-3)].iter().all(|&end| end < 1.0));
+    assert!(walked::<f32>(1e-3).abs() < 1e-4);
 }

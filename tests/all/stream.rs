@@ -132,6 +132,15 @@ fn resuming_with_other_settings() {
     assert!(error.starts_with("saved hash of the samples is "), "{error}");
 }
 
+/// A position knows the order and nothing of the samples, as its documentation says: those of any 60,000 are taken.
+#[test]
+fn a_position_is_taken_by_any_samples_of_that_number() {
+    let (digits, clothes) = (Batcher::new(60_000, 32, 1).unwrap(), Batcher::new(60_000, 32, 1).unwrap());
+    let position = digits.position(2, 64).unwrap();
+    assert_eq!(clothes.resume(&position).unwrap().next_batch(), digits.epoch(2).batch(2));
+    says(Batcher::new(50_000, 32, 1).unwrap().resume(&position), "saved len is 60000, expected 50000");
+}
+
 /// An order that is nothing but its settings.
 #[derive(Clone)]
 struct Named(Vec<(&'static str, u64)>);

@@ -119,12 +119,15 @@ fn check<F: Scalar>(input: &Input) {
     // Slices of the first one's length are taken, others rejected.
     let len = copy.first().map_or(0, Vec::len);
     let (mut accumulator, mut sums, mut count) = (Accumulator::new(len).unwrap(), vec![0.0; len], 0_u64);
+    let mut bad = None;
     for (slice, &samples) in copy.iter().zip(&input.samples) {
         let total = count.checked_add(samples as u64).filter(|_| samples > 0 && slice.len() == len);
         assert_eq!(accumulator.add(slice, samples).is_ok(), total.is_some());
         if let Some(total) = total {
-            count = total;
+            let before = std::mem::replace(&mut count, total);
             sums.iter_mut().zip(slice).for_each(|(sum, g)| *sum += samples as f64 * g.to_f64().unwrap());
+            let index = sums.iter().position(|sum| !sum.is_finite());
+            bad = bad.or(index.map(|index| (format!("micro-batch after {before} samples: sum"), index)));
         }
         assert_eq!(accumulator.samples(), count);
     }
@@ -132,16 +135,16 @@ fn check<F: Scalar>(input: &Input) {
     let mut mean = vec![F::one(); len];
     let result = accumulator.mean(&mut mean);
     let beyond = means.iter().position(|mean| !mean.is_finite());
-    match result {
-        Ok(()) => assert!(count > 0 && bits(&mean) == bits(&means) && beyond.is_none()),
+    match result.clone() {
+        Ok(()) => assert!(count > 0 && bad.is_none() && bits(&mean) == bits(&means) && beyond.is_none()),
         Err(Error::Count { value: 0, .. }) => assert_eq!(count, 0),
-        Err(Error::Overflow { ref name, value, max }) => {
+        Err(Error::Overflow { name, value, max }) => {
             let index = beyond.unwrap();
-            assert_eq!(*name, format!("mean[{index}]"));
+            assert_eq!(name, format!("mean[{index}]"));
             assert!(value.is_finite() && value == sums[index] / count as f64);
             assert_eq!(max, F::max_value().to_f64().unwrap());
         }
-        Err(Error::NonFinite { index, .. }) => assert!(Some(index) == beyond && !sums[index].is_finite()),
+        Err(Error::NonFinite { name, index, .. }) => assert_eq!(Some((name, index)), bad),
         Err(other) => panic!("{other}"),
     }
     assert!(result.is_ok() || mean.iter().all(|&mean| mean == F::one()));

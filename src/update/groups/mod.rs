@@ -103,8 +103,10 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         Ok(())
     }
 
-    /// Takes the tensor `name` out of the model and returns its optimizer, with the learning rate of its last step; `None`
-    /// if there is none.
+    /// Takes the tensor `name` out of the model and returns its optimizer; `None` if there is none.
+    ///
+    /// Its learning rate is the product of its own and the common factor. To insert it again, or into another model, set its
+    /// own first, or the factor would count twice.
     pub fn remove(&mut self, name: &str) -> Option<O> {
         let index = self.names.index(name)?;
         self.names.remove(index);

@@ -14,6 +14,8 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
     /// Takes over the state of `saved`, a model of the same tensors: each optimizer's state, what is frozen, and the count
     /// of steps. The settings, such as learning rates and their factor, stay. Copies nothing.
     ///
+    /// What this model had frozen before does not count: freeze after restoring, if it is not to be as it was saved.
+    ///
     /// To take the saved settings too, assign what was loaded: `model = saved`.
     ///
     /// # Errors
@@ -33,7 +35,7 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
 
     /// Takes over the state of the tensors that both have, as [`restore`](ParamGroups::restore) does, and the count of
     /// steps. Returns the names that were left out: those that only this model has, which keep their state, and those that
-    /// only `saved` has.
+    /// only `saved` has. So a backbone that was saved while it was trained is trained here too: freeze after restoring.
     ///
     /// # Errors
     /// [`Error::InTensor`] if a tensor's state does not fit. Nothing has changed then.

@@ -6,6 +6,7 @@ use super::{Group, ParamGroups, in_tensor};
 use crate::{
     error::Error,
     gradient::{clip::clip_scale, grads::Grads, norm::norm},
+    passes::total,
     threads::{ONE_THREAD_LEN, PART_LEN, try_share},
     update::{optimizer::Optimizer, step::Step},
 };
@@ -30,8 +31,9 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     ///
     /// # Cost
     /// The optimizers' [`check`](Optimizer::check) and [`update`](Optimizer::update), and finding each tensor: one comparison
-    /// of names if the tensors come in the order of insertion or of the last call, about log₂ n more if not. No allocation. With feature `rayon` each long tensor is stepped by several threads; and if all are given in the
-    /// order of insertion, short ones side by side.
+    /// of names if the tensors come in the order of insertion or of the last call, about log₂ n more if not. No allocation.
+    /// With feature `rayon` each long tensor is stepped by several threads; and if all are given in the order of insertion,
+    /// short ones side by side.
     pub fn step(&mut self, tensors: &mut [Tensor<P, &[P]>]) -> Result<(), Error>
     where
         P: Send + Sync,
@@ -63,8 +65,8 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     /// infinite. Nothing has changed then.
     ///
     /// # Cost
-    /// One pass over the gradients for their norm, and the step. No allocation. A [`FiniteGuard`](crate::FiniteGuard) is not needed,
-    /// and costs a pass of its own.
+    /// [`global_norm`](crate::global_norm), nearly always one pass over the gradients, and the step. No allocation. A
+    /// [`FiniteGuard`](crate::FiniteGuard) is not needed, and costs a pass of its own.
     ///
     /// # Example
     /// ```
@@ -124,7 +126,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         };
         if in_order {
             iter::zip(&self.groups, &*tensors).try_for_each(|(group, tensor)| check(group, tensor))?;
-            let len: usize = tensors.iter().map(|(_, params, _)| params.len()).sum();
+            let len = total(tensors.iter().map(|(_, params, _)| params.len()));
             if len > SIDE_BY_SIDE_LEN {
                 try_share(len.div_ceil(PART_LEN), runs(&mut self.groups, tensors), |(groups, tensors)| {
                     iter::zip(groups, tensors).try_for_each(step)
@@ -235,7 +237,7 @@ fn runs<'a, 'n, 'p, O, P, G>(
         let mut len = 0;
         let fits = |(_, params, _): &&Tensor<P, G>| {
             let before = len;
-            len += params.len();
+            len = params.len().saturating_add(len);
             before < PART_LEN
         };
         let count = tensors.iter().take_while(fits).count();
