@@ -3,7 +3,7 @@
 
 use std::{env, hint::black_box};
 
-use gradstep::{Batcher, Error, Momentum, Optimizer, ParamGroups, Sgd};
+use gradstep::{Adam, Batcher, Error, Momentum, Optimizer, ParamGroups, Sgd};
 
 fn step(mut optimizer: impl Optimizer<f32>, len: usize, calls: usize) -> Result<(), Error> {
     let (mut params, grads) = (vec![1.0; len], vec![1e-3; len]);
@@ -48,11 +48,13 @@ fn groups(calls: usize) -> Result<(), Error> {
 /// What one of the calls is named, and how to make so many of it.
 type Call = (&'static str, fn(usize) -> Result<(), Error>);
 
-const CALLS: [Call; 7] = [
+const CALLS: [Call; 9] = [
     ("sgd_4", |calls| step(Sgd::new(1e-3)?, 4, calls)),
     ("sgd_64", |calls| step(Sgd::new(1e-3)?, 64, calls)),
     ("momentum_4", |calls| step(Momentum::new(1e-3, 0.9, 4)?, 4, calls)),
     ("momentum_64", |calls| step(Momentum::new(1e-3, 0.9, 64)?, 64, calls)),
+    ("adam_4", |calls| step(Adam::new(1e-3, 4)?, 4, calls)),
+    ("adam_64", |calls| step(Adam::new(1e-3, 64)?, 64, calls)),
     ("set_learning_rate", set_learning_rate),
     ("stream_batch_of_10", batches),
     ("groups_of_100_by_4", groups),

@@ -1,8 +1,9 @@
-//! Steps of whole models: `ParamGroups`, one flat slice of the same size, bare loops, and `torch.optim.SGD` (if PYTHON
+//! Steps of whole models: `ParamGroups`, one flat slice of the same size, bare loops, and torch's optimizer (if PYTHON
 //! names an interpreter that has torch), on one thread and, with feature `rayon`, on as many as there are.
 //!
-//! `cargo bench --bench models [-- LONGEST]`; momentum in PyTorch's form with coupled decay, f32; microseconds a step, the
-//! least of several rounds taken in turn, torch's process too. models.txt has the lengths of the tensors.
+//! `cargo bench --bench models [-- adamw] [LONGEST]`; momentum in PyTorch's form with coupled decay, or AdamW; f32;
+//! microseconds a step, the least of several rounds taken in turn, torch's process too. models.txt has the lengths of the
+//! tensors.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -11,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use gradstep::{Momentum, MomentumForm, Optimizer, ParamGroups, WeightDecay};
+use gradstep::{Adam, Error, Momentum, MomentumForm, Optimizer, ParamGroups, WeightDecay};
 
 mod common;
 use common::{alone, heading, largest, seconds};
@@ -49,11 +50,11 @@ impl Torch {
         line.trim().to_string()
     }
 
-    fn start(lens: &[usize]) -> Option<Torch> {
+    fn start(rule: &str, lens: &[usize]) -> Option<Torch> {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/models.py");
         let settings = [LEARNING_RATE, MOMENTUM, DECAY].map(|setting| setting.to_string());
         let mut process = Command::new(std::env::var_os("PYTHON")?)
-            .arg(script)
+            .args([script, rule])
             .args(settings.into_iter().chain(lens.iter().map(usize::to_string)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -78,14 +79,36 @@ impl Drop for Torch {
     }
 }
 
+/// The bare loop over the parameters, two slices of state and the gradients, at step t.
+type Bare = fn(&mut [f32], [&mut [f32]; 2], &[f32], i32);
+
 #[inline(never)]
-fn bare(params: &mut [f32], velocity: &mut [f32], grads: &[f32]) {
+fn bare_momentum(params: &mut [f32], [velocity, _]: [&mut [f32]; 2], grads: &[f32], _: i32) {
     pulp::Arch::new().dispatch(
         #[inline(always)]
         || {
             for ((p, v), &g) in params.iter_mut().zip(velocity).zip(grads) {
                 *v = MOMENTUM * *v + (g + DECAY * *p);
                 *p -= LEARNING_RATE * *v;
+            }
+        },
+    );
+}
+
+#[inline(never)]
+fn bare_adamw(params: &mut [f32], [m, v]: [&mut [f32]; 2], grads: &[f32], t: i32) {
+    let (rest1, rest2) = (1.0 - 0.9_f32, 1.0 - 0.999_f32);
+    let [c1, c2] = [0.9_f32, 0.999].map(|beta| 1.0 - f64::from(beta).powi(t));
+    let (rate, scale) = ((f64::from(LEARNING_RATE) / c1) as f32, (1.0 / c2.sqrt()) as f32);
+    let decay = (f64::from(LEARNING_RATE) * f64::from(DECAY)) as f32;
+    pulp::Arch::new().dispatch(
+        #[inline(always)]
+        || {
+            for (((p, m), v), &g) in params.iter_mut().zip(m).zip(v).zip(grads) {
+                *p -= decay * *p;
+                *m = 0.9 * *m + rest1 * g;
+                *v = 0.999 * *v + rest2 * (g * g);
+                *p -= rate * (*m / (scale * v.sqrt() + 1e-8));
             }
         },
     );
@@ -113,8 +136,27 @@ fn time(calls: usize, mut step: impl FnMut()) -> f64 {
     (0..calls).map(|_| seconds(&mut step)).fold(f64::INFINITY, f64::min)
 }
 
-fn main() -> Result<(), gradstep::Error> {
-    heading("cargo bench --bench models");
+fn momentum(len: usize) -> Result<Momentum<f32>, Error> {
+    Momentum::new(LEARNING_RATE.into(), MOMENTUM.into(), len)?
+        .with_form(MomentumForm::PyTorch)
+        .with_weight_decay(WeightDecay::Coupled(DECAY.into()))
+}
+
+fn adamw(len: usize) -> Result<Adam<f32>, Error> {
+    Adam::new(LEARNING_RATE.into(), len)?.with_weight_decay(WeightDecay::Decoupled(DECAY.into()))
+}
+
+fn main() -> Result<(), Error> {
+    if std::env::args().any(|argument| argument == "adamw") {
+        heading("cargo bench --bench models -- adamw");
+        measure("adamw", adamw, bare_adamw)
+    } else {
+        heading("cargo bench --bench models");
+        measure("momentum", momentum, bare_momentum)
+    }
+}
+
+fn measure<O: Optimizer<f32>>(rule: &str, new: fn(usize) -> Result<O, Error>, bare: Bare) -> Result<(), Error> {
     println!("{:>15}, {:17}, {:>10}, {:>19}", "model", "contender", "us", "time / ParamGroups'");
     let longest = largest(usize::MAX);
     for (name, lens) in models() {
@@ -125,24 +167,19 @@ fn main() -> Result<(), gradstep::Error> {
         let tensor = |len: usize| (0..len).map(|i| (i % 5) as f32);
         let start: Vec<f32> = lens.iter().flat_map(|&len| tensor(len)).collect();
         let grads: Vec<f32> = lens.iter().flat_map(|&len| (0..len).map(|i| (i % 16) as f32 - 7.5)).collect();
-        let mut torch = Torch::start(&lens);
+        let mut torch = Torch::start(rule, &lens);
 
-        let momentum = |len| {
-            Momentum::new(LEARNING_RATE.into(), MOMENTUM.into(), len)?
-                .with_form(MomentumForm::PyTorch)
-                .with_weight_decay(WeightDecay::Coupled(DECAY.into()))
-        };
         let names: Vec<String> = (0..lens.len()).map(|i| format!("layers.{i}.weight")).collect();
         let mut model = ParamGroups::new();
         for (name, &len) in names.iter().zip(&lens) {
-            model.insert(name, momentum(len)?)?;
+            model.insert(name, new(len)?)?;
         }
-        let mut whole = momentum(n)?;
-        let mut three = (start.clone(), momentum(n)?);
-        let mut three_loops = (start.clone(), vec![0.0; n]);
-        for _ in 0..3 {
+        let mut whole = new(n)?;
+        let mut three = (start.clone(), new(n)?);
+        let mut three_loops = (start.clone(), vec![0.0; n], vec![0.0; n]);
+        for t in 1..=3 {
             three.1.step(&mut three.0, &grads)?;
-            bare(&mut three_loops.0, &mut three_loops.1, &grads);
+            bare(&mut three_loops.0, [&mut three_loops.1, &mut three_loops.2], &grads, t);
         }
         assert!(three_loops.0 == three.0, "another result than the bare loop's");
         drop(three_loops);
@@ -151,7 +188,7 @@ fn main() -> Result<(), gradstep::Error> {
             assert!((sum - torch.sum).abs() <= 1e-6 * sum.abs(), "torch gets {}, gradstep {sum}", torch.sum);
         }
         let [mut in_groups, mut flat, mut in_loops] = [start.clone(), start.clone(), start];
-        let mut velocity = vec![0.0; n];
+        let (mut first, mut second, mut t) = (vec![0.0; n], vec![0.0; n], 0);
 
         let mut tensors: Vec<(&str, &mut [f32], &[f32])> = cut_mut(&lens, &mut in_groups)
             .zip(cut(&lens, &grads))
@@ -161,8 +198,10 @@ fn main() -> Result<(), gradstep::Error> {
         let mut step_groups = || model.step(&mut tensors).expect("all tensors");
         let mut step_flat = || whole.step(&mut flat, &grads).expect("the same length");
         let mut step_loops = || {
-            let slices = cut_mut(&lens, &mut in_loops).zip(cut_mut(&lens, &mut velocity)).zip(cut(&lens, &grads));
-            slices.for_each(|((params, velocity), grads)| bare(params, velocity, grads));
+            t += 1;
+            let state = cut_mut(&lens, &mut first).zip(cut_mut(&lens, &mut second));
+            let slices = cut_mut(&lens, &mut in_loops).zip(state).zip(cut(&lens, &grads));
+            slices.for_each(|((params, (first, second)), grads)| bare(params, [first, second], grads, t));
         };
         let mut times: Vec<(String, f64)> = Vec::new();
         let rounds = (2_000_000_000 / n).clamp(12, 400);

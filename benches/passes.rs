@@ -7,7 +7,7 @@
 use std::hint::black_box;
 
 use gradstep::{
-    Accumulator, Grads, MasterCopy, Momentum, Optimizer, Sgd, check_finite, clip_global_norm, clip_value, gather,
+    Accumulator, Adam, Grads, MasterCopy, Momentum, Optimizer, Sgd, check_finite, clip_global_norm, clip_value, gather,
     global_norm,
 };
 use half::{bf16, f16};
@@ -293,6 +293,20 @@ fn rows(grads: &[f32]) -> Vec<Row<'_>> {
         "Momentum::step",
         Box::new(move || ours.step(&mut params, grads).expect("same length")),
         Box::new(bare_momentum),
+    ));
+
+    // The correction of the first step.
+    let (mut params, mut ours) = (grads.to_vec(), Adam::new(RATE.into(), n).expect("valid"));
+    rows.push((
+        "Adam::step",
+        Box::new(move || ours.step(&mut params, grads).expect("same length")),
+        bare!(|grads| let params = grads.to_vec(); let m = vec![0.0; grads.len()]; let v = vec![0.0; grads.len()]; {
+            for (((p, m), v), &g) in params.iter_mut().zip(&mut m).zip(&mut v).zip(grads) {
+                *m = 0.9 * *m + 0.1 * g;
+                *v = 0.999 * *v + 0.001 * (g * g);
+                *p -= 10.0 * RATE * (*m / (31.6 * f32::sqrt(*v) + 1e-8));
+            }
+        }),
     ));
 
     let max = norm / 2.0;

@@ -10,17 +10,14 @@
 //! with code 1 unless both end with the same bits. (`resume.rs` has the file of such a program, to be killed at any moment.)
 
 mod common;
-#[path = "custom_optimizer.rs"]
-#[allow(dead_code, reason = "AdamW alone is taken")]
-mod custom_optimizer;
 
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
 use common::{data, network::Network};
-use custom_optimizer::AdamW;
 use gradstep::{
-    Batcher, Error, Grads, Momentum, MomentumForm, Optimizer, ParamGroups, Position, Restore, Schedule, Sgd, Step,
+    Adam, Batcher, Error, Grads, Momentum, MomentumForm, Optimizer, ParamGroups, Position, Restore, Schedule, Sgd,
+    Step, WeightDecay,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,7 +26,7 @@ use serde::{Deserialize, Serialize};
 enum Rule {
     Sgd(Sgd<f32>),
     Momentum(Momentum<f32>),
-    AdamW(AdamW<f32>),
+    Adam(Adam<f32>),
 }
 
 impl Rule {
@@ -37,7 +34,7 @@ impl Rule {
         match self {
             Rule::Sgd(rule) => rule,
             Rule::Momentum(rule) => rule,
-            Rule::AdamW(rule) => rule,
+            Rule::Adam(rule) => rule,
         }
     }
 
@@ -45,7 +42,7 @@ impl Rule {
         match self {
             Rule::Sgd(rule) => rule,
             Rule::Momentum(rule) => rule,
-            Rule::AdamW(rule) => rule,
+            Rule::Adam(rule) => rule,
         }
     }
 
@@ -53,7 +50,7 @@ impl Rule {
         match self {
             Rule::Sgd(_) => "Sgd",
             Rule::Momentum(_) => "Momentum",
-            Rule::AdamW(_) => "AdamW",
+            Rule::Adam(_) => "Adam",
         }
     }
 }
@@ -93,7 +90,7 @@ impl Restore for Rule {
         match (self, other) {
             (Rule::Sgd(own), Rule::Sgd(other)) => own.swap_state(other),
             (Rule::Momentum(own), Rule::Momentum(other)) => own.swap_state(other),
-            (Rule::AdamW(own), Rule::AdamW(other)) => own.swap_state(other),
+            (Rule::Adam(own), Rule::Adam(other)) => own.swap_state(other),
             (own, other) => Err(Error::Saved { name: "rule", saved: other.name().into(), expected: own.name().into() }),
         }
     }
@@ -128,7 +125,8 @@ impl Settings {
                 Rule::Momentum(Momentum::new(learning_rate, momentum, len)?.with_form(MomentumForm::Nesterov))
             }
             Settings::AdamW { learning_rate, weight_decay } => {
-                Rule::AdamW(AdamW::new(learning_rate, weight_decay, len)?)
+                let decay = WeightDecay::Decoupled(weight_decay);
+                Rule::Adam(Adam::new(learning_rate, len)?.with_weight_decay(decay)?)
             }
         })
     }

@@ -55,6 +55,15 @@ pub(crate) fn momentum<P: Float + 'static>(value: f64) -> Result<f64, Error> {
     setting::<P>("momentum", value, (Included(0.0), Excluded(1.0)))
 }
 
+/// A factor by which a mean decays.
+pub(crate) fn beta<P: Float + 'static>(name: &'static str, value: f64) -> Result<f64, Error> {
+    setting::<P>(name, value, (Included(0.0), Excluded(1.0)))
+}
+
+pub(crate) fn eps<P: Float + 'static>(value: f64) -> Result<f64, Error> {
+    setting::<P>("eps", value, ABOVE_ZERO)
+}
+
 pub(crate) fn weight_decay<P: Float + 'static>(value: f64) -> Result<f64, Error> {
     setting::<P>("weight_decay", value, AT_LEAST_ZERO)
 }

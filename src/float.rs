@@ -14,13 +14,19 @@ use num_traits::Float;
 use self::half::Convert;
 
 /// Makes 0 of a subnormal number, for state that decays: rounding to nearest would keep it subnormal for ever, and CPUs take
-/// up to a hundred times as long with such numbers. f16's subnormals are kept: it is computed in f32, where they are normal.
+/// up to a hundred times as long with such numbers.
 #[inline(always)]
 pub(crate) fn flush<F: Float>() -> impl Fn(F) -> F + Copy {
-    let smallest_normal = F::min_positive_value();
-    let kept = if smallest_normal.to_f64() > Some(f32::MIN_POSITIVE.into()) { F::zero() } else { smallest_normal };
+    let kept = smallest_kept::<F>();
     #[inline(always)]
     move |value: F| if value.abs() < kept { F::zero() } else { value }
+}
+
+/// The smallest normal number; 0 in f16, whose subnormals are kept: it is computed in f32, where they are normal.
+#[inline(always)]
+pub(crate) fn smallest_kept<F: Float>() -> F {
+    let smallest_normal = F::min_positive_value();
+    if smallest_normal.to_f64() > Some(f32::MIN_POSITIVE.into()) { F::zero() } else { smallest_normal }
 }
 
 /// Exact: every float here is at most as wide as f64.

@@ -1,4 +1,4 @@
-//! SGD, momentum and seeded minibatches over plain float slices. You compute gradients; gradstep takes the steps,
+//! SGD, momentum, Adam and seeded minibatches over plain float slices. You compute gradients; gradstep takes the steps,
 //! shuffles the batches, and resumes where it stopped. The same inputs give the same bits on every machine.
 //!
 //! ```
@@ -34,19 +34,20 @@
 //! ```
 //!
 //! # Update rules
-//! [`Sgd`] and [`Momentum`] implement the trait [`Optimizer`]: [`step`](Optimizer::step),
+//! [`Sgd`], [`Momentum`] and [`Adam`] implement the trait [`Optimizer`]: [`step`](Optimizer::step),
 //! [`learning_rate`](Optimizer::learning_rate), [`set_learning_rate`](Optimizer::set_learning_rate),
 //! [`steps`](Optimizer::steps) and [`reset`](Optimizer::reset). Parameters may be any float; settings are f64.
 //! bf16 and f16 parameters lose [small updates](Optimizer#half-precision) to rounding: use a `MasterCopy` (feature `half`).
 //! [`MomentumForm`] chooses among four forms of momentum (classical and PyTorch's, plain and Nesterov), [`WeightDecay`] adds
-//! a coupled or a decoupled decay, and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`] steps several
+//! a coupled or a decoupled decay (with which [`Adam`] is AdamW), and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`] steps several
 //! named tensors as one model, all or nothing. A [`Schedule`] is the learning rate, or any other setting, as a function of
 //! the step; [`ReduceOnPlateau`] makes it smaller when the loss stops falling.
 //!
 //! For a rule of your own, implement [`Optimizer`]: its [`check`](Optimizer::check) says what it rejects, and its
 //! [`update`](Optimizer::update) runs the formula by [`Step::apply`]. It is then clipped, scaled, guarded, grouped and copied
-//! in f32 as the rules of this crate are: `examples/custom_optimizer.rs` is AdamW. A [`MomentumRule`] steps a velocity that
-//! you keep yourself, and [`elementwise`] is the loop alone.
+//! in f32 as the rules of this crate are: `examples/custom_optimizer.rs` is Lion. A [`MomentumRule`] steps a velocity that
+//! you keep yourself, [`elementwise`] is the loop alone, and [`elementwise_rows`]
+//! the loop over chosen rows of a table (embeddings).
 //!
 //! # Gradients
 //! [`global_norm`], [`clip_global_norm`], [`clip_value`] and [`check_finite`] work on one tensor or several.
@@ -264,6 +265,7 @@ pub use schedule::Schedule;
 #[cfg(feature = "half")]
 pub use update::half::MasterCopy;
 pub use update::{
+    adam::Adam,
     elementwise::elementwise,
     groups::{
         ParamGroups,
@@ -273,6 +275,7 @@ pub use update::{
     momentum::{Momentum, MomentumForm, MomentumRule},
     optimizer::Optimizer,
     restore::Restore,
+    rows::elementwise_rows,
     sgd::Sgd,
     step::Step,
     weight_decay::WeightDecay,

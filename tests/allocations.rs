@@ -4,7 +4,7 @@
 use allocation_counter::measure;
 use gradstep::{
     Accumulator, Batcher, Draws, Grads, MomentumRule, Optimizer, ParamGroups, Permutation, Schedule, Sgd, Subset,
-    check_finite, clip_global_norm, clip_value, elementwise, gather, global_norm, stable_hash,
+    check_finite, clip_global_norm, clip_value, elementwise, elementwise_rows, gather, global_norm, stable_hash,
 };
 
 mod common;
@@ -35,6 +35,9 @@ fn steps() {
         let mut state = vec![0.0; len];
         allocates_nothing("elementwise", || {
             elementwise(&mut params, [&mut state], &grads, |p, [s], g| (p - g, [s + g]))
+        });
+        allocates_nothing("elementwise_rows", || {
+            elementwise_rows(&mut params, [&mut state], len, &[0], &grads, |_, p, [s], g| (p - g, [s + g])).unwrap()
         });
     }
 }

@@ -64,7 +64,7 @@ where
     Ok(norm)
 }
 
-/// Brings each value into `-limit..=limit`, with the limit rounded to `F`.
+/// Brings each value into `-limit..=limit`, with the limit rounded to `F`. (Into another range: `g.clamp(min, max)` of each g.)
 ///
 /// # Errors
 /// [`Error::Number`] if `limit` is not a finite number above 0, [`Error::Rounded`] if it is not one in `F`;
@@ -103,8 +103,8 @@ where
 /// By what gradients are multiplied so that their norm is at most `max_norm`: `max_norm / norm` if the norm is above it, 1
 /// if not.
 ///
-/// For a norm that this crate does not compute, such as that of a model whose parts lie on several machines: give the factor
-/// to [`Grads::scaled`](crate::Grads::scaled).
+/// For a norm that this crate does not compute, such as that of a model whose parts lie on several machines, or the largest
+/// absolute value (torch's `clip_grad_norm_(norm_type=inf)`): give the factor to [`Grads::scaled`](crate::Grads::scaled).
 ///
 /// # Errors
 /// [`Error::Number`] if `max_norm` is not a finite number above 0, or `norm` is negative; [`Error::Overflow`] if `norm` is NaN
@@ -116,6 +116,13 @@ where
 /// let (mut here, grads) = ([1.0_f32], [3.0]); // the other machine has a gradient of 4, so the norm is 5
 /// Sgd::new(0.5)?.step_with(&mut here, Grads::new(&grads).scaled(clip_scale(5.0, 2.5)?))?;
 /// assert_eq!(here, [0.25]);
+///
+/// use gradstep::FiniteGuard;
+/// let (mut params, grads) = ([1.0_f32; 2], [2.0, -4.0]);
+/// let largest = grads.iter().fold(0.0, |most: f64, &g| most.max(f32::abs(g).into())); // passes over NaN, so with a guard
+/// let clipped = Grads::new(&grads).scaled(clip_scale(largest, 1.0)?);
+/// FiniteGuard(Sgd::new(0.5)?).step_with(&mut params, clipped)?;
+/// assert_eq!(params, [0.75, 1.5]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 pub fn clip_scale(norm: f64, max_norm: f64) -> Result<f64, Error> {

@@ -1,5 +1,6 @@
 //! From gradients to new parameters.
 
+pub(crate) mod adam;
 pub(crate) mod elementwise;
 pub(crate) mod groups;
 pub(crate) mod guard;
@@ -10,6 +11,7 @@ mod halves;
 pub(crate) mod momentum;
 pub(crate) mod optimizer;
 pub(crate) mod restore;
+pub(crate) mod rows;
 pub(crate) mod sgd;
 pub(crate) mod step;
 pub(crate) mod weight_decay;

@@ -30,9 +30,9 @@ use crate::{
 ///
 /// (As of torch 2.11, Keras 3, optax 0.2, burn 0.22 and Optimisers.jl 0.4.)
 ///
-/// There is no dampening: a step with PyTorch's `dampening = d` is a step of the `PyTorch` form with learning rate
-/// `η (1 - d)` (except for the first gradient, which PyTorch does not dampen). There is no switch to maximise: negate the
-/// loss.
+/// There is no dampening, since it is a factor of the gradients: PyTorch's `dampening = d` takes the first gradient as it is and
+/// `1 - d` times each later one. The second example does so. (There a coupled decay is dampened too: multiply its w as well.)
+/// There is no switch to maximise: negate the loss.
 ///
 /// # Example
 /// ```
@@ -41,6 +41,15 @@ use crate::{
 /// let mut ported = Momentum::new(0.5, 0.5, 1)?.with_form(MomentumForm::PyTorchNesterov);
 /// ported.step(&mut params, &[1.0])?; // v = 1: 0 - 1/2 (1 + 1/2 · 1)
 /// assert_eq!(params, [-0.75]);
+///
+/// use gradstep::Grads;
+/// let mut params = [0.0_f64];
+/// let mut dampened = Momentum::new(0.5, 0.5, 1)?.with_form(MomentumForm::PyTorch);
+/// for grads in [[1.0], [1.0]] {
+///     let scale = if dampened.steps() == 0 { 1.0 } else { 1.0 - 0.25 }; // dampening = 0.25
+///     dampened.step_with(&mut params, Grads::new(&grads).scaled(scale))?; // v = 1, then 1/2 + 3/4
+/// }
+/// assert_eq!(params, [-0.5 - 0.625]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

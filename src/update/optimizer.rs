@@ -20,7 +20,7 @@ use crate::{
 /// of you: **[`check`](Optimizer::check) returns an error for everything that [`update`](Optimizer::update) would reject.**
 /// Then every step of it is all or nothing, scaled, clipped, under [`FiniteGuard`](crate::FiniteGuard), `MasterCopy` and
 /// [`ParamGroups`](crate::ParamGroups), since these ask `check` before the first parameter moves. `update` runs its formula
-/// by [`Step::apply`], and allocates nothing. `examples/custom_optimizer.rs` is AdamW, `examples/from_config.rs` an enum of
+/// by [`Step::apply`], and allocates nothing. `examples/custom_optimizer.rs` is Lion, `examples/from_config.rs` an enum of
 /// rules. Do not override the provided methods.
 ///
 /// A `P` of your own has to convert exactly to f64, and from f64 by rounding to nearest, in its
@@ -37,7 +37,7 @@ use crate::{
 ///
 /// Subnormal parameters and gradients are kept. CPUs take up to a hundred times as long with them: gradients that small, and
 /// parameters that a decay alone moves until they are that small, slow a step down. State that shrinks when no gradient comes
-/// (the velocity of [`Momentum`](crate::Momentum)) is set to 0 there; do so in a rule of your own, by
+/// (the velocity of [`Momentum`](crate::Momentum), the moments of [`Adam`](crate::Adam)) is set to 0 there; do so in a rule of your own, by
 /// `if m.abs() < P::min_positive_value() { P::zero() } else { m }`.
 ///
 /// # Half precision

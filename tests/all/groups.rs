@@ -404,7 +404,7 @@ fn a_rule_that_owns_its_loop() {
     model.step_clipped(&mut given[..1], 1.0).unwrap();
 }
 
-/// Every rule, AdamW from outside among them, with its tensor: a step, a scaled and a clipped one are those of each alone.
+/// Every rule, Lion from outside among them, with its tensor: a step, a scaled and a clipped one are those of each alone.
 fn every_rule_in_a_model<P: Scalar>() {
     let lens: Vec<usize> = (0..optimizers::<P>(1).len()).map(|i| [1, 33, 130, 7][i % 4]).collect();
     let mut alone: Vec<_> = lens.iter().enumerate().map(|(i, &len)| optimizers::<P>(len).swap_remove(i)).collect();

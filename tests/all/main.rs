@@ -4,6 +4,7 @@
 mod common;
 
 mod accumulator;
+mod adam;
 mod batcher;
 mod clip;
 mod draws;
@@ -23,6 +24,7 @@ mod optimizer;
 mod permutation;
 mod plateau;
 mod restore;
+mod rows;
 mod saved;
 mod schedule;
 mod sgd;

@@ -1,7 +1,7 @@
 //! `Momentum` in its four forms: by hand, in closed form, and beside PyTorch.
 
 use approx::assert_relative_eq;
-use gradstep::{Momentum, MomentumForm, MomentumRule, Optimizer, Sgd, WeightDecay};
+use gradstep::{Grads, Momentum, MomentumForm, MomentumRule, Optimizer, Sgd, WeightDecay};
 use half::{bf16, f16};
 use proptest::prelude::*;
 
@@ -217,6 +217,31 @@ fn trajectories_of_pytorch_with_a_changing_learning_rate() {
 #[should_panic = "assert_abs_diff_eq"]
 fn the_classical_form_parts_from_torch_when_the_learning_rate_changes() {
     momentum_follows(include_str!("../data/momentum_step_lr.csv"), true);
+}
+
+/// A regression of y = 3 x₁ + x₂ - 2 on four points, from 0, at η = 0.004 and λ = 0.1. The numbers are PyTorch's, of the tests of
+/// candle-optimisers, one of which has dampening 0.2: of all gradients but the first.
+#[test]
+fn dampening_is_a_factor_of_all_gradients_but_the_first() {
+    let points = [([2.0_f32, 1.0], 5.0), ([7.0, 4.0], 23.0), ([-4.0, 12.0], -2.0), ([5.0, 8.0], 21.0)];
+    let fit = |dampening: f64, first: f64| {
+        let mut momentum = Momentum::new(0.004, 0.1, 3).unwrap().with_form(MomentumForm::PyTorch);
+        let mut params = [0.0; 3];
+        for _ in 0..100 {
+            let mut grads = [0.0; 3];
+            for ([x1, x2], y) in points {
+                let miss = 2.0 * (params[0] * x1 + params[1] * x2 + params[2] - y);
+                [miss * x1, miss * x2, miss].into_iter().zip(&mut grads).for_each(|(part, g)| *g += part);
+            }
+            let scale = if momentum.steps() == 0 { first } else { 1.0 - dampening };
+            momentum.step_with(&mut params, Grads::new(&grads).scaled(scale)).unwrap();
+        }
+        params
+    };
+    approx::assert_abs_diff_eq!(fit(0.0, 1.0)[..], [2.8870, 0.8589, -0.6341], epsilon = 1e-4);
+    approx::assert_abs_diff_eq!(fit(0.2, 1.0)[..], [2.8746, 0.8434, -0.4838], epsilon = 1e-4);
+    // The first one dampened too, which is a smaller learning rate, is another run.
+    assert!((fit(0.2, 0.8)[2] + 0.4838).abs() > 1e-3);
 }
 
 // Properties ----------------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 //! Restoring takes the state and leaves the settings; what does not fit changes nothing.
 
-use gradstep::{Error, FiniteGuard, Momentum, MomentumForm, Optimizer, ParamGroups, Restore, Sgd, WeightDecay};
+use gradstep::{Adam, Error, FiniteGuard, Momentum, MomentumForm, Optimizer, ParamGroups, Restore, Sgd, WeightDecay};
 
 use crate::common::{
-    FORMS,
-    rules::{AdamW, Newtype, NoNegative, Rule},
+    FORMS, adam,
+    rules::{Lion, Newtype, NoNegative, Rule},
     says,
 };
 
@@ -43,6 +43,15 @@ fn the_state_comes_and_the_settings_stay() {
         assert_eq!((momentum.velocity(), momentum.steps()), (saved.velocity(), 3));
         assert_eq!(momentum.rule(), &rule);
     }
+    // The bias correction is of the program's own β from here on.
+    let mut adam = Adam::with_settings(0.5, [0.5, 0.75], 1.0, 2).unwrap().with_weight_decay(decay).unwrap();
+    let mut saved = stepped(self::adam(2), 2, 70);
+    let (m, v) = (saved.m().to_vec(), saved.v().to_vec());
+    adam.swap_state(&mut saved).unwrap();
+    assert_eq!((adam.learning_rate(), adam.betas(), adam.eps(), adam.weight_decay()), (0.5, [0.5, 0.75], 1.0, decay));
+    let fresh = Adam::with_settings(0.5, [0.5, 0.75], 1.0, 2).unwrap().with_weight_decay(decay).unwrap();
+    assert_eq!(adam, fresh.with_state(&m, &v, 70).unwrap());
+    assert_eq!(saved, self::adam(2));
     let mut sgd = Sgd::new(0.5).unwrap().with_weight_decay(decay).unwrap();
     sgd.restore(stepped(Sgd::new(0.25).unwrap(), 2, 3)).unwrap();
     assert_eq!((sgd.steps(), sgd.learning_rate(), sgd.weight_decay()), (3, 0.5, decay));
@@ -100,14 +109,15 @@ fn wrappers_reject_the_same() {
     is_rejected(Newtype(NoNegative(momentum(0.5, 2))), Newtype(NoNegative(nesterov(2))), form);
     is_rejected(Rule::Momentum(momentum(0.5, 2)), Rule::Momentum(momentum(0.5, 3)), len);
     is_rejected(Rule::Guarded(FiniteGuard(momentum(0.5, 2))), Rule::Guarded(FiniteGuard(nesterov(2))), form);
-    is_rejected(Rule::AdamW(AdamW::new(0.5, 2)), Rule::AdamW(AdamW::new(0.5, 3)), "saved length of m is 3, expected 2");
+    is_rejected(Rule::Adam(adam(2)), Rule::Adam(adam(3)), "saved length of m is 3, expected 2");
+    is_rejected(Rule::Lion(Lion::new(0.5, 2)), Rule::Lion(Lion::new(0.5, 3)), "saved length of m is 3, expected 2");
     is_rejected(
         Rule::Momentum(momentum(0.5, 2)),
         Rule::Sgd(Sgd::new(0.5).unwrap()),
         "saved rule is another, expected the same",
     );
-    let mut rule = Newtype(Rule::AdamW(AdamW::new(0.5, 2)));
-    let saved = stepped(Newtype(Rule::AdamW(AdamW::new(0.25, 2))), 2, 3);
+    let mut rule = Newtype(Rule::Lion(Lion::new(0.5, 2)));
+    let saved = stepped(Newtype(Rule::Lion(Lion::new(0.25, 2))), 2, 3);
     rule.restore(saved).unwrap();
     assert_eq!((rule.steps(), rule.learning_rate()), (3, 0.5));
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use gradstep::{
-    Accumulator, Batcher, Error, FiniteGuard, Grads, LossScale, Momentum, MomentumForm, MomentumRule, NoiseScale,
+    Accumulator, Adam, Batcher, Error, FiniteGuard, Grads, LossScale, Momentum, MomentumForm, MomentumRule, NoiseScale,
     Optimizer, Order, ParamGroups, Permutation, Position, ReduceOnPlateau, Restore, Schedule, Sequential, Sgd, Shuffle,
     Step, Subset, WeightDecay,
     exact::{self, Exact},
@@ -189,6 +189,10 @@ fn saving_half_way_changes_no_bit() {
             let momentum = Momentum::<f32>::new(0.1, 0.9, 5).unwrap().with_form(form);
             goes_on(FiniteGuard(momentum.with_weight_decay(decay).unwrap()));
         }
+    }
+    for decay in [WeightDecay::None, WeightDecay::Coupled(0.01), WeightDecay::Decoupled(0.01)] {
+        goes_on(Adam::<f64>::new(0.1, 5).unwrap().with_weight_decay(decay).unwrap());
+        goes_on(FiniteGuard(Adam::<f32>::new(0.1, 5).unwrap().with_weight_decay(decay).unwrap()));
     }
     goes_on(Sgd::<f64>::new(0.1).unwrap());
     goes_on(Sgd::<f32>::new(0.1).unwrap().with_weight_decay(WeightDecay::Coupled(0.01)).unwrap());
@@ -635,6 +639,12 @@ impl Golden {
         self.file(&format!("Sgd-{name}.v1"), DECAYS.map(sgd).to_vec());
         let settings = FORMS.into_iter().zip(DECAYS.into_iter().cycle());
         self.file(&format!("Momentum-{name}.v1"), settings.map(momentum).collect());
+        let v: Vec<F> = velocity.iter().map(|number| number.abs()).collect();
+        let adam = |decay| {
+            let adam = Adam::with_settings(1.0 / 3.0, [0.9, 0.95], 1e-4, v.len()).unwrap();
+            adam.with_weight_decay(decay).unwrap().with_state(&velocity, &v, u64::MAX).unwrap()
+        };
+        self.file(&format!("Adam-{name}.v1"), DECAYS.map(adam).to_vec());
     }
 
     #[cfg(feature = "half")]
@@ -691,7 +701,7 @@ fn value_stability_of_released_files() {
         let name = file.unwrap().file_name().into_string().unwrap();
         assert!(golden.files.contains(&name), "no test reads {name}");
     }
-    assert!(golden.files.len() >= 22);
+    assert!(golden.files.len() >= 26);
 }
 
 /// `cargo test --all-features --test all -- --ignored write_the_golden_files`
@@ -925,7 +935,7 @@ fn tampered_sgd_is_refused() {
         (r#""steps":"1""#, r#""steps":1"#, "invalid type: integer `1`, expected a string with a u64"),
         (r#","steps":"1""#, "", "missing field `steps`"),
         (r#""steps":"1""#, r#""steps":"1","velocity":[]"#, "unknown field `velocity`"),
-        ("Sgd", "Adam", "saved type is gradstep::Adam<f64> v1, expected gradstep::Sgd<f64> v1"),
+        ("Sgd", "Lion", "saved type is gradstep::Lion<f64> v1, expected gradstep::Sgd<f64> v1"),
     ];
     refused::<Sgd<f64>>(SGD, &cases);
 }
@@ -975,6 +985,29 @@ fn tampered_momentum_is_refused() {
     postcard::from_bytes::<Momentum<f32>>(&bytes).unwrap();
     bytes.splice(at..at + 5, [3, 0, 0, 0x3F]);
     assert!(postcard::from_bytes::<Momentum<f32>>(&bytes).is_err());
+}
+
+#[test]
+fn tampered_adam_is_refused() {
+    let mut adam = Adam::<f64>::with_settings(0.5, [0.9, 0.99], 1e-8, 2).unwrap();
+    adam = adam.with_weight_decay(WeightDecay::Decoupled(0.01)).unwrap();
+    let good = adam.with_state(&[0.1, -0.25], &[0.2, 0.0], 7).unwrap();
+    let good = json(&good);
+    let expected = r#"{"_type":"gradstep::Adam<f64> v1","learning_rate":"5e-1","betas":["9e-1","9.9e-1"],"eps":"1e-8","steps":"7","m":["1e-1","-2.5e-1"],"v":["2e-1","0e0"],"weight_decay":{"_type":"gradstep::WeightDecay v1","form":"Decoupled","strength":"1e-2"}}"#;
+    assert_eq!(good, expected);
+    let cases = [
+        (r#""2e-1""#, r#""-2e-1""#, "v is -0.2, expected a number of at least 0"),
+        (r#""2e-1""#, r#""-inf""#, "v is -inf, expected a number of at least 0"),
+        (r#""0e0"]"#, r#""0e0","0e0"]"#, "v has length 3, expected 2, the length of m"),
+        (r#""9.9e-1""#, r#""1e0""#, "beta2 is 1.0, expected a number of at least 0 and below 1"),
+        (r#"["9e-1""#, r#"["-9e-1""#, "beta1 is -0.9, expected a number of at least 0 and below 1"),
+        (r#""9e-1","#, "", "expected an array of length 2, found 1"),
+        (r#""1e-8""#, r#""0e0""#, "eps is 0.0, expected a finite number above 0"),
+        (r#""5e-1""#, r#""-5e-1""#, "learning_rate is -0.5, expected a finite number of at least 0"),
+        (r#""1e-2""#, r#""-1e0""#, "weight_decay is -1.0, expected a finite number of at least 0"),
+        (r#""steps""#, r#""step""#, "unknown field `step`"),
+    ];
+    refused::<Adam<f64>>(&good, &cases);
 }
 
 #[test]

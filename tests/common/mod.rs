@@ -8,8 +8,8 @@ pub(crate) mod rules;
 use std::{fmt::Debug, ops::Range};
 
 use gradstep::{
-    Batcher, Error, Fill, FiniteGuard, Momentum, MomentumForm, Optimizer, Order, Sequential, Sgd, Shuffle, Subset,
-    WeightDecay,
+    Adam, Batcher, Error, Fill, FiniteGuard, Momentum, MomentumForm, Optimizer, Order, Sequential, Sgd, Shuffle,
+    Subset, WeightDecay,
 };
 use num_traits::{Float, cast};
 use proptest::{prelude::*, test_runner::RngSeed};
@@ -19,12 +19,15 @@ use {
     half::{bf16, f16},
 };
 
-use rules::AdamW;
+use rules::Lion;
 
 // Optimizers ----------------------------------------------------------------------------------------------------------
 
 pub(crate) const LEARNING_RATE: f64 = 0.1;
 pub(crate) const MOMENTUM: f64 = 0.9;
+/// Of `Adam`, in every type; f16 and bf16 reject the usual ones.
+pub(crate) const BETAS: [f64; 2] = [0.9, 0.99];
+pub(crate) const EPS: f64 = 1e-4;
 pub(crate) const DECAY: f64 = 0.01;
 pub(crate) const DECAYS: [WeightDecay; 3] =
     [WeightDecay::None, WeightDecay::Coupled(DECAY), WeightDecay::Decoupled(DECAY)];
@@ -34,7 +37,7 @@ pub(crate) const FORMS: [MomentumForm; 4] =
 /// A name for messages, and the optimizer.
 type Named<P> = (String, Box<dyn Optimizer<P>>);
 
-/// Every rule with every form and decay, for `len` parameters; and AdamW, a rule from outside.
+/// Every rule with every form and decay, for `len` parameters; and Lion, a rule from outside.
 pub(crate) fn optimizers<P: Scalar>(len: usize) -> Vec<Named<P>> {
     let mut all: Vec<Named<P>> = Vec::new();
     for decay in DECAYS {
@@ -48,9 +51,16 @@ pub(crate) fn optimizers<P: Scalar>(len: usize) -> Vec<Named<P>> {
     }
     let guarded = FiniteGuard(Momentum::new(LEARNING_RATE, MOMENTUM, len).unwrap());
     all.push(("FiniteGuard(Momentum)".into(), Box::new(guarded)));
-    all.push(("AdamW".into(), Box::new(AdamW::new(LEARNING_RATE, len))));
-    all.push(("FiniteGuard(AdamW)".into(), Box::new(FiniteGuard(AdamW::new(LEARNING_RATE, len)))));
+    for decay in DECAYS {
+        all.push((format!("Adam, {decay:?}"), Box::new(adam(len).with_weight_decay(decay).unwrap())));
+    }
+    all.push(("Lion".into(), Box::new(Lion::new(LEARNING_RATE, len))));
+    all.push(("FiniteGuard(Lion)".into(), Box::new(FiniteGuard(Lion::new(LEARNING_RATE, len)))));
     all
+}
+
+pub(crate) fn adam<P: Scalar>(len: usize) -> Adam<P> {
+    Adam::with_settings(LEARNING_RATE, BETAS, EPS, len).unwrap()
 }
 
 /// A name, whether a gradient that is not finite is rejected, and the optimizer.
@@ -124,7 +134,8 @@ macro_rules! half_scalar {
                     nest(&mut all, &format!("{form:?}"), momentum, params);
                 }
                 nest(&mut all, "Sgd", Sgd::new(LEARNING_RATE).unwrap(), params);
-                nest(&mut all, "AdamW", AdamW::new(LEARNING_RATE, params.len()), params);
+                nest(&mut all, "Adam", adam(params.len()), params);
+                nest(&mut all, "Lion", Lion::new(LEARNING_RATE, params.len()), params);
                 all
             }
         }

@@ -1,6 +1,6 @@
 //! Update rules from outside of the crate, and wrappers that forward what the compiler asks for and no more.
 
-use gradstep::{Error, FiniteGuard, Grads, Momentum, Optimizer, Restore, Sgd, Step};
+use gradstep::{Adam, Error, FiniteGuard, Grads, Momentum, Optimizer, Restore, Sgd, Step};
 use num_traits::Float;
 
 /// The methods that have to be there, each by the same one of `$inner`: all of them, or those that are listed.
@@ -51,47 +51,33 @@ macro_rules! forward {
 #[allow(unused_imports, reason = "tests/allocations.rs has no rules of its own")]
 pub(crate) use forward;
 
-/// `m <- β₁ m + (1 - β₁) g ; v <- β₂ v + (1 - β₂) g² ; θ <- θ - η w θ - η m̂ / (√v̂ + ε)`, where `m̂ = m / (1 - β₁ᵗ)` and
-/// `v̂ = v / (1 - β₂ᵗ)` at step t. The powers are products, so no platform's `powi` or `exp` comes in.
+/// `θ <- θ - η (sign(β₁ m + (1 - β₁) g) + w θ) ; m <- β₂ m + (1 - β₂) g`, with the old m and θ on the right; the sign of 0 is 0
+/// (Chen et al. 2023, "Symbolic discovery of optimization algorithms").
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct AdamW<P> {
-    pub(crate) learning_rate: f64,
-    betas: [f64; 2],
-    pub(crate) eps: f64,
-    /// m and v.
-    state: [Vec<P>; 2],
-    /// βᵗ of both.
-    powers: [f64; 2],
+pub(crate) struct Lion<P> {
+    learning_rate: f64,
+    m: Vec<P>,
     steps: u64,
 }
 
-const WEIGHT_DECAY: f64 = 0.01;
-
-impl<P: Float> AdamW<P> {
+impl<P: Float> Lion<P> {
     pub(crate) fn new(learning_rate: f64, len: usize) -> Self {
-        let state = [vec![P::zero(); len], vec![P::zero(); len]];
-        AdamW { learning_rate, betas: [0.9, 0.999], eps: 1e-4, state, powers: [1.0; 2], steps: 0 }
+        Lion { learning_rate, m: vec![P::zero(); len], steps: 0 }
     }
 }
 
-impl<P: Float + Send + Sync + 'static> Optimizer<P> for AdamW<P> {
+impl<P: Float + Send + Sync + 'static> Optimizer<P> for Lion<P> {
     fn check(&self, grads: Grads<P>) -> Result<(), Error> {
-        grads.check_len("m", self.state[0].len())
+        grads.check_len("m", self.m.len())
     }
 
     fn update(&mut self, step: Step<P>) -> Result<(), Error> {
-        let number = |x: f64| P::from(x).unwrap();
-        let powers = [self.powers[0] * self.betas[0], self.powers[1] * self.betas[1]];
-        let ([b1, b2], [d1, d2]) = (self.betas.map(number), self.betas.map(|beta| number(1.0 - beta)));
-        let [c1, c2] = powers.map(|power| number(1.0 - power));
-        let (eta, eps, keep) =
-            (number(self.learning_rate), number(self.eps), number(1.0 - self.learning_rate * WEIGHT_DECAY));
-        step.apply(self.state.each_mut().map(Vec::as_mut_slice), move |p, [m, v], g| {
-            let m = b1 * m + d1 * g;
-            let v = b2 * v + d2 * g * g;
-            (keep * p - eta * (m / c1) / ((v / c2).sqrt() + eps), [m, v])
+        let [eta, w, b1, d1, b2, d2] = [self.learning_rate, 0.01, 0.9, 0.1, 0.99, 0.01].map(|x| P::from(x).unwrap());
+        step.apply([&mut self.m], move |p, [m], g| {
+            let c = b1 * m + d1 * g;
+            let sign = if c == P::zero() { c } else { c.signum() };
+            (p - eta * (sign + w * p), [b2 * m + d2 * g])
         })?;
-        self.powers = powers;
         self.steps += 1;
         Ok(())
     }
@@ -111,13 +97,24 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for AdamW<P> {
     }
 
     fn reset(&mut self) {
-        self.state.iter_mut().for_each(|slice| slice.fill(P::zero()));
-        self.powers = [1.0; 2];
+        self.m.fill(P::zero());
         self.steps = 0;
     }
 
     fn state_len(&self) -> Option<usize> {
-        Some(self.state[0].len())
+        Some(self.m.len())
+    }
+}
+
+impl<P> Restore for Lion<P> {
+    fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
+        if self.m.len() != other.m.len() {
+            let (saved, expected) = (other.m.len().to_string(), self.m.len().to_string());
+            return Err(Error::Saved { name: "length of m", saved, expected });
+        }
+        std::mem::swap(&mut self.m, &mut other.m);
+        std::mem::swap(&mut self.steps, &mut other.steps);
+        Ok(())
     }
 }
 
@@ -214,7 +211,8 @@ impl<O: Restore> Restore for Newtype<O> {
 pub(crate) enum Rule<P> {
     Sgd(Sgd<P>),
     Momentum(Momentum<P>),
-    AdamW(AdamW<P>),
+    Adam(Adam<P>),
+    Lion(Lion<P>),
     Guarded(FiniteGuard<Momentum<P>>),
     NoNegative(NoNegative<Momentum<P>>),
 }
@@ -224,7 +222,8 @@ impl<P: Float + Send + Sync + 'static> Rule<P> {
         match self {
             Rule::Sgd(sgd) => sgd,
             Rule::Momentum(momentum) => momentum,
-            Rule::AdamW(adamw) => adamw,
+            Rule::Adam(adam) => adam,
+            Rule::Lion(lion) => lion,
             Rule::Guarded(guarded) => guarded,
             Rule::NoNegative(momentum) => momentum,
         }
@@ -234,7 +233,8 @@ impl<P: Float + Send + Sync + 'static> Rule<P> {
         match self {
             Rule::Sgd(sgd) => sgd,
             Rule::Momentum(momentum) => momentum,
-            Rule::AdamW(adamw) => adamw,
+            Rule::Adam(adam) => adam,
+            Rule::Lion(lion) => lion,
             Rule::Guarded(guarded) => guarded,
             Rule::NoNegative(momentum) => momentum,
         }
@@ -245,29 +245,16 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for Rule<P> {
     forward!(P, self => self.inner(), self.inner_mut());
 }
 
-impl<P> Restore for Rule<P> {
+impl<P: Float + 'static> Restore for Rule<P> {
     fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
         match (self, other) {
             (Rule::Sgd(own), Rule::Sgd(saved)) => own.swap_state(saved),
             (Rule::Momentum(own), Rule::Momentum(saved)) => own.swap_state(saved),
-            (Rule::AdamW(own), Rule::AdamW(saved)) => own.swap_state(saved),
+            (Rule::Adam(own), Rule::Adam(saved)) => own.swap_state(saved),
+            (Rule::Lion(own), Rule::Lion(saved)) => own.swap_state(saved),
             (Rule::Guarded(own), Rule::Guarded(saved)) => own.swap_state(saved),
             (Rule::NoNegative(own), Rule::NoNegative(saved)) => own.swap_state(saved),
             _ => Err(Error::Saved { name: "rule", saved: "another".into(), expected: "the same".into() }),
         }
-    }
-}
-
-impl<P> Restore for AdamW<P> {
-    fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
-        let [own, saved] = [&*self, &*other].map(|adamw| adamw.state[0].len());
-        if own != saved {
-            let (saved, expected) = (saved.to_string(), own.to_string());
-            return Err(Error::Saved { name: "length of m", saved, expected });
-        }
-        std::mem::swap(&mut self.state, &mut other.state);
-        std::mem::swap(&mut self.powers, &mut other.powers);
-        std::mem::swap(&mut self.steps, &mut other.steps);
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use std::any::Any;
 
 use common::{Number, RATES, Scalar, bits, form, holds, tiled};
 use gradstep::{
-    Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, Optimizer, ParamGroups, Restore, Sgd, WeightDecay,
+    Adam, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, Optimizer, ParamGroups, Restore, Sgd, WeightDecay,
     clip_scale, global_norm,
 };
 use half::{bf16, f16};
@@ -84,7 +84,7 @@ fuzz_target!(|input: Input| match input.params % 3 {
 // Optimizers whose state can be seen ----------------------------------------------------------------------------------
 
 trait Visible<P>: Optimizer<P> {
-    /// The velocity and the master copy.
+    /// The velocity, or m and v, and the master copy.
     fn state(&self) -> Vec<f32>;
     fn copy(&self) -> Boxed<P>;
     fn any(&mut self) -> &mut dyn Any;
@@ -133,6 +133,7 @@ macro_rules! visible {
 visible! {
     [] Sgd<f32>, f32: self => vec![];
     [] Momentum<f32>, f32: self => self.velocity().to_vec();
+    [] Adam<f32>, f32: self => [self.m(), self.v()].concat();
     [P: Scalar, O: Visible<P> + Restore + Clone + 'static] FiniteGuard<O>, P: self => self.0.state();
     [] MasterCopy<f16, Boxed<f32>>, f16: self => [self.optimizer().state(), self.master().to_vec()].concat();
     [] MasterCopy<bf16, Boxed<f32>>, bf16: self => [self.optimizer().state(), self.master().to_vec()].concat();
@@ -173,10 +174,28 @@ half!(bf16);
 
 // The reference -------------------------------------------------------------------------------------------------------
 
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Sgd,
+    Momentum(MomentumForm),
+    Adam,
+}
+
+impl Kind {
+    /// How many numbers of state a parameter has.
+    fn state(self) -> usize {
+        match self {
+            Kind::Sgd => 0,
+            Kind::Momentum(_) => 1,
+            Kind::Adam => 2,
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Tensor {
     name: String,
-    form: Option<MomentumForm>,
+    kind: Kind,
     decay: WeightDecay,
     guarded: bool,
     /// A number for how guards and a master copy are nested.
@@ -186,7 +205,8 @@ struct Tensor {
     rate: f64,
     frozen: bool,
     steps: u64,
-    velocity: Vec<f32>,
+    /// The velocity, or m and v.
+    state: Vec<f32>,
     master: Option<Vec<f32>>,
 }
 
@@ -205,7 +225,7 @@ type Given<P> = Vec<(String, Vec<P>, Vec<P>)>;
 impl Tensor {
     /// Whether the optimizer has state, and so a length.
     fn has_len(&self) -> bool {
-        self.form.is_some() || self.master.is_some()
+        self.kind != Kind::Sgd || self.master.is_some()
     }
 
     fn takes<P: Scalar>(&self, params: &[P], grads: &[P]) -> bool {
@@ -217,13 +237,21 @@ impl Tensor {
     fn step<P: Params>(&mut self, factor: f64, params: &mut [P], grads: &[P], scale: f64) {
         let wide = |values: &[P]| values.iter().map(|value| value.to_f32().unwrap()).collect::<Vec<_>>();
         let mut theta = self.master.take().unwrap_or_else(|| wide(params));
-        let mut velocity = std::mem::take(&mut self.velocity);
-        velocity.resize(theta.len(), 0.0);
         // Nothing is rounded to half precision on the way.
         let grads: Vec<f32> = grads.iter().map(|g| f32::nearest(scale * g.to_f64().unwrap())).collect();
-        oracle::step(&mut theta, &mut velocity, &grads, self.form, self.decay, self.rate * factor, LAMBDA);
+        let (decay, rate) = (self.decay, self.rate * factor);
+        match self.kind {
+            Kind::Sgd => oracle::step(&mut theta, &mut vec![0.0; grads.len()], &grads, None, decay, rate, LAMBDA),
+            Kind::Momentum(form) => {
+                oracle::step(&mut theta, &mut self.state, &grads, Some(form), decay, rate, LAMBDA);
+            }
+            Kind::Adam => {
+                let settings = (rate, [0.9, 0.999], 1e-8);
+                let (m, v) = self.state.split_at_mut(self.len);
+                oracle::adam(&mut theta, [m, v], &grads, decay, settings, self.steps as u32 + 1);
+            }
+        }
         params.iter_mut().zip(&theta).for_each(|(param, &theta)| *param = P::nearest(theta.into()));
-        self.velocity = if self.form.is_some() { velocity } else { vec![] };
         self.master = P::HALF.then_some(theta);
         self.steps += 1;
     }
@@ -303,11 +331,11 @@ impl Reference {
         let mut restored = self.clone();
         for own in &mut restored.tensors {
             let Some(saved) = saved.tensors.iter().find(|saved| saved.name == own.name) else { continue };
-            let kind = |tensor: &Tensor| (tensor.nesting, tensor.form, tensor.has_len().then_some(tensor.len));
+            let kind = |tensor: &Tensor| (tensor.nesting, tensor.kind, tensor.has_len().then_some(tensor.len));
             if kind(own) != kind(saved) {
                 return Err(Rejected("in", own.name.clone()));
             }
-            (own.velocity, own.master) = (saved.velocity.clone(), saved.master.clone());
+            (own.state, own.master) = (saved.state.clone(), saved.master.clone());
             (own.steps, own.frozen) = (saved.steps, saved.frozen);
         }
         *self = Reference { steps: saved.steps, ..restored };
@@ -422,7 +450,7 @@ fn check<P: Params>(input: &Input) {
                 model.reset();
                 reference.steps = 0;
                 for tensor in &mut reference.tensors {
-                    tensor.velocity.fill(0.0);
+                    tensor.state.fill(0.0);
                     tensor.steps = 0;
                 }
                 (Ok(()), Ok(()))
@@ -463,20 +491,21 @@ fn check<P: Params>(input: &Input) {
 /// An optimizer, and what it should be; `None` if the rate is no rate.
 fn make<P: Params>(call: &Call, name: &str) -> Option<(Boxed<P>, Tensor)> {
     let Call::Insert { rule, nesting, decay, len, rate, values, .. } = call else { return None };
-    let form = form(*rule);
+    let kind = if rule % 6 == 5 { Kind::Adam } else { form(*rule).map_or(Kind::Sgd, Kind::Momentum) };
     let decay = [WeightDecay::None, WeightDecay::Coupled(0.01), WeightDecay::Decoupled(0.01)][usize::from(decay % 3)];
     let (len, nesting, rate) = (usize::from(*len), nesting % 4, rate.setting::<f32>());
-    let rule: Boxed<f32> = match form {
-        None => Box::new(Sgd::new(rate).ok()?.with_weight_decay(decay).unwrap()),
-        Some(form) => {
+    let rule: Boxed<f32> = match kind {
+        Kind::Sgd => Box::new(Sgd::new(rate).ok()?.with_weight_decay(decay).unwrap()),
+        Kind::Momentum(form) => {
             let momentum = Momentum::new(rate, LAMBDA, len).ok()?.with_form(form);
             Box::new(momentum.with_weight_decay(decay).unwrap())
         }
+        Kind::Adam => Box::new(Adam::new(rate, len).ok()?.with_weight_decay(decay).unwrap()),
     };
     let params: Vec<P> = tiled(values, len);
     let tensor = Tensor {
         name: name.into(),
-        form,
+        kind,
         decay,
         guarded: nesting != 0,
         nesting: if P::HALF { nesting.into() } else { nesting.count_ones() },
@@ -484,7 +513,7 @@ fn make<P: Params>(call: &Call, name: &str) -> Option<(Boxed<P>, Tensor)> {
         rate,
         frozen: false,
         steps: 0,
-        velocity: if form.is_some() { vec![0.0; len] } else { vec![] },
+        state: vec![0.0; kind.state() * len],
         master: P::HALF.then(|| params.iter().map(|param| param.to_f32().unwrap()).collect()),
     };
     Some((P::nest(rule, nesting, &params).unwrap(), tensor))
@@ -525,7 +554,7 @@ fn assert_same<P: Params>(model: &Model<P>, reference: &Reference) {
         let optimizer = model.get(&tensor.name).unwrap();
         let (rate, frozen) = (model.learning_rate(&tensor.name), model.is_frozen(&tensor.name));
         assert_eq!((rate.map(f64::to_bits), frozen), (Some(tensor.rate.to_bits()), Some(tensor.frozen)));
-        let state = [&tensor.velocity[..], tensor.master.as_deref().unwrap_or(&[])].concat();
+        let state = [&tensor.state[..], tensor.master.as_deref().unwrap_or(&[])].concat();
         assert_eq!(bits(&optimizer.state()), bits(&state));
         assert_eq!(optimizer.learning_rate().to_bits(), (tensor.rate * reference.factor).to_bits());
         assert_eq!((optimizer.steps(), optimizer.state_len()), (tensor.steps, tensor.has_len().then_some(tensor.len)));

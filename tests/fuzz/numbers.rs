@@ -5,7 +5,7 @@
 mod common;
 
 use common::{MOMENTA, Number, RATES, Scalar, holds};
-use gradstep::{Accumulator, Error, Momentum, MomentumForm, MomentumRule, Optimizer, Sgd, WeightDecay};
+use gradstep::{Accumulator, Adam, Error, Momentum, MomentumForm, MomentumRule, Optimizer, Sgd, WeightDecay};
 use half::{bf16, f16};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
@@ -56,6 +56,25 @@ fn check<F: Scalar>(input: &Input) {
         taken(&made, "momentum", momentum, momentum_holds(momentum));
     } else {
         taken(&made, "learning_rate", rate, false);
+    }
+    let [beta2, eps] = [set, strength];
+    let adam = Adam::<F>::with_settings(rate, [momentum, beta2], eps, len);
+    let settings = [
+        ("learning_rate", rate, rate_holds(rate)),
+        ("beta1", momentum, momentum_holds(momentum)),
+        ("beta2", beta2, momentum_holds(beta2)),
+        ("eps", eps, rate_holds(eps) && eps > 0.0),
+    ];
+    match settings.into_iter().find(|&(.., holds)| !holds) {
+        Some((name, value, _)) => drop(taken(&adam, name, value, false)),
+        None if !fits => assert_eq!(adam, Err(Error::Memory { name: "m", len })),
+        None => {
+            let mut adam = adam.unwrap();
+            assert_eq!((adam.learning_rate(), adam.betas(), adam.eps()), (rate, [momentum, beta2], eps));
+            set_rate(&mut adam, set, rate_holds(set));
+            taken(&adam.set_betas([momentum, rate]), "beta2", rate, momentum_holds(rate));
+            taken(&adam.set_weight_decay(WeightDecay::Coupled(rate)), "weight_decay", rate, true);
+        }
     }
     for decay in [WeightDecay::None, WeightDecay::Coupled(strength), WeightDecay::Decoupled(strength)] {
         let holds = decay == WeightDecay::None || rate_holds(strength);

@@ -13,7 +13,7 @@ use std::fmt::Debug;
 
 use common::{FORMS, Number, Scalar, Whole, seldom, tiled};
 use gradstep::{
-    Accumulator, Batcher, Error, FiniteGuard, LossScale, MasterCopy, Momentum, MomentumRule, NoiseScale, Optimizer, Order,
+    Accumulator, Adam, Batcher, Error, FiniteGuard, LossScale, MasterCopy, Momentum, MomentumRule, NoiseScale, Optimizer, Order,
     ParamGroups, Position, ReduceOnPlateau, Restore, Schedule, Sequential, Sgd, Shuffle, WeightDecay, exact,
 };
 use half::{bf16, f16};
@@ -69,6 +69,10 @@ types! {
     MomentumBf16: Momentum<bf16>,
     MomentumF32: Momentum<f32>,
     MomentumF64: Momentum<f64>,
+    AdamF16: Adam<f16>,
+    AdamBf16: Adam<bf16>,
+    AdamF32: Adam<f32>,
+    AdamF64: Adam<f64>,
     Decay: WeightDecay,
     Rule: MomentumRule,
     Guard: FiniteGuard<Momentum<f64>>,
@@ -342,6 +346,28 @@ where
     fn usable(&self) {
         let len = self.velocity().len();
         Momentum::<F>::with_rule(*self.rule(), len).unwrap();
+        self.clone().step(&mut vec![F::one(); len], &vec![F::one(); len]).unwrap();
+    }
+}
+
+impl<F: Scalar> Savable for Adam<F>
+where
+    Adam<F>: Serialize + DeserializeOwned,
+{
+    fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
+        let len = len(u)?;
+        let [beta1, beta2, eps] = u.arbitrary::<[Number; 3]>()?.map(|number| number.setting::<F>());
+        let adam = made(Adam::with_settings(setting(u)?, [beta1, beta2], eps, len))?;
+        let (m, mut v) = (numbers(u, len)?, numbers::<F>(u, len)?);
+        v.iter_mut().for_each(|v| *v = v.abs());
+        made(made(adam.with_weight_decay(decay(u)?))?.with_state(&m, &v, u.arbitrary::<Whole>()?.get()))
+    }
+
+    fn usable(&self) {
+        let len = self.m().len();
+        let adam = Adam::with_settings(self.learning_rate(), self.betas(), self.eps(), len).unwrap();
+        let adam = adam.with_weight_decay(self.weight_decay()).unwrap();
+        adam.with_state(self.m(), self.v(), self.steps()).unwrap();
         self.clone().step(&mut vec![F::one(); len], &vec![F::one(); len]).unwrap();
     }
 }

@@ -9,7 +9,7 @@ mod oracle;
 use std::fmt::Debug;
 
 use common::{Number, Scalar, bits, form, seldom, tiled};
-use gradstep::{Grads, Momentum, MomentumRule, Optimizer, Sgd, WeightDecay, elementwise};
+use gradstep::{Adam, Grads, Momentum, MomentumRule, Optimizer, Sgd, WeightDecay, elementwise, elementwise_rows};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
@@ -83,6 +83,26 @@ fn check<F: Scalar>(input: &Input) {
     assert!(bits(&params[offset..]) == bits(&expected), "params");
     assert!(bits(&params[..offset]) == bits(&start[..offset]), "params before the slice");
 
+    // Adam, with the momentum and the strength as β, from any step on.
+    if let Ok(adam) = Adam::with_settings(rate, [momentum, strength], 1e-8, len).and_then(|adam| adam.with_weight_decay(decay))
+    {
+        let (mut m, mut v) = (grads[offset..].to_vec(), start[offset..].to_vec());
+        v.iter_mut().for_each(|v| *v = v.abs());
+        let before = u32::from(input.around);
+        let adam = adam.with_state(&m, &v, before.into()).unwrap();
+        let (mut params, mut expected) = (start.clone(), start[offset..].to_vec());
+        for (t, g) in (before + 1..).zip([&grads[offset..], &scaled]) {
+            let settings = (rate, [momentum, strength], 1e-8);
+            oracle::adam(&mut expected, [&mut m, &mut v], g, decay, settings, t);
+        }
+        let second = Grads::new(&start[offset..]).scaled(scale);
+        let adam = two_steps(adam, input, &mut params[offset..], &grads[offset..], second);
+        assert!(bits(&params[offset..]) == bits(&expected), "Adam's params");
+        assert!(bits(adam.m()) == bits(&m) && bits(adam.v()) == bits(&v), "Adam's state");
+    }
+
+    check_rows(input, &start);
+
     // Two states that change places.
     let (mut a, mut b, mut c) = (start.clone(), grads.clone(), start.clone());
     elementwise(&mut a[offset..], [&mut b[offset..], &mut c[offset..]], &grads[offset..], |p, [s, t], g| {
@@ -93,6 +113,22 @@ fn check<F: Scalar>(input: &Input) {
         let (p, s, t, g) = (start[i], grads[i], start[i], grads[i]);
         assert_eq!([a[i].bits(), b[i].bits(), c[i].bits()], [(s * g).bits(), (t + p).bits(), (p - g).bits()]);
     }
+}
+
+/// Rows of a table, some of which may not be there.
+fn check_rows<F: Scalar>(input: &Input, start: &[F]) {
+    let (row_len, rows) = (usize::from(input.around % 9), [input.rule, input.decay].map(|row| usize::from(row % 8)));
+    let (mut params, mut expected) = (start.to_vec(), start.to_vec());
+    let grads: Vec<F> = tiled(&input.grads, row_len * rows.len() + usize::from(input.wrong_len == 7));
+    let done = elementwise_rows(&mut params, [], row_len, &rows, &grads, |_, p, [], g| (p - g, []));
+    let fits = row_len > 0 && start.len() % row_len == 0 && rows.iter().all(|&row| row < start.len() / row_len);
+    assert_eq!(done.is_ok(), fits && input.wrong_len != 7);
+    if done.is_ok() {
+        for (k, row) in rows.into_iter().enumerate() {
+            (0..row_len).for_each(|i| expected[row * row_len + i] = expected[row * row_len + i] - grads[k * row_len + i]);
+        }
+    }
+    assert!(bits(&params) == bits(&expected), "rows");
 }
 
 /// A step on each gradient; before it one that is rejected, which must change nothing.

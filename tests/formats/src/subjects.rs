@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Batcher, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, MomentumRule, NoiseScale,
+    Accumulator, Adam, Batcher, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, MomentumRule, NoiseScale,
     Optimizer, Order, ParamGroups, Permutation, Position, Schedule, Sequential, Sgd, Shuffle, Step, Subset,
     WeightDecay, exact,
 };
@@ -28,6 +28,10 @@ macro_rules! every_type {
             MomentumBf16: Momentum<bf16>,
             MomentumF32: Momentum<f32>,
             MomentumF64: Momentum<f64>,
+            AdamF16: Adam<f16>,
+            AdamBf16: Adam<bf16>,
+            AdamF32: Adam<f32>,
+            AdamF64: Adam<f64>,
             WeightDecay: WeightDecay,
             MomentumRule: gradstep::MomentumRule,
             Form: gradstep::MomentumForm,
@@ -173,6 +177,27 @@ impl<F: Float + Send + Sync + Debug + Serialize + 'static> Subject for Momentum<
 
     fn goes_on(mut self) -> String {
         let steps = ten_steps(self.velocity().len(), |params, grads| self.step(params, grads));
+        format!("{steps} {self:?}")
+    }
+}
+
+impl<F: Float + Send + Sync + Debug + Serialize + 'static> Subject for Adam<F> {
+    fn values() -> Vec<Self> {
+        let numbers = settings::<f64>;
+        let new = |(i, eps)| {
+            let beta = |i: usize| numbers().into_iter().cycle().nth(i).unwrap();
+            let m = if i == 5 { Vec::new() } else { hard::<F>() };
+            let v: Vec<F> = m.iter().map(|m| m.abs()).collect();
+            let adam = Adam::with_settings(0.1, [beta(i), beta(i + 3)], eps, m.len()).ok()?;
+            adam.with_weight_decay(decay::<F>(i)).ok()?.with_state(&m, &v, STEPS[i % 5]).ok()
+        };
+        let all = numbers().into_iter().cycle().take(60);
+        let usual = Adam::with_settings(0.1, [0.9, 0.95], 1e-4, 2).unwrap();
+        all.enumerate().filter_map(new).take(12).chain([usual]).collect()
+    }
+
+    fn goes_on(mut self) -> String {
+        let steps = ten_steps(self.m().len(), |params, grads| self.step(params, grads));
         format!("{steps} {self:?}")
     }
 }

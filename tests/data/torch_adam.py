@@ -1,0 +1,42 @@
+"""Records four trajectories of torch.optim.Adam and AdamW in float64, on random gradients: the files named at the end.
+
+`python tests/data/torch_adam.py [directory]` needs PyTorch, and writes next to itself unless told where. The committed
+files are from PyTorch 2.15.0.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+
+DIRECTORY = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+STEPS, LEN, LEARNING_RATE = 100, 5, 0.1
+
+
+def record(name, kind, seed, halve_every=None, **settings):
+    torch.manual_seed(seed)
+    params = torch.nn.Parameter(torch.randn(LEN, dtype=torch.float64))
+    optimizer = kind([params], lr=LEARNING_RATE, **settings)
+    about = {key: optimizer.defaults[key] for key in ("betas", "eps", "weight_decay")}
+    lines = [f"# torch.optim.{kind.__name__} {torch.__version__} float64"]
+    lines.extend(f"# {key}={value}" for key, value in about.items())
+    lines.append(",".join(["step", "learning_rate", *(f"{name}{i}" for name in ("grad", "param") for i in range(LEN))]))
+
+    def row(step, learning_rate, grads):
+        # repr: the shortest decimal that reads back as the same float64
+        lines.append(",".join([str(step), learning_rate, *grads, *map(repr, params.tolist())]))
+
+    row(0, "", [""] * LEN)
+    for step in range(1, STEPS + 1):
+        learning_rate = LEARNING_RATE * 0.5 ** (step // halve_every) if halve_every else LEARNING_RATE
+        optimizer.param_groups[0]["lr"] = learning_rate
+        params.grad = torch.randn(LEN, dtype=torch.float64)
+        optimizer.step()
+        row(step, repr(learning_rate), map(repr, params.grad.tolist()))
+    (DIRECTORY / f"{name}.csv").write_text("\n".join(lines) + "\n")
+
+
+record("adam", torch.optim.Adam, seed=1)
+record("adam_l2", torch.optim.Adam, seed=2, weight_decay=0.01, betas=(0.5, 0.9), eps=1e-4)
+record("adamw", torch.optim.AdamW, seed=3, weight_decay=0.01)
+record("adamw_step_lr", torch.optim.AdamW, seed=4, halve_every=10, weight_decay=0.1)
