@@ -209,6 +209,7 @@
 extern crate alloc;
 
 mod batch;
+mod by_name;
 mod check;
 mod error;
 mod float;
@@ -228,6 +229,7 @@ pub use batch::{
     shard::Shard,
     stream::{Position, Stream},
 };
+pub use by_name::ByName;
 pub use error::{Error, Relation};
 pub use gradient::{
     accumulator::Accumulator,
@@ -253,6 +255,7 @@ pub use schedule::Schedule;
 #[cfg(feature = "half")]
 pub use update::half::MasterCopy;
 pub use update::{
+    average::WeightAverage,
     elementwise::elementwise,
     groups::{
         ParamGroups,

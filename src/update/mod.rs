@@ -1,5 +1,6 @@
 //! From gradients to new parameters.
 
+pub(crate) mod average;
 pub(crate) mod elementwise;
 pub(crate) mod groups;
 pub(crate) mod guard;
