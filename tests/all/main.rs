@@ -4,7 +4,9 @@
 mod common;
 
 mod accumulator;
+mod average;
 mod batcher;
+mod by_name;
 mod clip;
 mod draws;
 mod elementwise;
