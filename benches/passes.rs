@@ -7,8 +7,8 @@
 use std::hint::black_box;
 
 use gradstep::{
-    Accumulator, Grads, MasterCopy, Momentum, Optimizer, Sgd, WeightAverage, check_finite, clip_global_norm, clip_value,
-    gather, global_norm,
+    Accumulator, Grads, MasterCopy, Momentum, Optimizer, Sgd, WeightAverage, check_finite, clip_global_norm,
+    clip_value, gather, global_norm,
 };
 use half::{bf16, f16};
 use pulp::Arch;

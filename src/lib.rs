@@ -40,6 +40,7 @@
 //! [`MomentumForm`] chooses among four forms of momentum (classical and PyTorch's, plain and Nesterov), [`WeightDecay`] adds
 //! a coupled or a decoupled decay, and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`] steps several
 //! named tensors as one model, all or nothing. A [`Schedule`] is the learning rate as a function of the step.
+//! [`WeightAverage`] is the average of the parameters over training, to evaluate with.
 //!
 //! For a rule of your own, implement [`Optimizer`]: its [`check`](Optimizer::check) says what it rejects, and its
 //! [`update`](Optimizer::update) runs the formula by [`Step::apply`]. It is then clipped, scaled, guarded, grouped and copied
@@ -50,7 +51,8 @@
 //! [`global_norm`], [`clip_global_norm`], [`clip_value`] and [`check_finite`] work on one tensor or several.
 //! [`step_clipped`](Optimizer::step_clipped) clips and steps in one pass, and leaves the gradients as they are.
 //! [`step_with`](Optimizer::step_with) takes [`Grads`], which are scaled on the way: by one over a loss scale, or by the
-//! [`clip_scale`] of a norm that you computed. [`Accumulator`] makes the mean gradient of a large batch from micro-batches.
+//! [`clip_scale`] of a norm that you computed. [`Accumulator`] makes the mean gradient of a large batch from micro-batches;
+//! a [`ByName`] of them does so for several tensors.
 //! [`NoiseScale`] measures the batch size beyond which larger batches stop paying.
 //!
 //! # Batches
@@ -113,7 +115,7 @@
 //!
 //! # Saving
 //! With feature `serde`, save the parameters, the optimizer (or the [`ParamGroups`]) and the [`Stream`]'s
-//! [`position`](Stream::position), and inside a batch the [`Accumulator`]. Loading checks what the constructors check.
+//! [`position`](Stream::position), the [`WeightAverage`], and inside a batch the [`Accumulator`]. Loading checks what the constructors check.
 //! [`Restore::restore`], [`ParamGroups::restore`] and [`Batcher::resume`] take over what was loaded where it fits: the same
 //! names, lengths, form of momentum and order. They say what differs if not. They cannot know whether it was saved from the
 //! same model or the same data.

@@ -3,8 +3,8 @@
 
 use allocation_counter::measure;
 use gradstep::{
-    Batcher, Draws, Grads, MomentumRule, Optimizer, ParamGroups, Permutation, Sgd, check_finite, clip_global_norm,
-    elementwise, gather,
+    Accumulator, Batcher, ByName, Draws, Grads, MomentumRule, Optimizer, ParamGroups, Permutation, Sgd, WeightAverage,
+    check_finite, clip_global_norm, elementwise, gather,
 };
 
 mod common;
@@ -87,6 +87,35 @@ fn gradients() {
     allocates_nothing("check", || check_finite::<f64>(&grads).unwrap());
     allocates_nothing("check scaled", || Grads::new(&grads[0]).scaled(0.5).check_finite().unwrap());
     allocates_nothing("clip", || clip_global_norm::<f64, _>(&mut grads, 0.5).unwrap());
+}
+
+#[test]
+fn averages_and_accumulators() {
+    let mut params = vec![0.5_f32; 300_000];
+    let mut average = WeightAverage::ema(0.9, params.len()).unwrap();
+    allocates_nothing("the first update", || average.update(&params).unwrap());
+    allocates_nothing("update", || average.update(&params).unwrap());
+    allocates_nothing("swap", || average.swap(&mut params).unwrap());
+    allocates_nothing("swap back", || average.swap(&mut params).unwrap());
+    let mut halves = vec![half::bf16::ONE; params.len()];
+    allocates_nothing("write_params", || average.write_params(&mut halves).unwrap());
+
+    let names = ["a", "b", "c"];
+    let mut averages = ByName::new(names.map(|name| (name, WeightAverage::mean(2).unwrap()))).unwrap();
+    let mut accumulators = ByName::new(names.map(|name| (name, Accumulator::new(2).unwrap()))).unwrap();
+    let (given, mut params) = ([0.25_f32, 0.5], [[1.0_f32; 2]; 3]);
+    for names in [names, ["c", "a", "b"]] {
+        let given = names.map(|name| (name, &given[..]));
+        let mut params = params.each_mut().map(|params| &mut params[..]).into_iter();
+        let mut params = names.map(|name| (name, params.next().unwrap()));
+        allocates_nothing("averages", || averages.update(&given).unwrap());
+        allocates_nothing("averages, swap", || averages.swap(&mut params).unwrap());
+        allocates_nothing("averages, swap back", || averages.swap(&mut params).unwrap());
+        allocates_nothing("averages, write", || averages.write_params(&mut params).unwrap());
+        allocates_nothing("accumulators", || accumulators.add(&given, 3).unwrap());
+        allocates_nothing("accumulators, mean", || accumulators.mean(&mut params).unwrap());
+        allocates_nothing("accumulators, reset", || accumulators.reset());
+    }
 }
 
 #[test]

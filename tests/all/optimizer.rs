@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Batcher, Epoch, Error, FiniteGuard, Grads, Momentum, MomentumForm, MomentumRule, Optimizer,
-    ParamGroups, Permutation, Position, Restore, Schedule, Sgd, Shard, Step, Stream, WeightDecay, clip_global_norm,
-    clip_scale,
+    Accumulator, Batcher, ByName, Epoch, Error, FiniteGuard, Grads, Momentum, MomentumForm, MomentumRule, Optimizer,
+    ParamGroups, Permutation, Position, Restore, Schedule, Sgd, Shard, Step, Stream, WeightAverage, WeightDecay,
+    clip_global_norm, clip_scale,
 };
 use half::{bf16, f16};
 use num_traits::cast;
@@ -115,6 +115,7 @@ fn everything_is_send_and_sync() {
     check::<ParamGroups<f32, Momentum<f32>>>();
     check::<(MomentumForm, MomentumRule, WeightDecay, Accumulator, Grads<f32>)>();
     check::<(Batcher, Epoch, Stream, Position, Shard, Permutation, Schedule)>();
+    check::<(WeightAverage<f32>, ByName<Accumulator>)>();
     check::<(Sgd<bf16>, Momentum<f16>, Error)>();
     check::<ParamGroups<f32, Box<dyn Optimizer<f32> + Send + Sync>>>();
     #[cfg(feature = "half")]
