@@ -7,8 +7,8 @@
 use std::hint::black_box;
 
 use gradstep::{
-    Accumulator, Adam, Grads, MasterCopy, Momentum, Optimizer, Sgd, check_finite, clip_global_norm, clip_value, gather,
-    global_norm,
+    Accumulator, Adam, Grads, MasterCopy, Momentum, Optimizer, Sgd, WeightAverage, check_finite, clip_global_norm,
+    clip_value, gather, global_norm,
 };
 use half::{bf16, f16};
 use pulp::Arch;
@@ -21,6 +21,8 @@ static PAGES: Pages = Pages;
 
 const RATE: f32 = 1e-3;
 const LAMBDA: f32 = 0.9;
+/// Of the average.
+const WEIGHT: f32 = 1e-3;
 
 /// The bare loop, with the vectors that `gradstep` has.
 fn wide<R>(f: impl FnOnce() -> R) -> R {
@@ -77,6 +79,18 @@ fn momentum_bf16(master: &mut [f32], velocity: &mut [f32], grads: &[bf16], param
         let rounded = bits.wrapping_add(0x7FFF + (bits >> 16 & 1)) >> 16;
         *half = bf16::from_bits(if p.is_nan() { bits >> 16 | 0x40 } else { rounded } as u16);
     }
+}
+
+#[inline(always)]
+fn average(average: &mut [f32], params: &[f32]) {
+    average.iter_mut().zip(params).for_each(|(average, &p)| *average += WEIGHT * (p - *average));
+}
+
+/// That many updates with `params` after one with `start`.
+fn averages(start: f32, params: Vec<f32>) -> Contender<'static> {
+    let mut ours = WeightAverage::ema(1.0 - f64::from(WEIGHT), params.len()).expect("valid");
+    ours.update(&vec![start; params.len()]).expect("valid");
+    Box::new(move || ours.update(&params).expect("valid"))
 }
 
 #[inline(always)]
@@ -280,6 +294,32 @@ fn rows(grads: &[f32]) -> Vec<Row<'_>> {
             assert!(sum.iter().fold(true, |all, sum| all & ((sum / 3.0) as f32).is_finite()));
             mean.iter_mut().zip(&sum).for_each(|(g, sum)| *g = (sum / 3.0) as f32);
         }),
+    ));
+
+    rows.push((
+        "WeightAverage::update",
+        averages(1.0, grads.to_vec()),
+        bare!(|grads| let own = vec![1.0; grads.len()]; {
+            assert!(all_finite(grads));
+            average(&mut own, grads);
+        }),
+    ));
+    rows.push((
+        "the same / a loop without a check",
+        averages(1.0, grads.to_vec()),
+        bare!(|grads| let own = vec![1.0; grads.len()]; average(&mut own, grads)),
+    ));
+    rows.push((
+        "live / of parameters that became 0",
+        averages(1e-35, vec![0.0; n]),
+        Box::new(|grads| averages(1.0, grads.to_vec())),
+    ));
+    let (mut params, mut ours) = (grads.to_vec(), WeightAverage::mean(n).expect("valid"));
+    ours.update(grads).expect("valid");
+    rows.push((
+        "WeightAverage::swap",
+        Box::new(move || ours.swap(&mut params).expect("same length")),
+        bare!(|grads| let own = (grads.to_vec(), grads.to_vec()); own.0.swap_with_slice(&mut own.1)),
     ));
 
     let (mut params, mut ours) = (grads.to_vec(), sgd.clone());

@@ -173,6 +173,11 @@ pub enum Error {
     #[error("this optimizer takes gradients as a plain slice, expected no scale, clipping or widening on the way")]
     NotASlice,
 
+    /// An average that was put in the place of the parameters and not taken back
+    /// ([`WeightAverage::swap`](crate::WeightAverage::swap)).
+    #[error("the average is in the parameters' place, expected it to be swapped back first")]
+    Swapped,
+
     /// A tensor that is not part of the model.
     #[error("tensor `{name}` is unknown")]
     UnknownTensor {

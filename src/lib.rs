@@ -42,6 +42,7 @@
 //! a coupled or a decoupled decay (with which [`Adam`] is AdamW), and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`] steps several
 //! named tensors as one model, all or nothing. A [`Schedule`] is the learning rate, or any other setting, as a function of
 //! the step; [`ReduceOnPlateau`] makes it smaller when the loss stops falling.
+//! [`WeightAverage`] is the average of the parameters over training, to evaluate with.
 //!
 //! For a rule of your own, implement [`Optimizer`]: its [`check`](Optimizer::check) says what it rejects, and its
 //! [`update`](Optimizer::update) runs the formula by [`Step::apply`]. It is then clipped, scaled, guarded, grouped and copied
@@ -53,7 +54,8 @@
 //! [`global_norm`], [`clip_global_norm`], [`clip_value`] and [`check_finite`] work on one tensor or several.
 //! [`step_clipped`](Optimizer::step_clipped) clips and steps in one pass, and leaves the gradients as they are.
 //! [`step_with`](Optimizer::step_with) takes [`Grads`], which are scaled on the way: by one over a loss scale, or by the
-//! [`clip_scale`] of a norm that you computed. [`Accumulator`] makes the mean gradient of a large batch from micro-batches.
+//! [`clip_scale`] of a norm that you computed. [`Accumulator`] makes the mean gradient of a large batch from micro-batches;
+//! a [`ByName`] of them does so for several tensors.
 //! [`LossScale`] keeps small gradients from becoming 0 in f16. [`NoiseScale`] measures the batch size beyond which larger batches stop paying.
 //!
 //! # Batches
@@ -117,7 +119,7 @@
 //!
 //! # Saving
 //! With feature `serde`, save the parameters, the optimizer (or the [`ParamGroups`]) and the [`Stream`]'s
-//! [`position`](Stream::position), and inside a batch the [`Accumulator`]. Loading checks what the constructors check.
+//! [`position`](Stream::position), the [`WeightAverage`], and inside a batch the [`Accumulator`]. Loading checks what the constructors check.
 //! [`Restore::restore`], [`ParamGroups::restore`] and [`Batcher::resume`] take over what was loaded where it fits: the same
 //! names, lengths, form of momentum and order. They say what differs if not. They cannot know whether it was saved from the
 //! same model or the same data.
@@ -214,6 +216,7 @@
 extern crate alloc;
 
 mod batch;
+mod by_name;
 mod check;
 mod double;
 mod error;
@@ -238,6 +241,7 @@ pub use batch::{
     shard::Shard,
     stream::{Position, Stream},
 };
+pub use by_name::ByName;
 pub use error::{Error, Relation};
 pub use gradient::{
     accumulator::Accumulator,
@@ -266,6 +270,7 @@ pub use schedule::Schedule;
 pub use update::half::MasterCopy;
 pub use update::{
     adam::Adam,
+    average::WeightAverage,
     elementwise::elementwise,
     groups::{
         ParamGroups,

@@ -3,8 +3,9 @@
 
 use allocation_counter::measure;
 use gradstep::{
-    Accumulator, Batcher, Draws, Grads, MomentumRule, Optimizer, ParamGroups, Permutation, Schedule, Sgd, Subset,
-    check_finite, clip_global_norm, clip_value, elementwise, elementwise_rows, gather, global_norm, stable_hash,
+    Accumulator, Batcher, ByName, Draws, Grads, MomentumRule, Optimizer, ParamGroups, Permutation, Schedule, Sgd,
+    Subset, WeightAverage, check_finite, clip_global_norm, clip_value, elementwise, elementwise_rows, gather,
+    global_norm, stable_hash,
 };
 
 mod common;
@@ -104,10 +105,39 @@ fn gradients() {
 
 #[test]
 fn schedules_and_hashes() {
-    let schedule = Schedule::polynomial(1.0, 0.0, u32::MAX, 1 << 40).unwrap();
+    let schedule = Schedule::polynomial(1.0, 0.0, u32::MAX.into(), 1 << 40).unwrap();
     let schedule = schedule.then(9, Schedule::cosine_restarts(1.0, 0.0, 7, 2).unwrap());
     allocates_nothing("a schedule", || [0, 8, 9, u64::MAX].map(|step| schedule.at(step)));
     allocates_nothing("a hash", || stable_hash(b"images"));
+}
+
+#[test]
+fn averages_and_accumulators() {
+    let mut params = vec![0.5_f32; 300_000];
+    let mut average = WeightAverage::ema(0.9, params.len()).unwrap();
+    allocates_nothing("the first update", || average.update(&params).unwrap());
+    allocates_nothing("update", || average.update(&params).unwrap());
+    allocates_nothing("swap", || average.swap(&mut params).unwrap());
+    allocates_nothing("swap back", || average.swap(&mut params).unwrap());
+    let mut halves = vec![half::bf16::ONE; params.len()];
+    allocates_nothing("write_params", || average.write_params(&mut halves).unwrap());
+
+    let names = ["a", "b", "c"];
+    let mut averages = ByName::new(names.map(|name| (name, WeightAverage::mean(2).unwrap()))).unwrap();
+    let mut accumulators = ByName::new(names.map(|name| (name, Accumulator::new(2).unwrap()))).unwrap();
+    let (given, mut params) = ([0.25_f32, 0.5], [[1.0_f32; 2]; 3]);
+    for names in [names, ["c", "a", "b"]] {
+        let given = names.map(|name| (name, &given[..]));
+        let mut params = params.each_mut().map(|params| &mut params[..]).into_iter();
+        let mut params = names.map(|name| (name, params.next().unwrap()));
+        allocates_nothing("averages", || averages.update(&given).unwrap());
+        allocates_nothing("averages, swap", || averages.swap(&mut params).unwrap());
+        allocates_nothing("averages, swap back", || averages.swap(&mut params).unwrap());
+        allocates_nothing("averages, write", || averages.write_params(&mut params).unwrap());
+        allocates_nothing("accumulators", || accumulators.add(&given, 3).unwrap());
+        allocates_nothing("accumulators, mean", || accumulators.mean(&mut params).unwrap());
+        allocates_nothing("accumulators, reset", || accumulators.reset());
+    }
 }
 
 #[test]

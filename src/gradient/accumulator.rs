@@ -57,10 +57,20 @@ impl Accumulator {
     /// [`Error::Length`] if `mean` has another length; [`Error::Count`] if `samples` is 0, or more than a `u64` can count
     /// with those before. Nothing has changed then.
     pub fn add<F: Float + Sync + 'static>(&mut self, mean: &[F], samples: usize) -> Result<(), Error> {
+        self.check_add(mean, samples)?;
+        self.apply_add(mean, samples);
+        Ok(())
+    }
+
+    pub(crate) fn check_add<F>(&self, mean: &[F], samples: usize) -> Result<(), Error> {
         check::length("mean", mean.len(), "accumulator", self.sum.len())?;
         let (samples, bound) = (samples as u64, u64::MAX - self.samples);
         check::at_least_one("samples", samples)?;
-        check::count("samples", samples, Relation::AtMost, bound, "u64::MAX - samples so far")?;
+        check::count("samples", samples, Relation::AtMost, bound, "u64::MAX - samples so far")
+    }
+
+    /// What [`check_add`](Accumulator::check_add) let through.
+    pub(crate) fn apply_add<F: Float + Sync + 'static>(&mut self, mean: &[F], samples: usize) {
         let weight = samples as f64;
         let finite = all(
             mean.len(),
@@ -78,8 +88,7 @@ impl Accumulator {
         if !finite && self.bad.is_none() {
             self.bad = self.sum.iter().position(|sum| !sum.is_finite()).map(|index| (self.samples, index));
         }
-        self.samples += samples;
-        Ok(())
+        self.samples = self.samples.saturating_add(samples as u64);
     }
 
     /// How many samples were added.
@@ -95,31 +104,39 @@ impl Accumulator {
     /// first micro-batch that made one so, and stays until [`reset`](Accumulator::reset); [`Error::Overflow`] if a mean is
     /// beyond `F`. `grads` has not changed then.
     pub fn mean<F: Float + Send + 'static>(&self, grads: &mut [F]) -> Result<(), Error> {
-        check::length("grads", grads.len(), "accumulator", self.sum.len())?;
+        self.check_mean::<F>(grads.len())?;
+        self.apply_mean(grads);
+        Ok(())
+    }
+
+    pub(crate) fn check_mean<F: Float + 'static>(&self, len: usize) -> Result<(), Error> {
+        check::length("grads", len, "accumulator", self.sum.len())?;
         check::at_least_one("number of samples", self.samples)?;
         if let Some((before, index)) = self.bad {
             let name = format!("micro-batch after {before} samples: sum");
             return Err(Error::NonFinite { name, index, value: self.sum[index] });
         }
         let samples = self.samples as f64;
-        let mean = |&sum: &f64| from_f64::<F>(sum / samples);
-        let fits = all(
-            grads.len(),
+        let fits = |sum: &f64| from_f64::<F>(sum / samples).is_finite();
+        let fit = all(
+            len,
             self.sum.chunks(PART_LEN),
             // Without an early exit, so that it vectorises.
             #[inline(always)]
-            |sum| sum.iter().fold(true, |all, sum| all & mean(sum).is_finite()),
+            |sum| sum.iter().fold(true, |all, sum| all & fits(sum)),
         );
-        if !fits {
-            return self.first_overflow(|sum| mean(sum).is_finite(), to_f64(F::max_value()));
-        }
+        if fit { Ok(()) } else { self.first_overflow(fits, to_f64(F::max_value())) }
+    }
+
+    /// What [`check_mean`](Accumulator::check_mean) let through.
+    pub(crate) fn apply_mean<F: Float + Send + 'static>(&self, grads: &mut [F]) {
+        let samples = self.samples as f64;
         pairs(
             grads,
             &self.sum,
             #[inline(always)]
-            |grads, sum| grads.iter_mut().zip(sum).for_each(|(g, sum)| *g = mean(sum)),
+            |grads, sum| grads.iter_mut().zip(sum).for_each(|(g, &sum)| *g = from_f64(sum / samples)),
         );
-        Ok(())
     }
 
     fn first_overflow(&self, fits: impl Fn(&f64) -> bool, max: f64) -> Result<(), Error> {

@@ -1,6 +1,7 @@
 //! From gradients to new parameters.
 
 pub(crate) mod adam;
+pub(crate) mod average;
 pub(crate) mod elementwise;
 pub(crate) mod groups;
 pub(crate) mod guard;

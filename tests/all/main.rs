@@ -5,7 +5,9 @@ mod common;
 
 mod accumulator;
 mod adam;
+mod average;
 mod batcher;
+mod by_name;
 mod clip;
 mod draws;
 mod elementwise;

@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Adam, Batcher, Epoch, Error, FiniteGuard, Grads, LossScale, Momentum, MomentumForm, MomentumRule,
-    Optimizer, ParamGroups, Permutation, Position, ReduceOnPlateau, Restore, Schedule, Sgd, Shard, Step, Stream,
-    WeightDecay, clip_global_norm, clip_scale,
+    Accumulator, Adam, Batcher, ByName, Epoch, Error, FiniteGuard, Grads, LossScale, Momentum, MomentumForm,
+    MomentumRule, Optimizer, ParamGroups, Permutation, Position, ReduceOnPlateau, Restore, Schedule, Sgd, Shard, Step,
+    Stream, WeightAverage, WeightDecay, clip_global_norm, clip_scale,
 };
 use half::{bf16, f16};
 use num_traits::cast;
@@ -116,6 +116,7 @@ fn everything_is_send_and_sync() {
     check::<ParamGroups<f32, Momentum<f32>>>();
     check::<(MomentumForm, MomentumRule, WeightDecay, Accumulator, Grads<f32>)>();
     check::<(Batcher, Epoch, Stream, Position, Shard, Permutation, Schedule, ReduceOnPlateau, LossScale)>();
+    check::<(WeightAverage<f32>, ByName<Accumulator>)>();
     check::<(Sgd<bf16>, Momentum<f16>, Error)>();
     check::<ParamGroups<f32, Box<dyn Optimizer<f32> + Send + Sync>>>();
     #[cfg(feature = "half")]

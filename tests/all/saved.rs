@@ -8,9 +8,9 @@ use std::{
 };
 
 use gradstep::{
-    Accumulator, Adam, Batcher, Error, FiniteGuard, Grads, LossScale, Momentum, MomentumForm, MomentumRule, NoiseScale,
-    Optimizer, Order, ParamGroups, Permutation, Position, ReduceOnPlateau, Restore, Schedule, Sequential, Sgd, Shuffle,
-    Step, Subset, WeightDecay,
+    Accumulator, Adam, Batcher, ByName, Error, FiniteGuard, Grads, LossScale, Momentum, MomentumForm, MomentumRule,
+    NoiseScale, Optimizer, Order, ParamGroups, Permutation, Position, ReduceOnPlateau, Restore, Schedule, Sequential,
+    Sgd, Shuffle, Step, Subset, WeightAverage, WeightDecay,
     exact::{self, Exact},
 };
 use num_traits::Float;
@@ -619,6 +619,10 @@ impl Golden {
         golden.file("Schedule.v1", vec![schedule()]);
         golden.file("ParamGroups-f64.v1", vec![model(), ParamGroups::new()]);
         golden.file("Accumulator.v1", vec![Accumulator::new(1).unwrap(), accumulator()]);
+        golden.file("WeightAverage-f64.v1", averages::<f64>());
+        golden.file("WeightAverage-f32.v1", averages::<f32>());
+        let two = [("weights", accumulator()), ("bias", Accumulator::new(1).unwrap())];
+        golden.file("ByName.v1", vec![ByName::new(two).unwrap()]);
         golden.file("NoiseScale.v1", vec![NoiseScale::new(), noise_scale()]);
         golden.file("ReduceOnPlateau.v1", vec![ReduceOnPlateau::new(0.1, 10).unwrap(), plateau()]);
         golden.file("LossScale.v1", vec![LossScale::default(), loss_scale()]);
@@ -677,6 +681,20 @@ impl Golden {
     }
 }
 
+/// Before an update, after some, and in the parameters' place.
+fn averages<F: gradstep::SavedFloat>() -> Vec<WeightAverage<F>> {
+    let number = |number: f64| F::from(number).unwrap();
+    let ema = || WeightAverage::ema(0.999, 3).unwrap();
+    let mut averages = vec![WeightAverage::mean(3).unwrap(), ema(), ema().with_warmup(), ema().with_warmup()];
+    let mut params = [number(0.1), -F::zero(), F::min_positive_value() * F::epsilon()];
+    for average in &mut averages[1..] {
+        average.update(&params).unwrap();
+        average.update(&[F::one(), F::zero(), number(1.0 / 3.0)]).unwrap();
+    }
+    averages[3].swap(&mut params).unwrap();
+    averages
+}
+
 const DECAYS: [WeightDecay; 3] = [WeightDecay::None, WeightDecay::Coupled(0.1), WeightDecay::Decoupled(1e-4)];
 
 fn rule((form, weight_decay): (MomentumForm, WeightDecay)) -> MomentumRule {
@@ -719,6 +737,9 @@ const MODEL: &str = r#"{"_type":"gradstep::ParamGroups<f64> v1","factor":"7e-1",
 const POSITION: &str = r#"{"_type":"gradstep::Position v1","epoch":"3","samples":"4","batch_size":"4","drop_last":true,"settings":[["shuffle","1"],["len","10"],["seed","18446744073709551615"]]}"#;
 const ACCUMULATOR: &str =
     r#"{"_type":"gradstep::Accumulator v1","samples":"3","bad":["0","1"],"sum":["3.0000000000000004e-1","-inf"]}"#;
+const AVERAGE: &str = r#"{"_type":"gradstep::WeightAverage<f64> v1","decay":"9e-1","warmup":true,"updates":"3","swapped":false,"values":["1e-1","-0e0"]}"#;
+const SWAPPED_MEAN: &str = r#"{"_type":"gradstep::WeightAverage<f32> v1","decay":"1e0","warmup":true,"updates":"3","swapped":true,"values":["inf"]}"#;
+const BY_NAME: &str = r#"{"_type":"gradstep::ByName v1","tensors":[{"name":"a","state":{"_type":"gradstep::Accumulator v1","samples":"0","bad":[],"sum":["0e0"]}},{"name":"b","state":{"_type":"gradstep::Accumulator v1","samples":"0","bad":[],"sum":[]}}]}"#;
 const NOISE_SCALE: &str = r#"{"_type":"gradstep::NoiseScale v1","estimates":"1","squared_norms":"2e0","traces":"8e0"}"#;
 
 fn accumulator() -> Accumulator {
@@ -1148,6 +1169,67 @@ fn tampered_sums_are_refused() {
         (r#""1""#, r#""0""#, "estimates is 0, expected at least 1"),
     ];
     refused::<NoiseScale>(NOISE_SCALE, &cases);
+}
+
+#[test]
+fn tampered_averages_are_refused() {
+    let decay = |value: &str| format!("decay is {value}, expected a number of at least 0 and below 1");
+    let (one, above, nan) = (decay("1.0"), decay("1.1"), decay("NaN"));
+    let cases = [
+        (r#""9e-1","warmup":true"#, r#""1e0","warmup":false"#, &*one),
+        (r#""9e-1""#, r#""1.1e0""#, &above),
+        (r#""9e-1""#, r#""NaN""#, &nan),
+        (r#""1e-1""#, r#""NaN""#, "params[0] is NaN, expected a finite number"),
+        (r#""-0e0""#, r#""-1e308""#, "params[1] is -1e308, expected at most 8.988465674311579e307 in absolute value"),
+        (r#""3","swapped":false"#, r#""0","swapped":true"#, "number of updates is 0, expected at least 1"),
+        (r#""swapped":false"#, r#""swapped":0"#, "invalid type"),
+        (
+            "<f64> v1",
+            "<f32> v1",
+            "saved type is gradstep::WeightAverage<f32> v1, expected gradstep::WeightAverage<f64> v1",
+        ),
+    ];
+    refused::<WeightAverage<f64>>(AVERAGE, &cases);
+    // While it is in their place, these are the parameters, of which nothing is asked.
+    let mut average: WeightAverage<f32> = serde_json::from_str(SWAPPED_MEAN).unwrap();
+    assert_eq!(json(&average), SWAPPED_MEAN);
+    let mut params = [1.0];
+    average.swap(&mut params).unwrap();
+    assert_eq!((params, average.values().unwrap()), ([f32::INFINITY], &[1.0][..]));
+
+    let cases = [
+        (r#""name":"b""#, r#""name":"a""#, "tensor `a` appears twice"),
+        (r#""name":"b""#, r#""nam":"b""#, "unknown field"),
+        ("Accumulator v1", "Accumulator v2", "saved type is gradstep::Accumulator v2"),
+    ];
+    refused::<ByName<Accumulator>>(BY_NAME, &cases);
+}
+
+/// In the middle of an evaluation too: k updates, save, load, k updates.
+#[test]
+fn averages_go_on_as_if_never_saved() {
+    for average in averages::<f32>() {
+        let run = |average: &mut WeightAverage<f32>, mut params: [f32; 3]| {
+            if average.is_swapped() {
+                average.swap(&mut params).unwrap();
+            }
+            for k in 0..10 {
+                params[k % 3] += 0.1;
+                average.update(&params).unwrap();
+            }
+            (bits(average.values().unwrap()), bits(&params))
+        };
+        let mut whole = average.clone();
+        let expected = run(&mut whole, [0.3; 3]);
+        for mut copy in copies(&average) {
+            assert_eq!(copy, average);
+            assert_eq!((run(&mut copy, [0.3; 3]), &copy), (expected.clone(), &whole));
+        }
+    }
+    let model = ByName::new([("b", averages::<f64>().remove(1)), ("a", averages().remove(2))]).unwrap();
+    for copy in copies(&model) {
+        assert_eq!((&copy, copy.iter().next().unwrap().0), (&model, "b"));
+    }
 }
 
 /// As `scale_learning_rates` would refuse it.

@@ -8,8 +8,8 @@ mod oracle;
 
 use common::{Number, RATES, Scalar, Whole, bits, holds, seldom, tiled};
 use gradstep::{
-    Accumulator, Error, Grads, NoiseScale, Optimizer, Sgd, check_finite, clip_global_norm, clip_scale, clip_value,
-    global_norm,
+    Accumulator, ByName, Error, Grads, NoiseScale, Optimizer, Sgd, WeightAverage, check_finite, clip_global_norm,
+    clip_scale, clip_value, global_norm,
 };
 use half::{bf16, f16};
 use libfuzzer_sys::{
@@ -33,8 +33,14 @@ struct Input {
 fuzz_target!(|input: Input| {
     noise_scale(&input.noise);
     match input.scalar % 4 {
-        0 => check::<f64>(&input),
-        1 => check::<f32>(&input),
+        0 => {
+            check::<f64>(&input);
+            averages::<f64>(&input);
+        }
+        1 => {
+            check::<f32>(&input);
+            averages::<f32>(&input);
+        }
         2 => check::<f16>(&input),
         _ => check::<bf16>(&input),
     }
@@ -149,6 +155,82 @@ fn check<F: Scalar>(input: &Input) {
     }
     assert!(result.is_ok() || mean.iter().all(|&mean| mean == F::one()));
     assert!(accumulator.mean(&mut vec![F::one(); len + 1]).is_err());
+}
+
+/// The slices are parameters of one tensor after one update and the next, beside the formula; and of as many tensors as one.
+fn averages<F: Scalar>(input: &Input) {
+    let slices: Vec<Vec<F>> = input.slices.iter().map(|pattern| tiled(pattern, pattern.len())).collect();
+    let largest = F::max_value() / (F::one() + F::one());
+    let valid = |slice: &[F]| slice.iter().all(|param| param.abs() <= largest);
+    let (len, decay) = (slices.first().map_or(0, Vec::len), input.limit.get::<f64>());
+    let ema = WeightAverage::<F>::ema(decay, len);
+    assert_eq!(ema.is_ok(), (0.0..1.0).contains(&decay));
+    let warmup = input.long % 2 == 0;
+    let (mut average, decay) = match ema {
+        Ok(ema) if warmup => (ema.with_warmup(), decay),
+        Ok(ema) => (ema, decay),
+        Err(_) => (WeightAverage::mean(len).unwrap(), 1.0),
+    };
+    let (mut expected, mut updates) = (vec![F::zero(); len], 0_u64);
+    for slice in &slices {
+        let holds = slice.len() == len && valid(slice);
+        assert_eq!(average.update(slice).is_ok(), holds);
+        if holds {
+            updates += 1;
+            let mean = if updates == 1 || warmup || decay == 1.0 { 1.0 / updates as f64 } else { 0.0 };
+            let weight = F::nearest((1.0 - decay).max(mean));
+            for (average, &param) in expected.iter_mut().zip(slice) {
+                let difference = param - *average;
+                let counts = difference.abs() >= F::min_positive_value() / weight;
+                *average = match weight == F::one() {
+                    true => param,
+                    false => *average + weight * if counts { difference } else { F::zero() },
+                };
+            }
+        }
+        assert_eq!(average.updates(), updates);
+        match average.values() {
+            Ok(values) => assert!(updates > 0 && bits(values) == bits(&expected) && valid(values)),
+            Err(_) => assert_eq!(updates, 0),
+        }
+        let mut params = slice.clone();
+        assert_eq!(average.swap(&mut params).is_ok(), updates > 0 && slice.len() == len);
+        if average.is_swapped() {
+            assert!(bits(&params) == bits(&expected) && average.update(slice).is_err());
+            average.swap(&mut params).unwrap();
+        }
+        assert_eq!(bits(&params), bits(slice));
+    }
+
+    // Names that may come twice, two of them for one tensor each.
+    let names: Vec<String> = (0..slices.len()).map(|i| (i % usize::from(input.extra % 7 + 1)).to_string()).collect();
+    let tensors: Vec<(&str, &[F])> = names.iter().zip(&slices).map(|(name, slice)| (&**name, &slice[..])).collect();
+    let each = || tensors.iter().map(|&(name, slice)| (name, slice.len()));
+    let averages = ByName::new(each().map(|(name, len)| (name, WeightAverage::<F>::mean(len).unwrap())));
+    let unique = slices.len() <= usize::from(input.extra % 7 + 1);
+    assert_eq!(averages.is_ok(), unique);
+    let Ok(mut averages) = averages else { return };
+    let mut sums = ByName::new(each().map(|(name, len)| (name, Accumulator::new(len).unwrap()))).unwrap();
+    let before = averages.clone();
+    let backwards: Vec<_> = tensors.iter().rev().copied().collect();
+    let all_valid = slices.iter().all(|slice| valid(slice));
+    for tensors in [&tensors, &backwards] {
+        assert_eq!(averages.update(tensors).is_ok(), all_valid);
+        let _ = sums.add(tensors, 1);
+    }
+    if all_valid {
+        assert!(
+            averages
+                .iter()
+                .zip(&slices)
+                .all(|((_, average), slice)| bits(average.values().unwrap()).len() == slice.len())
+        );
+    } else {
+        assert_eq!(averages, before);
+    }
+    if let Some(fewer) = tensors.get(1..) {
+        assert!(averages.update(fewer).is_err() && sums.add(fewer, 1).is_err());
+    }
 }
 
 /// Scaled gradients are judged and read as the same numbers written out, and clipped by their norm.

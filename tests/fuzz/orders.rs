@@ -71,7 +71,9 @@ fn splits(input: &Input) {
         if let Err(error) = &split {
             let right = match error {
                 Error::EmptyPart { .. } => valid && (i == 2 || smallest * (len as f64) < 1.0),
-                Error::SmallClass { .. } => valid && i == 1 && !classes.values().all(sure) | classes.values().any(close),
+                Error::SmallClass { .. } => {
+                    valid && i == 1 && !classes.values().all(sure) | classes.values().any(close)
+                }
                 _ => !valid || (i < 2 && shares.len() > len),
             };
             assert!(near || right, "{error}");

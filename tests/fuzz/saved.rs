@@ -13,8 +13,9 @@ use std::fmt::Debug;
 
 use common::{FORMS, Number, Scalar, Whole, seldom, tiled};
 use gradstep::{
-    Accumulator, Adam, Batcher, Error, FiniteGuard, LossScale, MasterCopy, Momentum, MomentumRule, NoiseScale, Optimizer, Order,
-    ParamGroups, Position, ReduceOnPlateau, Restore, Schedule, Sequential, Sgd, Shuffle, WeightDecay, exact,
+    Accumulator, Adam, Batcher, ByName, Error, FiniteGuard, LossScale, MasterCopy, Momentum, MomentumRule, NoiseScale,
+    Optimizer, Order, ParamGroups, Position, ReduceOnPlateau, Restore, Schedule, Sequential, Sgd, Shuffle,
+    WeightAverage, WeightDecay, exact,
 };
 use half::{bf16, f16};
 use libfuzzer_sys::{
@@ -81,6 +82,10 @@ types! {
     Groups: ParamGroups<f64, Momentum<f64>>,
     HalfGroups: ParamGroups<bf16, FiniteGuard<MasterCopy<bf16, Momentum<f32>>>>,
     Accumulator: Accumulator,
+    WeightAverageF32: WeightAverage<f32>,
+    WeightAverageF64: WeightAverage<f64>,
+    NamedAccumulators: ByName<Accumulator>,
+    NamedAverages: ByName<WeightAverage<f32>>,
     NoiseScale: NoiseScale,
     Position: Position,
     Schedule: Schedule,
@@ -487,6 +492,61 @@ impl Savable for Accumulator {
         let _ = accumulator.mean(&mut zeros.clone());
         accumulator.reset();
         accumulator.add(&zeros, 1).unwrap();
+    }
+}
+
+impl<F: Scalar> Savable for WeightAverage<F>
+where
+    WeightAverage<F>: Serialize + DeserializeOwned,
+{
+    fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
+        let (len, decay) = (len(u)?, u.arbitrary::<Number>()?.get());
+        let mut average = made(WeightAverage::ema(decay, len).or_else(|_| WeightAverage::mean(len)))?;
+        if u.arbitrary()? {
+            average = average.with_warmup();
+        }
+        for _ in 0..u.int_in_range(0..=3)? {
+            // Some parameters are not finite.
+            let _ = average.update(&numbers(u, len)?);
+        }
+        if u.arbitrary()? {
+            let _ = average.swap(&mut numbers(u, len)?);
+        }
+        Ok(average)
+    }
+
+    fn usable(&self) {
+        let saved = serde_json::to_value(self).unwrap();
+        let mut params = vec![F::one(); saved["values"].as_array().unwrap().len()];
+        let mut average = self.clone();
+        if average.is_swapped() {
+            average.swap(&mut params).unwrap();
+            params.fill(F::one());
+            // What it was swapped with was not looked at.
+            if average.values().unwrap().iter().any(|value| value.abs() > F::max_value() / (F::one() + F::one())) {
+                return;
+            }
+        }
+        average.update(&params).unwrap();
+        average.restore(self.clone()).unwrap();
+    }
+}
+
+impl<T: Savable> Savable for ByName<T>
+where
+    ByName<T>: Serialize + DeserializeOwned,
+{
+    fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
+        // At least one: without, all kinds look the same.
+        let tensors = (0..u.int_in_range(1..=4)?).map(|_| Ok((u.arbitrary::<String>()?, T::any(u)?)));
+        made(ByName::new(tensors.collect::<arbitrary::Result<Vec<_>>>()?)) // a name may come twice
+    }
+
+    fn usable(&self) {
+        self.iter().for_each(|(name, each)| {
+            each.usable();
+            assert!(self.get(name).is_some());
+        });
     }
 }
 

@@ -47,8 +47,7 @@ fuzz_target!(|input: Input| {
         (ramp && has_power, from, to, Schedule::polynomial(from, to, power, steps).ok()),
         (ramp, from, to, Schedule::cosine(from, to, steps).ok()),
     ];
-    let shapes: [&dyn Fn(f64) -> f64; 4] =
-        [&|_| 1.0, &|t| 1.0 - t, &|t| (power * (-t).ln_1p()).exp(), &|t| cosine(t)];
+    let shapes: [&dyn Fn(f64) -> f64; 4] = [&|_| 1.0, &|t| 1.0 - t, &|t| (power * (-t).ln_1p()).exp(), &|t| cosine(t)];
     for ((holds, first, last, schedule), shape) in all.into_iter().zip(shapes) {
         assert_eq!(schedule.is_some(), holds);
         let Some(schedule) = schedule else { continue };
@@ -86,7 +85,16 @@ fuzz_target!(|input: Input| {
     assert_eq!(pieces.is_some(), [from, to, end].into_iter().all(rate) && 0 < steps && steps < other);
     if let Some(schedule) = pieces {
         for k in input.at.iter().map(|k| k.get()) {
-            assert_eq!(schedule.at(k), if k < steps { from } else if k < other { to } else { end });
+            assert_eq!(
+                schedule.at(k),
+                if k < steps {
+                    from
+                } else if k < other {
+                    to
+                } else {
+                    end
+                }
+            );
         }
     }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 /// A step asks for all of them by [`begin`](Lookup::begin) and [`next`](Lookup::next), nearly always in the order of the
 /// step before: so a name is first looked for at its position then.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lookup {
+pub(crate) struct Lookup {
     /// In the order of insertion.
     names: Vec<String>,
     /// Which tensors they are, in the order of their names.
@@ -26,15 +26,15 @@ pub(super) struct Lookup {
 }
 
 impl Lookup {
-    pub(super) fn names(&self) -> &[String] {
+    pub(crate) fn names(&self) -> &[String] {
         &self.names
     }
 
-    pub(super) fn index(&self, name: &str) -> Option<usize> {
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
         self.search(name).ok().map(|place| self.sorted[place])
     }
 
-    pub(super) fn find(&self, name: &str) -> Result<usize, Error> {
+    pub(crate) fn find(&self, name: &str) -> Result<usize, Error> {
         self.index(name).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })
     }
 
@@ -43,7 +43,7 @@ impl Lookup {
     }
 
     /// Adds a name after all others.
-    pub(super) fn insert(&mut self, name: String) -> Result<(), Error> {
+    pub(crate) fn insert(&mut self, name: String) -> Result<(), Error> {
         let Err(place) = self.search(&name) else { return Err(Error::DuplicateTensor { name }) };
         self.sorted.insert(place, self.names.len());
         self.order.push(self.names.len());
@@ -52,7 +52,7 @@ impl Lookup {
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, index: usize) {
+    pub(crate) fn remove(&mut self, index: usize) {
         self.names.remove(index);
         self.last_call.remove(index);
         self.sorted.retain(|&other| other != index);
@@ -61,18 +61,18 @@ impl Lookup {
     }
 
     /// Whether `names` are all tensors in the order of insertion.
-    pub(super) fn is_order_of_insertion<'a>(&self, names: impl ExactSizeIterator<Item = &'a str>) -> bool {
+    pub(crate) fn is_order_of_insertion<'a>(&self, names: impl ExactSizeIterator<Item = &'a str>) -> bool {
         names.len() == self.names.len() && iter::zip(&self.names, names).all(|(own, name)| own == name)
     }
 
     /// Begins a call that gives the tensors one after the other.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.calls += 1;
         self.given = 0;
     }
 
     /// The tensor that the call gives next.
-    pub(super) fn next(&mut self, name: &str) -> Result<usize, Error> {
+    pub(crate) fn next(&mut self, name: &str) -> Result<usize, Error> {
         let found = match self.order.get(self.given) {
             Some(&last) if self.names[last] == name => last,
             _ => self.find(name)?,
@@ -88,12 +88,12 @@ impl Lookup {
     }
 
     /// The tensors that the call has given, in its order.
-    pub(super) fn given(&self) -> &[usize] {
+    pub(crate) fn given(&self) -> &[usize] {
         &self.order[..self.given]
     }
 
     /// Returns an error if the call left out a tensor that `may_be_left_out` does not allow.
-    pub(super) fn end(&self, may_be_left_out: impl Fn(usize) -> bool) -> Result<(), Error> {
+    pub(crate) fn end(&self, may_be_left_out: impl Fn(usize) -> bool) -> Result<(), Error> {
         if self.given == self.names.len() {
             return Ok(()); // none was given twice, so these are all
         }

@@ -1,5 +1,5 @@
-mod lookup;
-mod restore;
+pub(crate) mod lookup;
+pub(crate) mod restore;
 #[cfg(feature = "serde")]
 mod saved;
 pub(crate) mod step;
@@ -268,7 +268,7 @@ fn set_product<P, O: Optimizer<P>>(optimizer: &mut O, learning_rate: f64, factor
 
 /// What names the tensor in its error.
 #[inline]
-fn in_tensor(name: &str) -> impl FnOnce(Error) -> Error {
+pub(crate) fn in_tensor(name: &str) -> impl FnOnce(Error) -> Error {
     #[cold]
     move |error| Error::InTensor { name: name.to_string(), error: Box::new(error) }
 }

@@ -22,15 +22,8 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
     /// [`Error::Saved`] if the names are not the same set; [`Error::InTensor`] if a tensor's state does not fit
     /// ([`Restore::swap_state`]). Nothing has changed then.
     pub fn restore(&mut self, saved: Self) -> Result<(), Error> {
-        let (missing, unknown) = self.names_of_one(&saved);
-        if missing.is_empty() && unknown.is_empty() {
-            return self.take_shared(saved);
-        }
-        Err(Error::Saved {
-            name: "set of tensors",
-            saved: format!("without {} and with {}", listed(&missing), listed(&unknown)),
-            expected: "the same names".to_string(),
-        })
+        same_names(&self.names, &saved.names)?;
+        self.take_shared(saved)
     }
 
     /// Takes over the state of the tensors that both have, as [`restore`](ParamGroups::restore) does, and the count of
@@ -53,7 +46,7 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
     /// # Ok::<(), gradstep::Error>(())
     /// ```
     pub fn restore_shared(&mut self, saved: Self) -> Result<(Vec<String>, Vec<String>), Error> {
-        let names = self.names_of_one(&saved);
+        let names = names_of_one(&self.names, &saved.names);
         self.take_shared(saved)?;
         Ok(names)
     }
@@ -77,14 +70,27 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
         self.steps = saved.steps;
         Ok(())
     }
+}
 
-    /// The names that only this model has, and those that only `other` has.
-    fn names_of_one(&self, other: &Self) -> (Vec<String>, Vec<String>) {
-        let not_in = |names: &Lookup, others: &Lookup| {
-            names.names().iter().filter(|name| others.index(name).is_none()).cloned().collect()
-        };
-        (not_in(&self.names, &other.names), not_in(&other.names, &self.names))
+/// The names that only the model has, and those that only what was saved has.
+fn names_of_one(own: &Lookup, saved: &Lookup) -> (Vec<String>, Vec<String>) {
+    let not_in = |names: &Lookup, others: &Lookup| {
+        names.names().iter().filter(|name| others.index(name).is_none()).cloned().collect()
+    };
+    (not_in(own, saved), not_in(saved, own))
+}
+
+/// Returns an error that lists the names which only one of them has.
+pub(crate) fn same_names(own: &Lookup, saved: &Lookup) -> Result<(), Error> {
+    let (missing, unknown) = names_of_one(own, saved);
+    if missing.is_empty() && unknown.is_empty() {
+        return Ok(());
     }
+    Err(Error::Saved {
+        name: "set of tensors",
+        saved: format!("without {} and with {}", listed(&missing), listed(&unknown)),
+        expected: "the same names".to_string(),
+    })
 }
 
 /// The first names, and how many others there are.

@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Adam, Batcher, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, MomentumRule, NoiseScale,
-    Optimizer, Order, ParamGroups, Permutation, Position, Schedule, Sequential, Sgd, Shuffle, Step, Subset,
-    WeightDecay, exact,
+    Accumulator, Adam, Batcher, ByName, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, MomentumRule,
+    NoiseScale, Optimizer, Order, ParamGroups, Permutation, Position, Schedule, Sequential, Sgd, Shuffle, Step, Subset,
+    WeightAverage, WeightDecay, exact,
 };
 use half::{bf16, f16};
 use num_traits::Float;
@@ -42,6 +42,10 @@ macro_rules! every_type {
             MasterF16: MasterF16,
             Position: Position,
             Accumulator: gradstep::Accumulator,
+            WeightAverageF32: WeightAverage<f32>,
+            WeightAverageF64: WeightAverage<f64>,
+            NamedAccumulators: ByName<gradstep::Accumulator>,
+            NamedAverages: ByName<WeightAverage<f32>>,
             NoiseScale: gradstep::NoiseScale,
             Schedule: gradstep::Schedule,
             ReduceOnPlateau: gradstep::ReduceOnPlateau,
@@ -427,6 +431,51 @@ impl Subject for Accumulator {
         format!("{steps:?} {:?} {self:?}", nestings::bits(&mean))
     }
 }
+
+/// Of each kind: before an update, after two, and swapped with parameters of any bits.
+impl<F: Float + Send + Sync + Debug + Serialize + 'static> Subject for WeightAverage<F> {
+    fn values() -> Vec<Self> {
+        let largest: F = F::max_value() / number(2.0);
+        let valid: Vec<F> = hard().into_iter().filter(|value: &F| value.abs() <= largest).collect();
+        let ema = |decay| WeightAverage::ema(decay, valid.len()).unwrap();
+        let kinds = [WeightAverage::mean(valid.len()).unwrap(), ema(0.999), ema(-0.0), ema(0.1).with_warmup()];
+        let mut values = Vec::new();
+        for new in kinds {
+            let mut updated = new.clone();
+            updated.update(&valid).unwrap();
+            updated.update(&valid.iter().rev().copied().collect::<Vec<F>>()).unwrap();
+            let mut swapped = updated.clone();
+            swapped.swap(&mut hard::<F>()[3..][..valid.len()]).unwrap();
+            values.extend([new, updated, swapped]);
+        }
+        values
+    }
+
+    fn goes_on(mut self) -> String {
+        let mut params: Vec<F> = vec![number(0.3); hard::<F>().len() - 5];
+        let steps = [self.is_swapped().then(|| self.swap(&mut params)), Some(self.update(&params))];
+        format!("{steps:?} {:?} {self:?}", self.values().map(nestings::bits))
+    }
+}
+
+/// Several by name.
+macro_rules! by_name {
+    ($type:ty, $each:ident => $goes_on:expr) => {
+        impl Subject for ByName<$type> {
+            fn values() -> Vec<Self> {
+                let names = ["weights", "", "π \" \n"].into_iter().cycle().zip(0..);
+                let tensors = names.zip(<$type>::values()).map(|((name, i), each)| (format!("{name}{i}"), each));
+                vec![ByName::new(tensors).unwrap()] // without tensors, all kinds look the same
+            }
+
+            fn goes_on(self) -> String {
+                self.iter().map(|(name, $each)| format!("{name} {}", $goes_on)).collect()
+            }
+        }
+    };
+}
+by_name!(Accumulator, each => each.clone().goes_on());
+by_name!(WeightAverage<f32>, each => each.clone().goes_on());
 
 impl Subject for NoiseScale {
     fn values() -> Vec<Self> {

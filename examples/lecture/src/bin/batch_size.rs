@@ -175,7 +175,7 @@ impl Experiment {
         let Task { data, layers, .. } = &self.task;
         let loss = self.task.probe_loss(params);
         let [training, test] = [&data.train, &data.held_out].map(|samples| 100.0 * layers.accuracy(params, samples));
-        let sharpness = if loss < CHANCE { sharpness(&self.task, params) } else { f64::NAN };
+        let sharpness = if loss < CHANCE { self.task.sharpness(params) } else { f64::NAN };
         loss.is_finite().then_some(Moment { epochs, loss, training, test, sharpness })
     }
 
@@ -248,30 +248,4 @@ impl Experiment {
 /// The least, the middle and the largest of the runs' values at one moment; NaN if a run has none.
 fn of_seeds(runs: &[Run], when: usize, value: fn(&Moment) -> f64) -> [f64; 3] {
     spread(runs.iter().map(|run| run[when].as_ref().map_or(f64::NAN, value)))
-}
-
-/// The largest eigenvalue of the loss's Hessian H, by power iteration: H v ≈ (g(θ + εv) - g(θ - εv)) / 2ε.
-fn sharpness(task: &Task, params: &[f32]) -> f64 {
-    const EPSILON: f32 = 1e-2;
-    let gradient = |sign: f32, v: &[f32]| {
-        let moved: Vec<f32> = params.iter().zip(v).map(|(p, v)| p + sign * EPSILON * v).collect();
-        let mut grads = vec![0.0; params.len()];
-        task.loss_and_gradient(&moved, &task.probe, &mut grads);
-        grads
-    };
-    let norm = |v: &[f32]| v.iter().map(|v| v * v).sum::<f32>().sqrt();
-    let mut v = task.layers.initial(1); // any direction will do
-    let mut eigenvalue = 0.0;
-    for _ in 0..20 {
-        let length = norm(&v);
-        if length == 0.0 {
-            break; // flat to the last digit
-        }
-        v.iter_mut().for_each(|v| *v /= length);
-        let product: Vec<f32> =
-            gradient(1.0, &v).iter().zip(gradient(-1.0, &v)).map(|(a, b)| (a - b) / (2.0 * EPSILON)).collect();
-        eigenvalue = product.iter().zip(&v).map(|(p, v)| f64::from(p * v)).sum();
-        v = product;
-    }
-    eigenvalue
 }

@@ -1,0 +1,346 @@
+use alloc::{format, vec::Vec};
+use core::{
+    mem,
+    ops::Bound::{Excluded, Included},
+};
+
+use num_traits::Float;
+
+use super::restore::Restore;
+use crate::{
+    check::{self, same},
+    error::Error,
+    float::{from_f64, to_f64},
+    passes::{all, pairs, pass},
+    threads::PART_LEN,
+};
+
+/// The average of the parameters over training: what a network that SGD trained is evaluated with. (EMA, SWA, Polyak-Ruppert
+/// averaging.)
+///
+/// Each [`update`](WeightAverage::update) moves the average θ̄ towards the parameters θ by a weight w:
+///
+/// ```text
+/// θ̄ <- θ̄ + w (θ - θ̄)
+/// ```
+///
+/// In the first update w is 1: the average begins as a copy. In the n-th it is
+///
+/// | | w | which is |
+/// |---|---|---|
+/// | [`mean`](WeightAverage::mean) | 1/n | the mean of all parameters given so far |
+/// | [`ema`](WeightAverage::ema) | 1 - decay | an average over about the last 1 / (1 - decay) |
+/// | [`ema`](WeightAverage::ema), [`with_warmup`](WeightAverage::with_warmup) | the larger of 1 - decay and 1/n | the mean until there are 1 / (1 - decay), then as `ema`: the first parameters do not weigh more than the others |
+///
+/// Call `update` after each step, or once an epoch. To average the end of a run only (SWA), make it where the end begins.
+///
+/// # To evaluate
+/// [`values`](WeightAverage::values) are parameters like others, for a model that takes a slice. Where the parameters lie
+/// inside the model, [`swap`](WeightAverage::swap) puts the average there and, called again, the parameters back, to the bit.
+/// What else follows the parameters, such as the running statistics of a batch normalisation, is the model's to compute anew.
+///
+/// # Half precision
+/// An average of bf16 or f16 numbers would not move: w (θ - θ̄) rounds to nothing. So `P` is f32 or f64 (others do not
+/// compile). Average the f32 copy of `MasterCopy` instead, write it into the halves by
+/// [`write_params`](WeightAverage::write_params), and get those back by `MasterCopy::write_params`:
+///
+#[cfg_attr(feature = "half", doc = "```")]
+#[cfg_attr(not(feature = "half"), doc = "```ignore")]
+/// use gradstep::{MasterCopy, Optimizer, Sgd, WeightAverage};
+/// use half::bf16;
+///
+/// let mut params = [bf16::ONE];
+/// let mut sgd = MasterCopy::new(Sgd::new(0.25)?, &params)?;
+/// let mut average = WeightAverage::mean(1)?;
+/// for _ in 0..2 {
+///     sgd.step(&mut params, &[bf16::ONE])?;
+///     average.update(sgd.master())?; // 0.75, 0.5
+/// }
+/// average.write_params(&mut params)?; // to evaluate
+/// assert_eq!(params, [bf16::from_f32(0.625)]);
+/// sgd.write_params(&mut params)?; // to go on
+/// assert_eq!(params, [bf16::from_f32(0.5)]);
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+///
+/// # Several tensors
+/// A [`ByName`](crate::ByName) of averages is updated and swapped as one, all or nothing.
+///
+/// # Arithmetic
+/// Computed in `P`, with w rounded to it, and rounded at each operation in the order of the formula. In f32 the average of
+/// numbers near x stops where w |θ - θ̄| is below 2^-25 x, which is far below what steps make of the parameters unless w is
+/// tiny. Where w |θ - θ̄| would be subnormal (in f32 below 10^-38), the average stays as it is, since CPUs take up to eighty
+/// times as long with subnormal numbers. So the average of a parameter that has become 0 ends at 10^-38 / w, not at 0.
+///
+/// State: the average, as long as the parameters, and a count. Cost of an update: a pass that reads the parameters, since it
+/// must know before it writes, and one that reads them and the average and writes the average; no allocation.
+///
+/// # From other libraries
+/// | there | here |
+/// |---|---|
+/// | `torch.optim.swa_utils.AveragedModel(model)` (torch 2.11) | `mean` |
+/// | the same with `multi_avg_fn=get_ema_multi_avg_fn(decay)` | `ema(decay, len)` |
+/// | `use_ema=True, ema_momentum=decay` of Keras 3's optimizers | `ema(decay, len)`; `ema_overwrite_frequency` is a `write_params` every so many steps |
+/// | `optax.ema(decay, debias=True)` (optax 0.2) of the parameters | nearest is `ema(decay, len)` with warm-up; optax begins at 0 and divides by 1 - decayⁿ, which is w = (1 - decay) / (1 - decayⁿ) |
+///
+/// Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; Izmailov et al. 2018, "Averaging
+/// weights leads to wider optima and better generalization" (SWA: the mean).
+///
+/// # Example
+/// ```
+/// use gradstep::{Momentum, Optimizer, WeightAverage};
+/// let mut params = [8.0_f32];
+/// let mut momentum = Momentum::new(0.25, 0.5, 1)?;
+/// let mut average = WeightAverage::ema(0.75, 1)?;
+/// for _ in 0..3 {
+///     let grads = params; // of θ²/2
+///     momentum.step(&mut params, &grads)?; // to 6, 3.5, 1.375
+///     average.update(&params)?; // 6, then a quarter of the way to 3.5, to 1.375
+/// }
+/// assert_eq!(average.values()?, [4.375]);
+///
+/// average.swap(&mut params)?;
+/// assert_eq!(params, [4.375]); // evaluate the model
+/// average.swap(&mut params)?;
+/// assert_eq!(params, [1.375]); // and go on
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+#[doc(alias = "ema")]
+#[doc(alias = "swa")]
+#[doc(alias = "polyak")]
+#[doc(alias = "AveragedModel")]
+#[derive(Debug, Clone, PartialEq)]
+pub struct WeightAverage<P> {
+    /// 1 for the mean, which is all warm-up.
+    decay: f64,
+    warmup: bool,
+    /// The parameters while the average is in their place.
+    values: Vec<P>,
+    updates: u64,
+    swapped: bool,
+}
+
+impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
+    /// The mean of all parameters that it will be given, `len` at a time.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is no room for it.
+    pub fn mean(len: usize) -> Result<Self, Error> {
+        const { assert!(size_of::<P>() >= size_of::<f32>(), "average the f32 copy of half-precision parameters") }
+        Ok(WeightAverage {
+            decay: 1.0,
+            warmup: true,
+            values: check::zeros("average", len)?,
+            updates: 0,
+            swapped: false,
+        })
+    }
+
+    /// The exponential moving average of `len` parameters, which keeps `decay` of itself in an update. Usual are 0.99 to
+    /// 0.9999.
+    ///
+    /// # Errors
+    /// [`Error::Number`] if `decay` is NaN, negative, or not below 1; [`Error::Memory`] if there is no room for the average.
+    pub fn ema(decay: f64, len: usize) -> Result<Self, Error> {
+        check::number("decay", decay, (Included(0.0), Excluded(1.0)))?;
+        Ok(WeightAverage { decay, warmup: false, ..Self::mean(len)? })
+    }
+
+    /// The same with a weight of at least 1/n in the n-th update, so that the first parameters do not weigh more than the
+    /// later ones: after 100 updates of an `ema` of 0.999, nine tenths of it are the first parameters.
+    #[must_use]
+    pub fn with_warmup(self) -> Self {
+        WeightAverage { warmup: true, ..self }
+    }
+
+    /// Moves the average towards `params`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there are more or fewer parameters; [`Error::NonFinite`] if one is NaN or infinite,
+    /// [`Error::Overflow`] if it is beyond half of `P`'s largest number, so that the average is always a finite number;
+    /// [`Error::Swapped`] if the average is in the parameters' place. Nothing has changed then.
+    pub fn update(&mut self, params: &[P]) -> Result<(), Error> {
+        self.check_update(params)?;
+        self.apply_update(params);
+        Ok(())
+    }
+
+    pub(crate) fn check_update(&self, params: &[P]) -> Result<(), Error> {
+        check::length("params", params.len(), "average", self.values.len())?;
+        self.not_swapped()?;
+        if are_valid(params) { Ok(()) } else { first_invalid(params) }
+    }
+
+    /// `params` were checked.
+    pub(crate) fn apply_update(&mut self, params: &[P]) {
+        self.updates = self.updates.saturating_add(1);
+        let weight: P = from_f64(match self.updates {
+            1 => 1.0,
+            n if self.warmup => (1.0 - self.decay).max(1.0 / n as f64),
+            _ => 1.0 - self.decay,
+        });
+        if weight == P::one() {
+            return pairs(
+                &mut self.values,
+                params,
+                #[inline(always)]
+                |average, params| average.copy_from_slice(params),
+            );
+        }
+        // A product with less would be subnormal, for which a CPU takes up to eighty times as long.
+        let least = P::min_positive_value() / weight;
+        pairs(
+            &mut self.values,
+            params,
+            #[inline(always)]
+            |average, params| {
+                for (average, &param) in average.iter_mut().zip(params) {
+                    let difference = param - *average;
+                    *average = *average + weight * if difference.abs() < least { P::zero() } else { difference };
+                }
+            },
+        );
+    }
+
+    /// The average.
+    ///
+    /// # Errors
+    /// [`Error::Count`] before the first update; [`Error::Swapped`] while it is in the parameters' place.
+    pub fn values(&self) -> Result<&[P], Error> {
+        check::at_least_one("number of updates", self.updates)?;
+        self.not_swapped()?;
+        Ok(&self.values)
+    }
+
+    /// Exchanges the average and `params`: the first call puts the average in their place, to evaluate it, and the second one
+    /// takes it back. Until then [`update`](WeightAverage::update) and [`values`](WeightAverage::values) return an error, so
+    /// that a second call that was forgotten does not go unnoticed. Saved in between, both are saved as they are.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there are more or fewer parameters; [`Error::Count`] before the first update. Nothing has changed
+    /// then.
+    ///
+    /// # Cost
+    /// One pass, which reads and writes both; no allocation.
+    pub fn swap(&mut self, params: &mut [P]) -> Result<(), Error> {
+        self.check_swap(params.len())?;
+        self.apply_swap(params);
+        Ok(())
+    }
+
+    pub(crate) fn check_swap(&self, len: usize) -> Result<(), Error> {
+        check::length("params", len, "average", self.values.len())?;
+        check::at_least_one("number of updates", self.updates)
+    }
+
+    pub(crate) fn apply_swap(&mut self, params: &mut [P]) {
+        self.swapped = !self.swapped;
+        pass(
+            params.len(),
+            self.values.chunks_mut(PART_LEN).zip(params.chunks_mut(PART_LEN)),
+            #[inline(always)]
+            |(values, params)| values.swap_with_slice(params),
+        );
+    }
+
+    /// Whether the average is in the parameters' place: [`swap`](WeightAverage::swap) was called an odd number of times.
+    pub fn is_swapped(&self) -> bool {
+        self.swapped
+    }
+
+    /// Writes the average to `params` of any float, rounded to nearest: to a copy of the model, or to half-precision
+    /// parameters, which are got back from their `MasterCopy`.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there are more or fewer parameters; those of [`values`](WeightAverage::values). Nothing has changed
+    /// then.
+    ///
+    /// # Cost
+    /// One pass; no allocation.
+    pub fn write_params<Q: Float + Send + 'static>(&self, params: &mut [Q]) -> Result<(), Error> {
+        self.check_write(params.len())?;
+        self.apply_write(params);
+        Ok(())
+    }
+
+    pub(crate) fn check_write(&self, len: usize) -> Result<(), Error> {
+        self.values().and_then(|values| check::length("params", len, "average", values.len()))
+    }
+
+    pub(crate) fn apply_write<Q: Float + Send + 'static>(&self, params: &mut [Q]) {
+        pairs(
+            params,
+            &self.values,
+            #[inline(always)]
+            |params, values| params.iter_mut().zip(values).for_each(|(param, &value)| *param = from_f64(to_f64(value))),
+        );
+    }
+
+    /// How many updates there were. Stops at `u64::MAX`.
+    pub fn updates(&self) -> u64 {
+        self.updates
+    }
+
+    fn not_swapped(&self) -> Result<(), Error> {
+        if self.swapped { Err(Error::Swapped) } else { Ok(()) }
+    }
+}
+
+/// Beyond it the difference of two numbers may be infinite.
+fn largest<P: Float>() -> P {
+    P::max_value() / (P::one() + P::one())
+}
+
+fn are_valid<P: Float + Sync>(params: &[P]) -> bool {
+    let largest = largest::<P>();
+    all(
+        params.len(),
+        params.chunks(PART_LEN),
+        // Without an early exit, so that it vectorises; as u32, which takes less time to combine than bool.
+        #[inline(always)]
+        |part| part.iter().fold(0, |invalid, param| invalid | u32::from(!(param.abs() <= largest))) == 0,
+    )
+}
+
+fn first_invalid<P: Float + 'static>(params: &[P]) -> Result<(), Error> {
+    let largest = largest::<P>();
+    let Some(index) = params.iter().position(|param| !(param.abs() <= largest)) else { return Ok(()) };
+    let (value, max) = (to_f64(params[index]), to_f64(largest));
+    Err(if value.is_finite() {
+        Error::Overflow { name: format!("params[{index}]"), value, max }
+    } else {
+        Error::NonFinite { name: "params".into(), index, value }
+    })
+}
+
+impl<P> Restore for WeightAverage<P> {
+    /// [`Error::Saved`] if the length differs.
+    fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
+        same("length of the average", other.values.len(), self.values.len())?;
+        mem::swap(&mut self.values, &mut other.values);
+        mem::swap(&mut self.updates, &mut other.updates);
+        mem::swap(&mut self.swapped, &mut other.swapped);
+        Ok(())
+    }
+}
+
+#[cfg(feature = "serde")]
+crate::saved::saved! {
+    [P: SavedFloat] WeightAverage<P> = "WeightAverage<{}> v1", P::NAME;
+    decay: Exact<f64>,
+    warmup: Plain<bool>,
+    updates: Exact<u64>,
+    swapped: Plain<bool>,
+    values: Exact<Vec<P>>,
+    => {
+        if !(warmup && decay == 1.0) {
+            check::number("decay", decay, (Included(0.0), Excluded(1.0)))?;
+        }
+        if swapped {
+            check::at_least_one("number of updates", updates)?;
+        } else if !are_valid(&values) {
+            first_invalid(&values)?;
+        }
+        Ok(WeightAverage { decay, warmup, values, updates, swapped })
+    }
+}

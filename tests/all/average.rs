@@ -1,0 +1,382 @@
+//! `WeightAverage`: by hand, in closed form, beside PyTorch; what is swapped, rejected and restored.
+
+use approx::{assert_abs_diff_eq, assert_relative_eq};
+use gradstep::{Error, Momentum, Optimizer, Restore, WeightAverage};
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use crate::common::{FEW_LENS, LENS, Scalar, bits, config, number, numbers, same, says, tiny};
+
+/// Of single parameters, after each update.
+fn averages<P: Scalar>(mut average: WeightAverage<P>, params: &[f64]) -> Vec<f64> {
+    let update = |&param: &f64| {
+        average.update(&[number(param)]).unwrap();
+        average.values().unwrap()[0].to_f64().unwrap()
+    };
+    params.iter().map(update).collect()
+}
+
+fn by_hand<P: Scalar>() {
+    let params = [8.0, 4.0, 3.0, 9.0, 1.0];
+    // 8, 12/2, 15/3, 24/4, 25/5
+    assert_eq!(averages(WeightAverage::<P>::mean(1).unwrap(), &params), [8.0, 6.0, 5.0, 6.0, 5.0]);
+    // 8; 8 - 4/4 = 7; 7 - 4/4 = 6; 6 + 3/4 = 6.75; 6.75 - 5.75/4 = 5.3125
+    let ema = WeightAverage::<P>::ema(0.75, 1).unwrap();
+    assert_eq!(averages(ema.clone(), &params), [8.0, 7.0, 6.0, 6.75, 5.3125]);
+    // As the mean up to the fourth, where 1/4 is what an update weighs from then on: 6 - 5/4
+    assert_eq!(averages(ema.with_warmup(), &params), [8.0, 6.0, 5.0, 6.0, 4.75]);
+    // With decay 0 it is what it was given last, also where -1 + (1e-20 + 1) would not be.
+    assert_eq!(
+        averages(WeightAverage::<P>::ema(0.0, 1).unwrap(), &[-1.0, 1e-20])[1],
+        number::<P>(1e-20).to_f64().unwrap()
+    );
+}
+
+#[test]
+fn by_hand_in_each_type() {
+    by_hand::<f32>();
+    by_hand::<f64>();
+}
+
+/// Columns: parameters, then the averages; rows: updates. `torch_average.py` made them.
+#[test]
+fn averages_of_pytorch() {
+    let rows = include_str!("../data/average.csv").lines().skip(3);
+    let rows: Vec<Vec<f64>> = rows.map(|row| row.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
+    assert_eq!(rows.len(), 60);
+    let ema = || WeightAverage::ema(0.9, 5).unwrap();
+    for (column, mut average) in (1..).zip([WeightAverage::mean(5).unwrap(), ema(), ema().with_warmup()]) {
+        for row in &rows {
+            average.update(&row[..5]).unwrap();
+            assert_abs_diff_eq!(average.values().unwrap(), &row[5 * column..][..5], epsilon = 1e-12);
+        }
+    }
+}
+
+/// After n updates the k-th weighs w (1 - w)^(n - k), and the first (1 - w)^(n - 1).
+#[test]
+fn weights_in_closed_form() {
+    let decay = 0.999_f64;
+    for k in [1, 2, 50, 100] {
+        let mut params = [0.0; 100];
+        params[k - 1] = 1.0;
+        let got = averages(WeightAverage::<f64>::ema(decay, 1).unwrap(), &params)[99];
+        let weight = if k == 1 { 1.0 } else { 1.0 - decay };
+        assert_relative_eq!(got, weight * decay.powi(100 - k as i32), max_relative = 1e-12);
+        // With warm-up it is the mean still.
+        let got = averages(WeightAverage::<f64>::ema(decay, 1).unwrap().with_warmup(), &params)[99];
+        assert_relative_eq!(got, 0.01, max_relative = 1e-12);
+    }
+}
+
+/// The formula in a plain loop, with w as it is in the n-th update. Numbers of all sizes: there are products that would be
+/// subnormal.
+fn is_the_plain_loop<P: Scalar>() {
+    for len in LENS {
+        for (kind, mut average) in [
+            WeightAverage::<P>::mean(len).unwrap(),
+            WeightAverage::ema(0.75, len).unwrap(),
+            WeightAverage::ema(0.9999, len).unwrap().with_warmup(),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mut expected = vec![P::zero(); len];
+            for n in 1..=4_u64 {
+                let params = numbers::<P>(len, 7 * n);
+                let weight = if n == 1 { 1.0 } else { [1.0 / n as f64, 0.25, 1.0 / n as f64][kind] };
+                let weight: P = number(weight);
+                for (average, &param) in expected.iter_mut().zip(&params) {
+                    let difference = param - *average;
+                    if n == 1 {
+                        *average = param;
+                    } else {
+                        let counts = difference.abs() >= P::min_positive_value() / weight;
+                        *average = *average + weight * if counts { difference } else { P::zero() };
+                    }
+                }
+                average.update(&params).unwrap();
+                assert!(bits(average.values().unwrap()) == bits(&expected), "{kind}, {len}, {n}");
+            }
+        }
+    }
+}
+
+#[test]
+fn any_length_is_the_plain_loop() {
+    is_the_plain_loop::<f32>();
+    is_the_plain_loop::<f64>();
+}
+
+/// It falls by a factor to where a change would be subnormal, and stays there.
+#[test]
+fn the_average_of_what_has_become_0_is_never_subnormal() {
+    fn check<P: Scalar>() {
+        for decay in [0.5, 0.99] {
+            let mut average = WeightAverage::<P>::ema(decay, 2).unwrap();
+            average.update(&[P::one(), -P::one()]).unwrap();
+            for _ in 0..80_000 {
+                average.update(&[P::zero(); 2]).unwrap();
+            }
+            let [value, negative] = average.values().unwrap() else { panic!("two") };
+            let least = P::min_positive_value() / number(1.0 - decay);
+            assert!(P::min_positive_value() <= *value && *value < least && same(*negative, -*value), "{value:?}");
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+/// All differences are 0 then. (Of -0 it is +0.)
+#[test]
+fn the_average_of_equal_parameters_is_these_parameters() {
+    let params: Vec<f32> = numbers(1000, 1).into_iter().map(|param: f32| param + 0.0).collect();
+    for mut average in [WeightAverage::mean(1000).unwrap(), WeightAverage::ema(0.9, 1000).unwrap()] {
+        for _ in 0..100 {
+            average.update(&params).unwrap();
+        }
+        assert!(bits(average.values().unwrap()) == bits(&params));
+    }
+}
+
+/// Half of the largest number is valid, with both signs: the difference is the largest.
+#[test]
+fn averages_of_the_largest_numbers_are_finite() {
+    fn check<P: Scalar>() {
+        let half = P::max_value() / number(2.0);
+        for mut average in
+            [WeightAverage::mean(2).unwrap(), WeightAverage::ema(0.0, 2).unwrap(), WeightAverage::ema(0.9, 2).unwrap()]
+        {
+            for sign in [1.0, -1.0, -1.0, 1.0] {
+                average.update(&[half * number(sign), -half * number(sign)]).unwrap();
+                assert!(average.values().unwrap().iter().all(|value| value.abs() <= half));
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+proptest! {
+    #![proptest_config(config(200))]
+
+    /// The mean in f64 is the sum over n, but for rounding; the average is between the least and the largest.
+    #[test]
+    fn means(params in prop::collection::vec(-1e3..1e3_f64, 1..50), decay in 0.0..1.0_f64) {
+        let (least, largest) = params.iter().fold((f64::MAX, f64::MIN), |(least, largest), &p| (p.min(least), p.max(largest)));
+        for (n, mean) in (1..).zip(averages(WeightAverage::<f64>::mean(1).unwrap(), &params)) {
+            prop_assert!((mean - params[..n].iter().sum::<f64>() / n as f64).abs() < 1e-11);
+        }
+        for average in [WeightAverage::<f64>::ema(decay, 1).unwrap(), WeightAverage::ema(decay, 1).unwrap().with_warmup()] {
+            let values = averages(average, &params);
+            prop_assert!(values.iter().all(|value| (least - 1e-11..largest + 1e-11).contains(value)));
+        }
+    }
+}
+
+// Into the parameters -------------------------------------------------------------------------------------------------
+
+/// Parameters of any bits, NaN too.
+#[test]
+fn swapped_twice_is_to_the_bit() {
+    for len in LENS {
+        let mut average = WeightAverage::<f32>::ema(0.5, len).unwrap();
+        average.update(&numbers(len, 1)).unwrap();
+        let values = average.values().unwrap().to_vec();
+        let mut params = numbers::<f32>(len, 2);
+        if let Some(last) = params.last_mut() {
+            *last = f32::from_bits(0x7FC0_1234);
+        }
+        let before: Vec<u32> = params.iter().map(|param| param.to_bits()).collect();
+        average.swap(&mut params).unwrap();
+        assert!((bits(&params), average.is_swapped()) == (bits(&values), true), "{len}");
+        average.swap(&mut params).unwrap();
+        assert!(params.iter().map(|param| param.to_bits()).eq(before), "{len}");
+        assert!((bits(average.values().unwrap()), average.is_swapped()) == (bits(&values), false), "{len}");
+    }
+}
+
+#[test]
+fn a_swap_that_was_not_taken_back_is_noticed() {
+    let (mut average, mut params) = (WeightAverage::mean(1).unwrap(), [3.0_f32]);
+    average.update(&[1.0]).unwrap();
+    average.swap(&mut params).unwrap();
+    let before = average.clone();
+    let message = "the average is in the parameters' place, expected it to be swapped back first";
+    says(average.update(&[1.0]), message);
+    says(average.values(), message);
+    says(average.write_params(&mut params), message);
+    assert_eq!((&average, params), (&before, [1.0]));
+    average.swap(&mut params).unwrap();
+    average.update(&params).unwrap();
+    assert_eq!((average.values().unwrap(), average.updates()), (&[2.0][..], 2));
+}
+
+/// Rounded once, also on the way from f64 by f32.
+#[test]
+fn written_to_any_float() {
+    for len in FEW_LENS {
+        let mut average = WeightAverage::<f64>::mean(len).unwrap();
+        let above_the_tie = 1.0 + 2.0_f64.powi(-11) + 2.0_f64.powi(-40);
+        average.update(&vec![above_the_tie; len]).unwrap();
+        let (mut f64s, mut f32s, mut f16s, mut bf16s) =
+            (vec![0.0; len], vec![0.0; len], vec![f16::ZERO; len], vec![bf16::ZERO; len]);
+        average.write_params(&mut f64s).unwrap();
+        average.write_params(&mut f32s).unwrap();
+        average.write_params(&mut f16s).unwrap();
+        average.write_params(&mut bf16s).unwrap();
+        assert!(f64s.iter().all(|&value| value == above_the_tie));
+        assert!(f32s.iter().all(|&value: &f32| value == above_the_tie as f32));
+        assert!(f16s.iter().all(|&value| value == f16::ONE + f16::EPSILON));
+        assert!(bf16s.iter().all(|&value| value == bf16::ONE));
+    }
+}
+
+/// The average of the copy moves where that of the halves would not: from 1 by 1/1024, a hundredth of the way each time.
+#[test]
+#[cfg(feature = "half")]
+fn half_parameters_are_averaged_by_their_copy() {
+    use gradstep::{MasterCopy, Sgd};
+    let mut params = [bf16::ONE; 3];
+    let mut sgd = MasterCopy::new(Sgd::new(1.0 / 1024.0).unwrap(), &params).unwrap();
+    let (mut average, mut plain) = (WeightAverage::ema(0.99, 3).unwrap(), WeightAverage::<f32>::ema(0.99, 3).unwrap());
+    for _ in 0..300 {
+        sgd.step(&mut params, &[bf16::ONE; 3]).unwrap();
+        average.update(sgd.master()).unwrap();
+        plain.update(sgd.master()).unwrap();
+    }
+    let trained = params;
+    average.write_params(&mut params).unwrap();
+    // θ = 1 - k/1024; about a hundred steps behind.
+    let value = average.values().unwrap()[0];
+    assert!((value - (1.0 - 206.0 / 1024.0)).abs() < 6.0 / 1024.0, "{value}");
+    assert_eq!(params, [bf16::from_f32(value); 3]);
+    sgd.write_params(&mut params).unwrap();
+    assert_eq!((params, average), (trained, plain));
+}
+
+// Rejected ------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn settings_that_are_rejected() {
+    for (decay, shown) in [(1.0, "1.0"), (-0.1, "-0.1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let message = format!("decay is {shown}, expected a number of at least 0 and below 1");
+        says(WeightAverage::<f32>::ema(decay, 1), &message);
+    }
+    let message = format!("average of length {} does not fit in memory", usize::MAX);
+    says(WeightAverage::<f32>::mean(usize::MAX), &message);
+    says(WeightAverage::<f64>::ema(0.5, usize::MAX), &message);
+}
+
+#[test]
+fn before_the_first_update_there_is_no_average() {
+    let (mut average, mut params) = (WeightAverage::mean(1).unwrap(), [3.0_f32]);
+    let message = "number of updates is 0, expected at least 1";
+    says(average.values(), message);
+    says(average.swap(&mut params), message);
+    says(average.write_params(&mut params), message);
+    assert_eq!((average, params), (WeightAverage::mean(1).unwrap(), [3.0]));
+}
+
+#[test]
+fn another_length_is_rejected() {
+    let mut average = WeightAverage::ema(0.5, 2).unwrap();
+    average.update(&[1.0_f32, 2.0]).unwrap();
+    let before = average.clone();
+    let mut params = [7.0_f32; 3];
+    let message = "params has length 3, expected 2, the length of average";
+    says(average.update(&params), message);
+    says(average.swap(&mut params), message);
+    says(average.write_params(&mut params), message);
+    assert_eq!((average, params), (before, [7.0; 3]));
+}
+
+/// Anywhere: in the rest behind the vectors, and in another thread's part.
+#[test]
+fn parameters_that_are_not_finite_change_nothing() {
+    fn check<P: Scalar>() {
+        let half: P = P::max_value() / number(2.0);
+        let above = half * (P::one() + P::epsilon());
+        for len in FEW_LENS {
+            let mut average = WeightAverage::<P>::mean(len).unwrap();
+            average.update(&vec![P::one(); len]).unwrap();
+            let before = average.clone();
+            for index in [0, len / 2, len - 1] {
+                for bad in [P::nan(), P::infinity(), P::neg_infinity(), above, -above] {
+                    let mut params = vec![number(2.0); len];
+                    params[index] = bad;
+                    if let Some(later) = params.get_mut(index + 1) {
+                        *later = P::nan(); // the first is named
+                    }
+                    let value = bad.to_f64().unwrap();
+                    let message = if bad.is_finite() {
+                        let max = half.to_f64().unwrap();
+                        format!("params[{index}] is {value:?}, expected at most {max:?} in absolute value")
+                    } else {
+                        format!("params[{index}] is {value:?}, expected a finite number")
+                    };
+                    says(average.update(&params), &message);
+                    assert!(average == before);
+                }
+            }
+        }
+    }
+    check::<f32>();
+    check::<f64>();
+}
+
+#[test]
+fn no_parameters() {
+    let mut average = WeightAverage::<f32>::mean(0).unwrap();
+    average.update(&[]).unwrap();
+    average.swap(&mut []).unwrap();
+    average.swap(&mut []).unwrap();
+    assert_eq!((average.values().unwrap(), average.updates()), (&[][..], 1));
+}
+
+/// Copied, and then no reason to move: w times the difference would be subnormal.
+#[test]
+fn subnormal_parameters() {
+    let mut average = WeightAverage::<f32>::mean(2).unwrap();
+    average.update(&[tiny::<f32>(), -0.0]).unwrap();
+    assert_eq!(average.values().unwrap().iter().map(|value| value.to_bits()).collect::<Vec<_>>(), [1, 1 << 31]);
+    average.update(&[0.0, f32::MIN_POSITIVE]).unwrap(); // half of the way is subnormal
+    assert_eq!(average.values().unwrap().iter().map(|value| value.to_bits()).collect::<Vec<_>>(), [1, 0]); // -0 + 0
+}
+
+// Restored ------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn restored_it_goes_on_and_keeps_its_settings() {
+    let mut params = [1.0_f64, 2.0];
+    let mut momentum = Momentum::new(0.1, 0.9, 2).unwrap();
+    let mut whole = WeightAverage::ema(0.75, 2).unwrap().with_warmup();
+    let mut run = |average: &mut WeightAverage<f64>, params: &mut [f64; 2], steps| {
+        for _ in 0..steps {
+            let grads = *params;
+            momentum.step(params, &grads).unwrap();
+            average.update(params).unwrap();
+        }
+    };
+    run(&mut whole, &mut params, 3);
+    let mut restored = WeightAverage::ema(0.75, 2).unwrap().with_warmup();
+    restored.restore(whole.clone()).unwrap();
+    assert_eq!(restored, whole);
+    let mut mean = WeightAverage::mean(2).unwrap();
+    mean.restore(whole.clone()).unwrap();
+    whole.update(&[0.0; 2]).unwrap();
+    restored.update(&[0.0; 2]).unwrap();
+    assert_eq!(restored, whole);
+    // Five updates: 1/4 here, and 1/5 for the mean.
+    let before = mean.clone();
+    mean.update(&[0.0; 2]).unwrap();
+    mean.update(&[0.0; 2]).unwrap();
+    assert_relative_eq!(mean.values().unwrap()[0], before.values().unwrap()[0] * 0.75 * 0.8, max_relative = 1e-15);
+
+    says(restored.restore(WeightAverage::mean(3).unwrap()), "saved length of the average is 3, expected 2");
+    assert_eq!(restored, whole);
+    // The swap is state.
+    whole.swap(&mut params).unwrap();
+    restored.restore(whole).unwrap();
+    assert!(restored.is_swapped() && matches!(restored.values(), Err(Error::Swapped)));
+}
