@@ -94,7 +94,7 @@ proptest! {
             prop_assert!((size as f64 - share * labels.len() as f64).abs() < within);
         }
         // Other labels of the same classes, in another order.
-        let renamed: Vec<String> = labels.iter().map(|&label| format!("{}", label as u64 ^ seed % 8)).collect();
+        let renamed: Vec<String> = labels.iter().map(|&label| format!("{}", label as u64 ^ (seed % 8))).collect();
         prop_assert_eq!(&Split::stratified(&renamed, &shares, seed).unwrap(), &split);
         // One sample less is too few.
         let place = labels.iter().position(|&label| more[label] == 0);
@@ -137,7 +137,7 @@ fn value_stability_split() {
         let shares: Vec<f64> = shares.split(' ').map(|share| share.parse().unwrap()).collect();
         let labels: Vec<usize> = (0..len).map(|i| (7 * i + i / 4) % 4).collect();
         let small: Vec<u64> = (0..len as u64).map(|i| i * i % 97).collect();
-        let groups: Vec<usize> = (0..len).map(|i| i * i / 5 % 29).collect();
+        let groups: Vec<u64> = (0..len as u64).map(|i| i * i / 5 % 29).collect();
         let keys = (0..len as u64).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let split = match kind {
             "plain" => Split::new(len, &shares, seed),
