@@ -52,7 +52,8 @@
 //! [`step_clipped`](Optimizer::step_clipped) clips and steps in one pass, and leaves the gradients as they are.
 //! [`step_with`](Optimizer::step_with) takes [`Grads`], which are scaled on the way: by one over a loss scale, or by the
 //! [`clip_scale`] of a norm that you computed. [`Accumulator`] makes the mean gradient of a large batch from micro-batches.
-//! [`LossScale`] keeps small gradients from becoming 0 in f16. [`NoiseScale`] measures the batch size beyond which larger batches stop paying.
+//! [`LossScale`] keeps small gradients from becoming 0 in f16. [`NoiseScale`] measures the batch size beyond which larger
+//! batches stop paying.
 //!
 //! # Batches
 //! [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] over all epochs, which resumes at a

@@ -3,8 +3,8 @@
 
 use allocation_counter::measure;
 use gradstep::{
-    Batcher, Draws, Grads, MomentumRule, Optimizer, ParamGroups, Permutation, Sgd, check_finite, clip_global_norm,
-    elementwise, gather,
+    Batcher, Draws, Grads, LossScale, MomentumRule, Optimizer, ParamGroups, Permutation, ReduceOnPlateau, Schedule,
+    Sgd, check_finite, clip_global_norm, elementwise, gather,
 };
 
 mod common;
@@ -79,6 +79,16 @@ fn groups() {
     allocates_nothing("clipped", || model.step_clipped(&mut tensors, 0.1).unwrap());
     tensors.reverse();
     allocates_nothing("clipped, in order", || model.step_clipped(&mut tensors, 0.1).unwrap());
+}
+
+#[test]
+fn settings() {
+    let schedule = Schedule::geometric(1e-6, 1.0, 100).unwrap().then(100, Schedule::constant(1.0).unwrap());
+    allocates_nothing("a rate", || schedule.at(37));
+    let mut plateau = ReduceOnPlateau::new(0.5, 0).unwrap();
+    allocates_nothing("a loss", || [1.0, 1.0].map(|loss| plateau.step(loss).unwrap()));
+    let mut loss_scale = LossScale::new(1.0, 1).unwrap();
+    allocates_nothing("a result", || loss_scale.update(Ok(())).unwrap());
 }
 
 #[test]
