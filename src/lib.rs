@@ -56,7 +56,8 @@
 //! [`step_with`](Optimizer::step_with) takes [`Grads`], which are scaled on the way: by one over a loss scale, or by the
 //! [`clip_scale`] of a norm that you computed. [`Accumulator`] makes the mean gradient of a large batch from micro-batches;
 //! a [`ByName`] of them does so for several tensors.
-//! [`LossScale`] keeps small gradients from becoming 0 in f16. [`NoiseScale`] measures the batch size beyond which larger batches stop paying.
+//! [`LossScale`] keeps small gradients from becoming 0 in f16. [`NoiseScale`] measures the batch size beyond which larger
+//! batches stop paying.
 //!
 //! # Batches
 //! [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] over all epochs, which resumes at a

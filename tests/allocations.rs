@@ -3,9 +3,9 @@
 
 use allocation_counter::measure;
 use gradstep::{
-    Accumulator, Batcher, ByName, Draws, Grads, MomentumRule, Optimizer, ParamGroups, Permutation, Schedule, Sgd,
-    Subset, WeightAverage, check_finite, clip_global_norm, clip_value, elementwise, elementwise_rows, gather,
-    global_norm, stable_hash,
+    Accumulator, Batcher, ByName, Draws, Grads, LossScale, MomentumRule, Optimizer, ParamGroups, Permutation,
+    ReduceOnPlateau, Schedule, Sgd, Subset, WeightAverage, check_finite, clip_global_norm, clip_value, elementwise,
+    elementwise_rows, gather, global_norm, stable_hash,
 };
 
 mod common;
@@ -83,6 +83,16 @@ fn groups() {
     allocates_nothing("clipped", || model.step_clipped(&mut tensors, 0.1).unwrap());
     tensors.reverse();
     allocates_nothing("clipped, in order", || model.step_clipped(&mut tensors, 0.1).unwrap());
+}
+
+#[test]
+fn settings() {
+    let schedule = Schedule::geometric(1e-6, 1.0, 100).unwrap().then(100, Schedule::constant(1.0).unwrap());
+    allocates_nothing("a rate", || schedule.at(37));
+    let mut plateau = ReduceOnPlateau::new(0.5, 0).unwrap();
+    allocates_nothing("a loss", || [1.0, 1.0].map(|loss| plateau.step(loss).unwrap()));
+    let mut loss_scale = LossScale::new(1.0, 1).unwrap();
+    allocates_nothing("a result", || loss_scale.update(Ok(())).unwrap());
 }
 
 #[test]

@@ -580,6 +580,29 @@ fn a_common_schedule_keeps_the_ratios() {
     assert_eq!(model.steps(), 4);
 }
 
+/// Momentum and decay over time, the decay of all tensors but biases.
+#[test]
+fn other_settings_follow_schedules_by_a_condition_on_names() {
+    let mut model = ParamGroups::new();
+    for name in ["weights", "bias"] {
+        model.insert(name, Momentum::new(0.5, 0.0, 1).unwrap()).unwrap();
+    }
+    let (momentum, decay) = (Schedule::linear(0.0, 0.5, 1).unwrap(), Schedule::linear(0.5, 0.25, 1).unwrap());
+    let (mut weights, mut bias) = ([16.0], [16.0]);
+    for _ in 0..2 {
+        let step = model.steps();
+        for (name, optimizer) in model.iter_mut() {
+            optimizer.set_momentum(momentum.at(step)).unwrap();
+            if name != "bias" {
+                optimizer.set_weight_decay(WeightDecay::Decoupled(decay.at(step))).unwrap();
+            }
+        }
+        model.step(&mut [("weights", &mut weights, &[0.0]), ("bias", &mut bias, &[2.0])]).unwrap();
+    }
+    // η w is 1/4 and then 1/8: 16 · 3/4 · 7/8. The velocity is -1, and then -1/2 - 1.
+    assert_eq!((weights, bias), ([10.5], [16.0 - 1.0 - 1.5]));
+}
+
 #[test]
 fn one_rate_is_set_under_the_common_factor() {
     let mut model = model();

@@ -214,17 +214,27 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         iter::zip(self.names(), self.groups.iter().map(|group| &group.optimizer))
     }
 
-    /// The names and optimizers, to change settings, such as the decay of all tensors but the biases. What
-    /// [`get_mut`](ParamGroups::get_mut) is not for, this is not either.
+    /// The names and optimizers, to change settings: by a condition on the names, and over time by a
+    /// [`Schedule`](crate::Schedule), once before each step. What [`get_mut`](ParamGroups::get_mut) is not for, this is not
+    /// either.
+    ///
+    /// Each call sets one optimizer. A setting that all of them take leaves all set; of one that some reject, such as a
+    /// momentum that is 1 in bf16, those before the first such one have been set.
     ///
     /// # Example
     /// ```
-    /// use gradstep::{Momentum, ParamGroups, WeightDecay};
+    /// use gradstep::{Momentum, ParamGroups, Schedule, WeightDecay};
     /// let mut model = ParamGroups::<f32, _>::new();
     /// model.insert("weights", Momentum::new(0.1, 0.9, 6)?)?;
     /// model.insert("bias", Momentum::new(0.1, 0.9, 2)?)?;
-    /// for (_, momentum) in model.iter_mut().filter(|(name, _)| !name.ends_with("bias")) {
-    ///     momentum.set_weight_decay(WeightDecay::Coupled(1e-4))?;
+    ///
+    /// let (momentum, decay) = (Schedule::one_cycle(0.95, 0.85, 0.95, 30.0, 70.0)?, Schedule::cosine(1e-2, 0.0, 100)?);
+    /// let step = model.steps();
+    /// for (name, optimizer) in model.iter_mut() {
+    ///     optimizer.set_momentum(momentum.at(step))?;
+    ///     if !name.ends_with("bias") {
+    ///         optimizer.set_weight_decay(WeightDecay::Decoupled(decay.at(step)))?;
+    ///     }
     /// }
     /// # Ok::<(), gradstep::Error>(())
     /// ```
