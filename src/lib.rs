@@ -244,11 +244,13 @@ pub use order::{
     Fill, Order,
     draws::{DrawFloat, Draws},
     hash::stable_hash,
+    mixture::Mixture,
     permutation::Permutation,
     sequential::Sequential,
     shuffle::Shuffle,
     split::Split,
     subset::Subset,
+    weighted::Weighted,
 };
 #[cfg(feature = "serde")]
 pub use saved::{SavedFloat, exact};

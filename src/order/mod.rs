@@ -3,6 +3,7 @@
 pub(crate) mod draws;
 mod generator;
 pub(crate) mod hash;
+pub(crate) mod mixture;
 mod normal32;
 mod normal64;
 pub(crate) mod permutation;
@@ -10,6 +11,7 @@ pub(crate) mod sequential;
 pub(crate) mod shuffle;
 pub(crate) mod split;
 pub(crate) mod subset;
+pub(crate) mod weighted;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::ops::Range;
