@@ -55,6 +55,8 @@ pub struct Mixture<O> {
     len: u64,
     /// Whether samples are numbered with their source.
     numbered: bool,
+    /// Whether each source knows the sample at any place, so that a run is one place.
+    any_place: bool,
     blends: Vec<Blend>,
 }
 
@@ -78,7 +80,8 @@ impl<O: Order> Mixture<O> {
             check::at_least_one("len of a source", source.len())?;
         }
         let blend = Blend::new(shares, 0, vec![0; sources.len()])?;
-        Ok(Mixture { sources, len, numbered: false, blends: vec![blend] })
+        let any_place = sources.iter().all(|source| source.longest_run() == 1);
+        Ok(Mixture { sources, len, numbered: false, any_place, blends: vec![blend] })
     }
 
     /// The same over different sets: sample i of set s, of k sets, is `i * k + s`. So of an index `i` of a batch, `i % k` is the
@@ -94,14 +97,15 @@ impl<O: Order> Mixture<O> {
         Ok(Mixture { numbered: true, ..Self::new(sets, shares, len)? })
     }
 
-    /// The same with other shares from the start of epoch `epoch` on. The sources go on where they are.
+    /// The same with other shares from the start of epoch `epoch` on. The sources go on where they are, and the number from
+    /// each source is within one of its share of the places since the change.
     ///
     /// # Errors
     /// Those of [`new`](Mixture::new) for the shares; [`Error::Count`] if `epoch` is not after the epoch of the last change.
     pub fn with_shares_from(mut self, epoch: u64, shares: &[u64]) -> Result<Self, Error> {
         if let Some(last) = self.blends.last() {
             let last_epoch = (last.start / u128::from(self.len)) as u64;
-            check::count("epoch", epoch, Relation::AtLeast, last_epoch.saturating_add(1), "one after the last change")?;
+            check::count("epoch", epoch, Relation::Above, last_epoch, "the epoch of the last change")?;
             let start = u128::from(epoch) * u128::from(self.len);
             self.blends.push(Blend::new(shares, start, last.counts(start))?);
         }
@@ -111,10 +115,6 @@ impl<O: Order> Mixture<O> {
     /// The sources.
     pub fn sources(&self) -> &[O] {
         &self.sources
-    }
-
-    fn knows_any_place(&self) -> bool {
-        self.sources.iter().all(|source| source.longest_run() == 1)
     }
 
     /// Calls `visit` with each of `count` places from `first` on, counted from 0, with its source and the how many-th of that
@@ -141,11 +141,13 @@ impl<O: Order> Mixture<O> {
         }
     }
 
-    /// The samples of places `first`, `first + 1`, … of all epochs together.
-    fn fill_places(&self, first: u128, out: &mut [usize], scratch: &mut [usize]) {
-        let (counts, rest) = scratch.split_at_mut(self.sources.len());
-        let (next, rest) = rest.split_at_mut(self.sources.len());
-        let (samples, rest) = rest.split_at_mut(out.len());
+    /// The samples of places `first`, `first + 1`, …, counted over all epochs. `None` without enough scratch: an order
+    /// around this one asked for less than this one does.
+    fn fill_places(&self, first: u128, out: &mut [usize], scratch: &mut [usize]) -> Option<()> {
+        let sources = self.sources.len();
+        let (counts, rest) = scratch.split_at_mut_checked(sources)?;
+        let (next, rest) = rest.split_at_mut_checked(sources)?;
+        let (samples, rest) = rest.split_at_mut_checked(out.len())?;
         counts.fill(0);
         self.each_place(first, out.len(), |_, source, _| counts[source] += 1);
         let mut start = 0;
@@ -156,15 +158,15 @@ impl<O: Order> Mixture<O> {
         self.each_place(first, out.len(), |i, source, rank| {
             let next = &mut next[source];
             if counts[source] > 0 {
-                // Its first place: all that it gives here, one after the other.
+                // Its first place here: all of its samples, one after the other.
                 fill_source(&self.sources[source], rank, &mut samples[*next..*next + counts[source]], rest);
                 counts[source] = 0;
             }
             let sample = samples[*next];
             *next += 1;
-            let sets = self.sources.len();
-            out[i] = if self.numbered { sample.saturating_mul(sets).saturating_add(source) } else { sample };
+            out[i] = if self.numbered { sample.saturating_mul(sources).saturating_add(source) } else { sample };
         });
+        Some(())
     }
 }
 
@@ -218,35 +220,54 @@ fn shuffled(classes: Vec<Subset>, seed: u64) -> Result<Vec<Subset<Shuffle>>, Err
 }
 
 /// The samples of `source` from its place `place` on, counted over all of its epochs.
+///
+/// Where the source contradicts itself, they are `usize::MAX`.
 fn fill_source(source: &impl Order, mut place: u128, mut out: &mut [usize], scratch: &mut [usize]) {
-    let len = u128::from(source.len());
-    let longest = usize::try_from(source.longest_run()).unwrap_or(usize::MAX).min(scratch.len());
-    let (buffer, scratch) = scratch.split_at_mut(if longest > 1 { longest } else { 0 });
+    let (len, longest, scratch_len) = (source.len(), buffer_len(source), source.scratch_len());
+    let (buffer, scratch) = scratch.split_at_mut(longest.min(scratch.len()));
+    let Some(scratch) = scratch.get_mut(..scratch_len).filter(|_| len > 0) else { return out.fill(usize::MAX) };
     while !out.is_empty() {
-        let (epoch, start) = ((place / len) as u64, (place % len) as u64);
-        let left = usize::try_from(source.len() - start).unwrap_or(usize::MAX).min(out.len());
-        // Whole runs go where they belong, and what is left of others by way of the buffer.
-        let (run, last) = (source.run(epoch, start), source.run(epoch, start + left as u64 - 1));
-        let end = if last.end <= start + left as u64 { last.end } else { last.start };
-        let (filled, count) = if run.start == start && end > start {
-            let count = (end - start).min(left as u64) as usize;
-            (fill_runs(source, epoch, start, &mut out[..count], scratch), count)
+        let (epoch, start) = ((place / u128::from(len)) as u64, (place % u128::from(len)) as u64);
+        let end = len.min(start.saturating_add(out.len() as u64));
+        let (first, last) = (source.run(epoch, start), source.run(epoch, end - 1));
+        // Whole runs are filled where they belong, a part of a run by way of the buffer.
+        let whole_end = if last.end <= end { last.end } else { last.start };
+        let is_whole = first.start == start && (start + 1..=end).contains(&whole_end);
+        let part_end = if is_whole { whole_end } else { first.end.clamp(start + 1, end) };
+        let (part, rest) = out.split_at_mut((part_end - start) as usize);
+        let filled = if is_whole {
+            fill_runs(source, epoch, start, part, scratch).ok()
         } else {
-            let count = run.end.saturating_sub(start).clamp(1, left as u64) as usize;
-            let whole = usize::try_from(run.end.saturating_sub(run.start)).unwrap_or(usize::MAX).min(buffer.len());
-            let filled = fill_runs(source, epoch, run.start, &mut buffer[..whole], scratch);
-            let from = usize::try_from(start.saturating_sub(run.start)).unwrap_or(usize::MAX);
-            for (i, sample) in out[..count].iter_mut().enumerate() {
-                *sample = buffer.get(from.saturating_add(i)).copied().unwrap_or(usize::MAX);
-            }
-            (filled, count)
+            fill_part(source, epoch, first, start, part, buffer, scratch)
         };
-        if filled.is_err() {
-            out[..count].fill(usize::MAX); // an order that contradicts itself
+        if filled.is_none() {
+            part.fill(usize::MAX);
         }
-        out = &mut out[count..];
-        place += count as u128;
+        (out, place) = (rest, place + u128::from(part_end - start));
     }
+}
+
+/// A part of the run `run`, from place `start` on.
+fn fill_part(
+    source: &impl Order,
+    epoch: u64,
+    run: Range<u64>,
+    start: u64,
+    out: &mut [usize],
+    buffer: &mut [usize],
+    scratch: &mut [usize],
+) -> Option<()> {
+    let to_usize = |x: Option<u64>| usize::try_from(x?).ok();
+    let whole = buffer.get_mut(..to_usize(run.end.checked_sub(run.start))?)?;
+    fill_runs(source, epoch, run.start, whole, scratch).ok()?;
+    let from = to_usize(start.checked_sub(run.start))?;
+    out.copy_from_slice(whole.get(from..from.checked_add(out.len())?)?);
+    Some(())
+}
+
+/// How much room a part of a run takes: none where a run is one place.
+fn buffer_len(source: &impl Order) -> usize {
+    usize::try_from(source.longest_run()).map_or(usize::MAX, |run| if run > 1 { run } else { 0 })
 }
 
 impl<O: Order> Order for Mixture<O> {
@@ -255,8 +276,17 @@ impl<O: Order> Order for Mixture<O> {
     }
 
     fn settings(&self) -> Vec<(&'static str, u64)> {
-        let sources = self.sources.iter().flat_map(Order::settings);
-        let sources = sources.flat_map(|(name, value)| name.bytes().chain(value.to_le_bytes()));
+        // With lengths, so that no two lists of sources are the same bytes.
+        let mut sources = Vec::new();
+        for source in &self.sources {
+            let settings = source.settings();
+            sources.extend((settings.len() as u64).to_le_bytes());
+            for (name, value) in settings {
+                sources.extend((name.len() as u64).to_le_bytes());
+                sources.extend(name.bytes());
+                sources.extend(value.to_le_bytes());
+            }
+        }
         let shares = self.blends.iter().flat_map(|blend| {
             blend.start.to_le_bytes().into_iter().chain(blend.shares.iter().flat_map(|share| share.to_le_bytes()))
         });
@@ -271,29 +301,28 @@ impl<O: Order> Order for Mixture<O> {
     }
 
     fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
-        if self.knows_any_place() { place..place + 1 } else { 0..self.len }
+        if self.any_place { place..place + 1 } else { 0..self.len }
     }
 
     fn longest_run(&self) -> u64 {
-        if self.knows_any_place() { 1 } else { self.len }
+        if self.any_place { 1 } else { self.len }
     }
 
     fn scratch_len(&self) -> usize {
         let len = usize::try_from(self.len).unwrap_or(usize::MAX);
-        let samples = if self.knows_any_place() { len.min(AT_ONCE) } else { len };
-        let run = self.sources.iter().map(Order::longest_run).max().filter(|&run| run > 1).unwrap_or(0);
+        let samples = if self.any_place { len.min(AT_ONCE) } else { len };
+        let buffer = self.sources.iter().map(buffer_len).max().unwrap_or(0);
         let scratch = self.sources.iter().map(Order::scratch_len).max().unwrap_or(0);
-        let run = usize::try_from(run).unwrap_or(usize::MAX);
-        (2 * self.sources.len()).saturating_add(samples).saturating_add(run).saturating_add(scratch)
+        (2 * self.sources.len()).saturating_add(samples).saturating_add(buffer).saturating_add(scratch)
     }
 
     fn fill(&self, fill: &mut Fill<'_>) {
-        let first = u128::from(fill.epoch) * u128::from(self.len) + u128::from(fill.start);
-        let at_once = if self.knows_any_place() { AT_ONCE } else { usize::MAX };
-        let mut done = 0;
-        for out in fill.out.chunks_mut(at_once) {
-            self.fill_places(first + done as u128, out, fill.scratch);
-            done += out.len();
+        let mut first = u128::from(fill.epoch) * u128::from(self.len) + u128::from(fill.start);
+        for out in fill.out.chunks_mut(if self.any_place { AT_ONCE } else { usize::MAX }) {
+            if self.fill_places(first, out, fill.scratch).is_none() {
+                out.fill(usize::MAX);
+            }
+            first += out.len() as u128;
         }
     }
 }

@@ -20,14 +20,16 @@ const BLOCK: usize = 64;
 /// need not add up to anything. A weight of 0 never comes.
 ///
 /// A pure function of (weights, seed, epoch, place), the same on every machine: the weights become integers, without a sum of
-/// floats. The probability of each sample is within 2^-60 of its weight's part of the sum, and a multiple of 2^-63.
-/// [`order`](crate::order) describes it.
+/// floats. The probability of each sample is a multiple of 2^-63, and within 2^-60 of its weight divided by the sum of the
+/// weights. So a weight that is less than 2^-60 of the sum may never come. [`order`](crate::order) describes it.
 ///
 /// For classes in equal numbers there is [`Mixture::balanced`](crate::Mixture::balanced), whose counts are exact and not
-/// random.
+/// random. There are no weighted draws *without* replacement: the usual ways need a logarithm, which is not the same on every
+/// machine, or a sort of the whole epoch.
 ///
-/// Cost: 8 bytes for each weight, up to the next power of two, and 16 while it is made. Any place at once: a place takes a
-/// 64-bit random word and one lookup. No allocation. (Alias method: Walker 1977, Vose 1991.)
+/// Cost: 8 bytes for each weight, their number rounded up to a power of two, and twice as much while it is made. A clone copies
+/// them; batches of a `&Weighted` or an `Arc<Weighted>` do not. A place takes a 64-bit random word and one lookup, and any place
+/// is had at once, without an allocation. (Alias method: Walker 1977, Vose 1991.)
 ///
 /// # Example
 /// ```
@@ -50,7 +52,8 @@ pub struct Weighted {
     hash: u64,
     /// There are 2^bits buckets.
     bits: u32,
-    /// For each bucket: below which part of it the sample is the bucket's own, and in the low bits which one it is else.
+    /// A bucket's high 63 − bits bits: below which part of it the sample is the one of its number. Its low bits: which
+    /// sample it is above.
     table: Vec<u64>,
 }
 
@@ -61,9 +64,9 @@ impl Weighted {
     /// An order of `len` draws an epoch.
     ///
     /// # Errors
-    /// [`Error::Weight`] if a weight is NaN, infinite or negative; [`Error::Count`] if there is
-    /// no weight or more than [`MAX_WEIGHTS`](Self::MAX_WEIGHTS), if none is above 0, or if `len` is 0; [`Error::Memory`] if
-    /// there is no room for the table.
+    /// [`Error::Weight`] if a weight is NaN, infinite or negative; [`Error::Count`] if there is no weight or more than
+    /// [`MAX_WEIGHTS`](Self::MAX_WEIGHTS), if none is above 0, or if `len` is 0; [`Error::Memory`] if there is no memory for
+    /// the table.
     pub fn new(weights: &[f64], len: usize, seed: u64) -> Result<Self, Error> {
         check::at_least_one("len", len as u64)?;
         check::at_least_one("number of weights", weights.len() as u64)?;
@@ -71,15 +74,12 @@ impl Weighted {
         if let Some(index) = weights.iter().position(|weight| !(0.0..f64::INFINITY).contains(weight)) {
             return Err(Error::Weight { index, value: weights[index] });
         }
-        check::at_least_one(
-            "number of weights above 0",
-            weights.iter().filter(|&&weight| weight > 0.0).count() as u64,
-        )?;
+        check::at_least_one("number of weights above 0", weights.iter().any(|&weight| weight > 0.0).into())?;
         // At least one bit, so that no shift is by 64.
         let bits = (usize::BITS - (weights.len() - 1).leading_zeros()).max(1);
         let mut table = check::zeros("table of the weights", 1 << bits)?;
         alias(&integers(weights, 1 << bits)?, bits, &mut table);
-        let hash = fnv(weights.iter().flat_map(|&weight| (weight + 0.0).to_bits().to_le_bytes())); // −0 is 0
+        let hash = fnv(weights.iter().flat_map(|&weight| bits_of(weight).to_le_bytes()));
         Ok(Weighted { len, seed, weights: weights.len() as u64, hash, bits, table })
     }
 
@@ -92,32 +92,40 @@ impl Weighted {
     }
 }
 
+/// Those of a weight. −0 is 0.
+fn bits_of(weight: f64) -> u64 {
+    (weight + 0.0).to_bits()
+}
+
 /// The weights as integers whose sum is 2^63, and zeros up to `len`.
 fn integers(weights: &[f64], len: usize) -> Result<Vec<u64>, Error> {
-    // A float is m 2^e with integers m and e; the greatest weight is below 2^94 after a shift by `up`.
+    // A float is m 2^e with integers m and e, but for a constant in e. Shifted by `up`, the greatest weight has 94 bits.
     let decode = |weight: f64| {
-        let (bits, exponent) = (weight.to_bits() % (1 << 52), (weight.to_bits() >> 52) as i32);
-        if exponent == 0 { (bits, 1) } else { (bits | 1 << 52, exponent) }
+        let (m, e) = (bits_of(weight) % (1 << 52), (bits_of(weight) >> 52) as i32);
+        if e == 0 { (m, 1) } else { (m | 1 << 52, e) } // subnormal, or with its leading bit
     };
-    let greatest = weights.iter().fold(0.0, |a: f64, &b| a.max(b));
-    let (m, e) = decode(greatest);
-    let up = 94 - (64 - m.leading_zeros() as i32) - e;
+    let (m, e) = decode(weights.iter().fold(0.0, |a: f64, &b| a.max(b)));
+    let up = 94 - (u64::BITS - m.leading_zeros()) as i32 - e;
     let scaled = |weight: f64| {
         let (m, e) = decode(weight);
-        let by = e + up;
-        if by >= 0 { u128::from(m) << by } else { u128::from(m.checked_shr(by.unsigned_abs()).unwrap_or(0)) }
+        let up = up + e;
+        if up >= 0 { u128::from(m) << up } else { u128::from(m.checked_shr(up.unsigned_abs()).unwrap_or(0)) }
     };
+    // At most 2^32 weights: their sum has 94 to 126 bits, of which the first 64 are taken.
     let sum: u128 = weights.iter().map(|&weight| scaled(weight)).sum();
-    let down = 64 - sum.leading_zeros(); // sum >= 2^93
+    let down = u64::BITS - sum.leading_zeros();
     let sum = sum >> down;
 
     let mut integers = check::zeros("integer weights", len)?;
-    let mut rest = 1_u64 << 63;
+    let (inverse, mut rest) = (((1 << 127) - 1) / sum, 1_u64 << 63);
     for (integer, &weight) in integers.iter_mut().zip(weights) {
-        *integer = (((scaled(weight) >> down) << 63) / sum) as u64;
+        let part = scaled(weight) >> down;
+        // ⌊2^63 part / sum⌋, or one less: a division of 128 bits would take ten times as long.
+        let quotient = (part * inverse) >> 64;
+        *integer = (quotient + u128::from((part << 63) - quotient * sum >= sum)) as u64;
         rest -= *integer;
     }
-    // At most three rounds.
+    // Less than two for each weight above 0.
     while rest > 0 {
         for (integer, _) in integers.iter_mut().zip(weights).filter(|(_, weight)| **weight > 0.0) {
             let one = rest.min(1);
@@ -131,18 +139,20 @@ fn integers(weights: &[f64], len: usize) -> Result<Vec<u64>, Error> {
 /// Fills all buckets to the same height: what a light one lacks, the first heavy one that is left gives.
 fn alias(integers: &[u64], bits: u32, table: &mut [u64]) {
     let full = 1_u64 << (63 - bits);
+    let entry = |own: u64, sample: usize, giver: Option<usize>| match giver {
+        Some(giver) if own < full => own << (bits + 1) | giver as u64,
+        _ => sample as u64, // always this one
+    };
     let mut heavy = (0..integers.len()).filter(|&i| integers[i] > full);
     let mut giver = heavy.next();
-    let mut left = giver.map_or(0, |i| integers[i]);
-    let entry = |own: u64, i: usize, other: usize| {
-        if own == full { i as u64 } else { own << (bits + 1) | other as u64 }
-    };
+    let mut left = giver.map_or(0, |i| integers[i]); // of the giver
     for i in (0..integers.len()).filter(|&i| integers[i] <= full) {
-        table[i] = entry(integers[i], i, giver.unwrap_or(i));
-        left = left.wrapping_sub(full - integers[i]);
+        table[i] = entry(integers[i], i, giver);
+        left = left.saturating_sub(full - integers[i]);
+        // A giver that is no longer heavy is light: the next one fills it up.
         while let Some(last) = giver.filter(|_| left <= full) {
             giver = heavy.next();
-            table[last] = entry(left, last, giver.unwrap_or(last));
+            table[last] = entry(left, last, giver);
             left = giver.map_or(0, |next| integers[next] - (full - left));
         }
     }
