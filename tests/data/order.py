@@ -273,8 +273,9 @@ def bits(kind, x):
 def integers(weights):
     # Exact fractions: the words of the page, not its bits.
     exact = [Fraction(w) for w in weights]
-    u = next(u for u in range(-1000, 1200) if max(exact) * Fraction(2) ** u >= 2**93)
-    assert max(exact) * Fraction(2) ** u < 2**94
+    greatest = max(exact)
+    u = next(u for u in range(-1000, 1200) if greatest * Fraction(2) ** u >= 2**93)
+    assert greatest * Fraction(2) ** u < 2**94
     s = [math.floor(w * Fraction(2) ** u) for w in exact]
     assert 94 <= sum(s).bit_length() <= 126
     d = sum(s).bit_length() - 64
@@ -284,6 +285,8 @@ def integers(weights):
     above_zero = [i for i, w in enumerate(weights) if w > 0]
     for given in range(r):
         q[above_zero[given % len(above_zero)]] += 1
+    total = sum(exact)
+    assert sum(q) == 2**63 and all(abs(Fraction(q_i, 2**63) - w / total) < Fraction(1, 2**60) for q_i, w in zip(q, exact))
     return q
 
 
@@ -588,9 +591,8 @@ def weighted_rows():
             weights = [weight(i) for i in range(n)]
             seed, epoch = FEW[n % 4]
             hash_ = stable_hash(struct.pack(f"<{n}d", *weights))
-            b, c, a = table(integers(weights))
             samples = weighted(weights, seed, epoch, [*range(16), 2**31 - 2, 2**31 - 1])
-            yield name, n, seed, epoch, f"{hash_:016x}", digest(integers(weights)), " ".join(map(str, samples))
+            yield name, n, seed, epoch, f"{hash_:016x}", " ".join(map(str, samples))
 
 
 def mixture_rows():
@@ -622,10 +624,13 @@ def mixture_rows():
 def write_weighted_and_mixture():
     with open(Path(__file__).with_name("order_weighted.csv"), "w", newline="\n") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
-        print("# integers: FNV-1a of the integers of the weights. samples: at places 0..16, 2^31 - 2 and 2^31 - 1.", file=file)
-        print("weights,number,seed,epoch,hash,integers,samples", file=file)
+        print("# hash: of the weights. samples: at places 0..16, 2^31 - 2 and 2^31 - 1.", file=file)
+        print("weights,number,seed,epoch,hash,samples", file=file)
         for row in weighted_rows():
             print(*row, sep=",", file=file)
+    for name, n in (("thirds", 5), ("squares", 6), ("wide", 5), ("subnormal", 3)):
+        q = integers([WEIGHTS[name](i) for i in range(n)])
+        print(f"src/order/weighted.rs: {name} of {n}: {q}")
     with open(Path(__file__).with_name("order_mixture.csv"), "w", newline="\n") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
         print("# digest: FNV-1a of all samples, or of the sources of a period. values: the first 40.", file=file)
