@@ -31,6 +31,15 @@ pub enum Error {
         range: (Bound<f64>, Bound<f64>),
     },
 
+    /// A weight of a sample that is NaN, infinite or negative.
+    #[error("weights[{index}] is {value:?}, expected a finite number of at least 0")]
+    Weight {
+        /// The first sample with such a weight.
+        index: usize,
+        /// The weight.
+        value: f64,
+    },
+
     /// A setting that is valid as it was given and not as the parameters' type rounds it: momentum 0.999 is 1 in bf16.
     #[error("{name} is {value:?}, which the type of the parameters rounds to {rounded:?}, expected {}", Range(*range))]
     Rounded {

@@ -257,11 +257,13 @@ pub use order::{
     Fill, Order,
     draws::{DrawFloat, Draws},
     hash::stable_hash,
+    mixture::Mixture,
     permutation::Permutation,
     sequential::Sequential,
     shuffle::Shuffle,
     split::Split,
     subset::Subset,
+    weighted::Weighted,
 };
 pub use plateau::ReduceOnPlateau;
 #[cfg(feature = "serde")]

@@ -5,6 +5,7 @@ pub(crate) mod draws;
 mod generator;
 mod grouped;
 pub(crate) mod hash;
+pub(crate) mod mixture;
 mod normal32;
 mod normal64;
 pub(crate) mod permutation;
@@ -13,6 +14,7 @@ mod shares;
 pub(crate) mod shuffle;
 pub(crate) mod split;
 pub(crate) mod subset;
+pub(crate) mod weighted;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::ops::Range;

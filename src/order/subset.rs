@@ -1,4 +1,4 @@
-use alloc::vec::Vec;
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::ops::Range;
 
 use super::{Fill, Order, hash::fnv, sequential::Sequential, shuffle::Shuffle};
@@ -40,6 +40,27 @@ impl Subset {
         check::at_least_one("number of samples", samples.len() as u64)?;
         let hash = fnv(samples.iter().flat_map(|&sample| (sample as u64).to_le_bytes()));
         Ok(Subset { order: Sequential::new(samples.len())?, samples, hash })
+    }
+
+    /// The samples of each class, in ascending order; the classes in ascending order of their labels, which are those of all
+    /// samples in turn.
+    ///
+    /// # Errors
+    /// [`Error::Count`] if there is no label.
+    ///
+    /// # Example
+    /// ```
+    /// let classes = gradstep::Subset::by_label(&["cat", "ant", "cat"])?;
+    /// assert_eq!((classes[0].samples(), classes[1].samples()), (&[1][..], &[0, 2][..]));
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    pub fn by_label<L: Ord>(labels: &[L]) -> Result<Vec<Subset>, Error> {
+        check::at_least_one("number of labels", labels.len() as u64)?;
+        let mut classes = BTreeMap::<&L, Vec<usize>>::new();
+        for (sample, label) in labels.iter().enumerate() {
+            classes.entry(label).or_default().push(sample);
+        }
+        classes.into_values().map(Subset::new).collect()
     }
 
     /// The same samples, shuffled anew each epoch.

@@ -63,3 +63,11 @@ fn another_list_is_not_resumed() {
 fn what_is_wrong_is_named() {
     says(Subset::new(vec![]), "number of samples is 0, expected at least 1");
 }
+
+#[test]
+fn by_label() {
+    let labels = ["cat", "ant", "cat", "bee", "ant", "cat"];
+    let classes = Subset::by_label(&labels).unwrap();
+    assert_eq!(classes.iter().map(Subset::samples).collect::<Vec<_>>(), [&[1, 4][..], &[3], &[0, 2, 5]]);
+    says(Subset::by_label::<u8>(&[]), "number of labels is 0, expected at least 1");
+}

@@ -1,8 +1,9 @@
 """The order, version 1, and the draws, written from the words of src/order/order.md alone, and the golden vectors they give.
 
 `python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv,
-order_permutation.csv, order_split.csv and draws.csv next to itself; with the argument `draws` only the last two. Slow and plain on purpose:
-standard library only, some two minutes.
+order_permutation.csv, order_weighted.csv, order_mixture.csv, order_split.csv and draws.csv next to itself; with the argument
+`weighted` only the two named by it and `mixture`, with `draws` also the last two. Slow and plain on purpose: standard library
+only, some two minutes.
 """
 
 import math
@@ -267,6 +268,130 @@ def bits(kind, x):
     return int.from_bytes(struct.pack(">" + kind, x), "big")
 
 
+# Weighted ------------------------------------------------------------------------------------------------------------
+
+
+def integers(weights):
+    # Exact fractions: the words of the page, not its bits.
+    exact = [Fraction(w) for w in weights]
+    greatest = max(exact)
+    u = next(u for u in range(-1000, 1200) if greatest * Fraction(2) ** u >= 2**93)
+    assert greatest * Fraction(2) ** u < 2**94
+    s = [math.floor(w * Fraction(2) ** u) for w in exact]
+    assert 94 <= sum(s).bit_length() <= 126
+    d = sum(s).bit_length() - 64
+    t = sum(s) // 2**d
+    q = [2**63 * (s_i // 2**d) // t for s_i in s]
+    r = 2**63 - sum(q)
+    above_zero = [i for i, w in enumerate(weights) if w > 0]
+    for given in range(r):
+        q[above_zero[given % len(above_zero)]] += 1
+    total = sum(exact)
+    assert sum(q) == 2**63 and all(abs(Fraction(q_i, 2**63) - w / total) < Fraction(1, 2**60) for q_i, w in zip(q, exact))
+    return q
+
+
+def table(q):
+    """b, c and a."""
+    b = max(1, (len(q) - 1).bit_length())
+    q = q + [0] * (2**b - len(q))
+    full = 2 ** (63 - b)
+    c, a = [None] * 2**b, [None] * 2**b
+    heavy = iter([i for i in range(2**b) if q[i] > full])
+    g = next(heavy, None)
+    r = q[g] if g is not None else None
+    for i in range(2**b):
+        if q[i] > full:
+            continue
+        c[i], a[i] = q[i], g
+        if g is None:
+            assert c[i] == full
+            continue
+        r -= full - q[i]
+        while g is not None and r <= full:
+            c[g], a[g] = r, next(heavy, None)
+            if a[g] is None:
+                assert r == full
+            else:
+                r = q[a[g]] - (full - r)
+            g = a[g]
+    # Each sample has its integer: what is its own, and what others give it.
+    shares = [c_i for c_i in c]
+    for c_i, a_i in zip(c, a):
+        if c_i < full:
+            shares[a_i] += full - c_i
+    assert shares == q
+    return b, c, a
+
+
+def weighted(weights, seed, epoch, places):
+    b, c, a = table(integers(weights))
+    out = []
+    for p in places:
+        stream = chacha8(key_of(b"weight 1", seed, len(weights), epoch), 0, 2 * p // 16)
+        w = word(islice(stream, 2 * p % 16, None))
+        i, f = w >> 64 - b, w % 2 ** (64 - b)
+        out.append(i if f < 2 * c[i] else a[i])
+    return out
+
+
+# Mixture -------------------------------------------------------------------------------------------------------------
+
+
+def period(shares):
+    length = sum(shares)
+    had, out = [0] * len(shares), []
+    for t in range(length):
+        ready = [j for j, w in enumerate(shares) if had[j] < w and had[j] * length // w <= t]
+        j = min(ready, key=lambda j: (-(-(had[j] + 1) * length // shares[j]), j))
+        out.append(j)
+        had[j] += 1
+    return out
+
+
+def mixture(sources, blends, n, numbers):
+    """Of each place number: the source and the sample. A source is (length, function from epoch to list), a blend is
+    (its first place number, shares)."""
+    had, out, orders = [0] * len(sources), {}, {}
+    periods = []
+    for start, shares in blends:
+        divisor = math.gcd(*shares)
+        periods.append((start, period([share // divisor for share in shares])))
+    for number in range(max(numbers) + 1):
+        start, cycle = [blend for blend in periods if blend[0] <= number][-1]
+        j = cycle[(number - start) % len(cycle)]
+        length, order = sources[j]
+        if number in numbers:
+            key = j, had[j] // length
+            if key not in orders:
+                orders[key] = order(had[j] // length)
+            out[number] = j, orders[key][had[j] % length]
+        had[j] += 1
+    return [out[number] for number in numbers]
+
+
+def classes(labels, seed):
+    lists = {}
+    for i, label in enumerate(labels):
+        lists.setdefault(label, []).append(i)
+    sources = []
+    for j, label in enumerate(sorted(lists)):
+        y = lists[label]
+        own = next(words(key_of(b"classes1", seed, j, 0), 0))
+        sources.append((len(y), lambda epoch, y=y, own=own: [y[x] for x in batcher(len(y), own, epoch)]))
+    return sources
+
+
+def settings_hash(sources):
+    """Of the settings of the sources: lists of (name, value)."""
+    data = b""
+    for settings in sources:
+        data += struct.pack("<Q", len(settings))
+        for name, value in settings:
+            data += struct.pack("<Q", len(name)) + name.encode() + struct.pack("<Q", value)
+    return stable_hash(data)
+
+
 # Golden vectors ------------------------------------------------------------------------------------------------------
 
 
@@ -493,8 +618,78 @@ def write_splits():
         write("small", length, shares, 42, parts(shares, SMALL, length, 42))
 
 
+# The weights of the golden rows, by name: i from 0 to n - 1.
+WEIGHTS = {
+    "ones": lambda i: 1.0,
+    "thirds": lambda i: 0.1 + i % 3,
+    "squares": lambda i: float(i * i % 97),  # zeros among them
+    "wide": lambda i: 2.0 ** (i * 37 % 2046 - 1022),
+    "subnormal": lambda i: (i + 1) * 5e-324,
+    "one": lambda i: 3.5 if i == 2 else 0.0,
+}
+
+
+def weighted_rows():
+    for name, weight in WEIGHTS.items():
+        for n in (1, 2, 3, 4, 5, 31, 32, 33, 256, 257, 1000):
+            if name == "one" and n < 3 or name == "squares" and n < 2:
+                continue
+            weights = [weight(i) for i in range(n)]
+            seed, epoch = FEW[n % 4]
+            hash_ = stable_hash(struct.pack(f"<{n}d", *weights))
+            samples = weighted(weights, seed, epoch, [*range(16), 2**31 - 2, 2**31 - 1])
+            yield name, n, seed, epoch, f"{hash_:016x}", " ".join(map(str, samples))
+
+
+def mixture_rows():
+    shuffled = lambda length, seed: (length, lambda epoch: batcher(length, seed, epoch))
+    changes = [(0, [1, 3]), (3 * 12, [2, 1]), (5 * 12, [30, 50])]
+    sets = [shuffled(5, 1), shuffled(40, 2)]
+    settings = [[("shuffle", 1), ("len", 5), ("seed", 1)], [("shuffle", 1), ("len", 40), ("seed", 2)]]
+    numbers = range(8 * 12)
+    samples = [sample * 2 + j for j, sample in mixture(sets, changes, 12, numbers)]
+    data = b"".join(start.to_bytes(16, "little") + struct.pack("<2Q", *shares) for start, shares in [(0, [1, 3]), (36, [2, 1]), (60, [3, 5])])
+    print(f"tests/all/mixture.rs: hash of the sources 0x{settings_hash(settings):016X}, of the shares 0x{stable_hash(data):016X}")
+    yield "sets", 12, digest(samples), " ".join(map(str, samples[:40]))
+    for length, label in ((40, LABEL), (1001, SMALL)):
+        labels = [label(i) for i in range(length)]
+        for seed in (0, 42, 2**64 - 1):
+            sources = classes(labels, seed)
+            shares = [size for size, _ in sources]
+            samples = [sample for _, sample in mixture(sources, [(0, shares)], length, range(2 * length))]
+            assert sorted(samples) == sorted(2 * list(range(length)))
+            yield f"stratified {seed}", length, digest(samples), " ".join(map(str, samples[:40]))
+            samples = [sample for _, sample in mixture(sources, [(0, [1] * len(shares))], 300, range(600))]
+            yield f"balanced {seed}", length, digest(samples), " ".join(map(str, samples[:40]))
+    for shares in ([1], [7], [1, 1], [1, 3], [3, 1], [2, 3, 5], [5, 5, 5], [1, 2, 4, 8, 16], [97, 1, 1, 1], [1, 1, 97, 1], [6, 10, 15]):
+        divisor = math.gcd(*shares)
+        cycle = period([share // divisor for share in shares])
+        yield "period " + " ".join(map(str, shares)), len(cycle), digest(cycle), " ".join(map(str, cycle[:40]))
+
+
+def write_weighted_and_mixture():
+    with open(Path(__file__).with_name("order_weighted.csv"), "w", newline="\n") as file:
+        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
+        print("# hash: of the weights. samples: at places 0..16, 2^31 - 2 and 2^31 - 1.", file=file)
+        print("weights,number,seed,epoch,hash,samples", file=file)
+        for row in weighted_rows():
+            print(*row, sep=",", file=file)
+    for name, n in (("thirds", 5), ("squares", 6), ("wide", 5), ("subnormal", 3)):
+        q = integers([WEIGHTS[name](i) for i in range(n)])
+        print(f"src/order/weighted.rs: {name} of {n}: {q}")
+    with open(Path(__file__).with_name("order_mixture.csv"), "w", newline="\n") as file:
+        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
+        print("# digest: FNV-1a of all samples, or of the sources of a period. values: the first 40.", file=file)
+        print("what,len,digest,values", file=file)
+        for row in mixture_rows():
+            print(*row, sep=",", file=file)
+
+
 if __name__ == "__main__":
     check_chacha8()
+    write_weighted_and_mixture()
+    if sys.argv[1:] == ["weighted"]:
+        sys.exit()
     write_draws()
     write_splits()
     print("tests/all/subset.rs, the hash of the samples:", digest([92, 3, 14, 3, 65]))

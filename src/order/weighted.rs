@@ -1,0 +1,200 @@
+use alloc::{vec, vec::Vec};
+use core::ops::Range;
+
+use rand::Rng;
+
+use super::{Fill, Order, VERSION, generator::generator, hash::fnv};
+use crate::{
+    check,
+    error::{Error, Relation},
+};
+
+/// How many words are drawn at a time.
+const BLOCK: usize = 64;
+
+/// Draws with replacement, each sample in proportion to its weight: for imbalanced data, hard examples, importance sampling.
+/// (torch's `WeightedRandomSampler`.)
+///
+/// Every place of an epoch is a draw of its own, so a sample may come several times in an epoch, or never; an epoch has as
+/// many places as you like. The weights are those of samples 0, 1, 2, …, any numbers of which at least one is above 0; they
+/// need not add up to anything. A weight of 0 never comes.
+///
+/// A pure function of (weights, seed, epoch, place), the same on every machine: the weights become integers, without a sum of
+/// floats. The probability of each sample is a multiple of 2^-63, and within 2^-60 of its weight divided by the sum of the
+/// weights. So a weight that is less than 2^-60 of the sum may never come. [`order`](crate::order) describes it.
+///
+/// For classes in equal numbers there is [`Mixture::balanced`](crate::Mixture::balanced), whose counts are exact and not
+/// random. There are no weighted draws *without* replacement: the usual ways need a logarithm, which is not the same on every
+/// machine, or a sort of the whole epoch.
+///
+/// Cost: 8 bytes for each weight, their number rounded up to a power of two, and twice as much while it is made. A clone copies
+/// them; batches of a `&Weighted` or an `Arc<Weighted>` do not. A place takes a 64-bit random word and one lookup, and any place
+/// is had at once, without an allocation. (Alias method: Walker 1977, Vose 1991.)
+///
+/// # Example
+/// ```
+/// use gradstep::{Batcher, Weighted};
+/// let labels = [0, 0, 0, 0, 0, 0, 0, 1]; // class 1 is rare
+/// let weights = labels.map(|label| if label == 1 { 7.0 } else { 1.0 }); // now each is half of the draws
+/// let batcher = Batcher::over(Weighted::new(&weights, 1_000, 42)?, 100)?;
+/// let rare = batcher.epoch(0).indices().iter().filter(|&&i| labels[i] == 1).count();
+/// assert_eq!(rare, 497); // of a thousand
+/// # Ok::<(), gradstep::Error>(())
+/// ```
+#[doc(alias = "WeightedRandomSampler")]
+#[doc(alias = "multinomial")]
+#[doc(alias = "oversampling")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Weighted {
+    len: usize,
+    seed: u64,
+    weights: u64,
+    hash: u64,
+    /// There are 2^bits buckets.
+    bits: u32,
+    /// A bucket's high 63 − bits bits: below which part of it the sample is the one of its number. Its low bits: which
+    /// sample it is above.
+    table: Vec<u64>,
+}
+
+impl Weighted {
+    /// The largest number of weights.
+    pub const MAX_WEIGHTS: u64 = 1 << 32;
+
+    /// An order of `len` draws an epoch.
+    ///
+    /// # Errors
+    /// [`Error::Weight`] if a weight is NaN, infinite or negative; [`Error::Count`] if there is no weight or more than
+    /// [`MAX_WEIGHTS`](Self::MAX_WEIGHTS), if none is above 0, or if `len` is 0; [`Error::Memory`] if there is no memory for
+    /// the table.
+    pub fn new(weights: &[f64], len: usize, seed: u64) -> Result<Self, Error> {
+        check::at_least_one("len", len as u64)?;
+        check::at_least_one("number of weights", weights.len() as u64)?;
+        check::count("number of weights", weights.len() as u64, Relation::AtMost, Self::MAX_WEIGHTS, "")?;
+        if let Some(index) = weights.iter().position(|weight| !(0.0..f64::INFINITY).contains(weight)) {
+            return Err(Error::Weight { index, value: weights[index] });
+        }
+        check::at_least_one("number of weights above 0", weights.iter().any(|&weight| weight > 0.0).into())?;
+        // At least one bit, so that no shift is by 64.
+        let bits = (usize::BITS - (weights.len() - 1).leading_zeros()).max(1);
+        let mut table = check::zeros("table of the weights", 1 << bits)?;
+        alias(&integers(weights, 1 << bits)?, bits, &mut table);
+        let hash = fnv(weights.iter().flat_map(|&weight| bits_of(weight).to_le_bytes()));
+        Ok(Weighted { len, seed, weights: weights.len() as u64, hash, bits, table })
+    }
+
+    #[inline(always)]
+    fn sample(&self, word: u64) -> usize {
+        let bucket = (word >> (64 - self.bits)) as usize;
+        let Some(&entry) = self.table.get(bucket) else { return usize::MAX };
+        let low = (2 << self.bits) - 1;
+        if word << self.bits < entry & !low { bucket } else { (entry & low) as usize }
+    }
+}
+
+/// Those of a weight. −0 is 0.
+fn bits_of(weight: f64) -> u64 {
+    (weight + 0.0).to_bits()
+}
+
+/// The weights as integers whose sum is 2^63, and zeros up to `len`.
+fn integers(weights: &[f64], len: usize) -> Result<Vec<u64>, Error> {
+    // A float is m 2^e with integers m and e, but for a constant in e. Shifted by `up`, the greatest weight has 94 bits.
+    let decode = |weight: f64| {
+        let (m, e) = (bits_of(weight) % (1 << 52), (bits_of(weight) >> 52) as i32);
+        if e == 0 { (m, 1) } else { (m | 1 << 52, e) } // subnormal, or with its leading bit
+    };
+    let (m, e) = decode(weights.iter().fold(0.0, |a: f64, &b| a.max(b)));
+    let up = 94 - (u64::BITS - m.leading_zeros()) as i32 - e;
+    let scaled = |weight: f64| {
+        let (m, e) = decode(weight);
+        let up = up + e;
+        if up >= 0 { u128::from(m) << up } else { u128::from(m.checked_shr(up.unsigned_abs()).unwrap_or(0)) }
+    };
+    // At most 2^32 weights: their sum has 94 to 126 bits, of which the first 64 are taken.
+    let sum: u128 = weights.iter().map(|&weight| scaled(weight)).sum();
+    let down = u64::BITS - sum.leading_zeros();
+    let sum = sum >> down;
+
+    let mut integers = check::zeros("integer weights", len)?;
+    let (inverse, mut rest) = (((1 << 127) - 1) / sum, 1_u64 << 63);
+    for (integer, &weight) in integers.iter_mut().zip(weights) {
+        let part = scaled(weight) >> down;
+        // ⌊2^63 part / sum⌋, or one less: a division of 128 bits would take ten times as long.
+        let quotient = (part * inverse) >> 64;
+        *integer = (quotient + u128::from((part << 63) - quotient * sum >= sum)) as u64;
+        rest -= *integer;
+    }
+    // Less than two for each weight above 0.
+    while rest > 0 {
+        for (integer, _) in integers.iter_mut().zip(weights).filter(|(_, weight)| **weight > 0.0) {
+            let one = rest.min(1);
+            *integer += one;
+            rest -= one;
+        }
+    }
+    Ok(integers)
+}
+
+/// Fills all buckets to the same height: what a light one lacks, the first heavy one that is left gives.
+fn alias(integers: &[u64], bits: u32, table: &mut [u64]) {
+    let full = 1_u64 << (63 - bits);
+    let entry = |own: u64, sample: usize, giver: Option<usize>| match giver {
+        Some(giver) if own < full => own << (bits + 1) | giver as u64,
+        _ => sample as u64, // always this one
+    };
+    let mut heavy = (0..integers.len()).filter(|&i| integers[i] > full);
+    let mut giver = heavy.next();
+    let mut left = giver.map_or(0, |i| integers[i]); // of the giver
+    for i in (0..integers.len()).filter(|&i| integers[i] <= full) {
+        table[i] = entry(integers[i], i, giver);
+        left = left.saturating_sub(full - integers[i]);
+        // A giver that is no longer heavy is light: the next one fills it up.
+        while let Some(last) = giver.filter(|_| left <= full) {
+            giver = heavy.next();
+            table[last] = entry(left, last, giver);
+            left = giver.map_or(0, |next| integers[next] - (full - left));
+        }
+    }
+}
+
+impl Order for Weighted {
+    fn len(&self) -> u64 {
+        self.len as u64
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("weighted", VERSION),
+            ("len", self.len()),
+            ("seed", self.seed),
+            ("number of weights", self.weights),
+            ("hash of the weights", self.hash),
+        ]
+    }
+
+    fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
+        place..place + 1
+    }
+
+    fn longest_run(&self) -> u64 {
+        1
+    }
+
+    fn scratch_len(&self) -> usize {
+        0
+    }
+
+    fn fill(&self, fill: &mut Fill<'_>) {
+        let mut generator = generator(b"weight 1", self.seed, self.weights, fill.epoch, 0);
+        generator.set_word_pos(2 * u128::from(fill.start)); // in words of 32 bits
+        let mut bytes = [0; 8 * BLOCK];
+        for out in fill.out.chunks_mut(BLOCK) {
+            let bytes = &mut bytes[..8 * out.len()];
+            generator.fill_bytes(bytes);
+            for (sample, word) in out.iter_mut().zip(bytes.chunks_exact(8)) {
+                *sample = self.sample(u64::from_le_bytes(word.first_chunk().copied().unwrap_or_default()));
+            }
+        }
+    }
+}
