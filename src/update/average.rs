@@ -295,7 +295,8 @@ fn are_valid<P: Float + Sync>(params: &[P]) -> bool {
     let largest = largest::<P>();
     all(
         params.len(),
-        params.chunks(PART_LEN),
+        // From the end, which a step has left in the caches, to the beginning, where the update goes on.
+        params.chunks(PART_LEN).rev(),
         // Without an early exit, so that it vectorises; as u32, which takes less time to combine than bool.
         #[inline(always)]
         |part| part.iter().fold(1, |all, param| all & u32::from(param.abs() <= largest)) == 1,
