@@ -295,16 +295,18 @@ fn are_valid<P: Float + Sync>(params: &[P]) -> bool {
     let largest = largest::<P>();
     all(
         params.len(),
-        params.chunks(PART_LEN),
+        // From the end, which a step has left in the caches, to the beginning, where the update goes on.
+        params.chunks(PART_LEN).rev(),
         // Without an early exit, so that it vectorises; as u32, which takes less time to combine than bool.
         #[inline(always)]
-        |part| part.iter().fold(0, |invalid, param| invalid | u32::from(!(param.abs() <= largest))) == 0,
+        |part| part.iter().fold(1, |all, param| all & u32::from(param.abs() <= largest)) == 1,
     )
 }
 
 fn first_invalid<P: Float + 'static>(params: &[P]) -> Result<(), Error> {
     let largest = largest::<P>();
-    let Some(index) = params.iter().position(|param| !(param.abs() <= largest)) else { return Ok(()) };
+    let is_valid = |param: &P| param.abs() <= largest; // NaN is not
+    let Some(index) = params.iter().position(|param| !is_valid(param)) else { return Ok(()) };
     let (value, max) = (to_f64(params[index]), to_f64(largest));
     Err(if value.is_finite() {
         Error::Overflow { name: format!("params[{index}]"), value, max }
