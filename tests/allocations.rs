@@ -3,9 +3,9 @@
 
 use allocation_counter::measure;
 use gradstep::{
-    Accumulator, Batcher, ByName, Draws, Grads, LossScale, MomentumRule, Optimizer, ParamGroups, Permutation,
-    ReduceOnPlateau, Schedule, Sgd, Subset, WeightAverage, check_finite, clip_global_norm, clip_value, elementwise,
-    elementwise_rows, gather, global_norm, stable_hash,
+    Accumulator, Batcher, ByName, Draws, Grads, LossScale, Mixture, MomentumRule, Optimizer, Order, ParamGroups,
+    Permutation, ReduceOnPlateau, Schedule, Sgd, Subset, WeightAverage, Weighted, check_finite, clip_global_norm,
+    clip_value, elementwise, elementwise_rows, gather, global_norm, stable_hash,
 };
 
 mod common;
@@ -183,6 +183,25 @@ fn epochs_and_batches() {
         let mut stream = batcher.stream();
         for _ in 0..300 {
             allocates_nothing("batches of windows", || stream.next_batch().map(<[usize]>::len));
+        }
+    }
+    let labels: Vec<usize> = (0..1000).map(|i| i * i % 7).collect();
+    let permutations = vec![Permutation::new(1 << 20, 1).unwrap(), Permutation::new(1 << 17, 2).unwrap()];
+    let blocks = vec![common::Blocks { len: 100, block_len: 30 }, common::Blocks { len: 30, block_len: 7 }];
+    let orders: [Box<dyn Order>; 5] = [
+        Box::new(Weighted::new(&[1.0, 0.0, 2.5], 1000, 1).unwrap()),
+        Box::new(Mixture::stratified(&labels, 1).unwrap()),
+        Box::new(Mixture::balanced(&labels, 300, 1).unwrap()),
+        Box::new(Mixture::of_sets(permutations, &[1, 3], 10_000).unwrap()),
+        Box::new(Mixture::new(blocks, &[1, 3], 333).unwrap().with_shares_from(3, &[2, 1]).unwrap()),
+    ];
+    for order in &orders {
+        let batcher = Batcher::over(order, 100).unwrap();
+        let mut epoch = batcher.epoch(0);
+        allocates_nothing("refill by weight and of mixtures", || epoch.refill(5));
+        let mut stream = batcher.stream();
+        for _ in 0..30 {
+            allocates_nothing("batches of them", || stream.next_batch().map(<[usize]>::len));
         }
     }
     let mut draws = Draws::new("noise", [0, 0], 1);

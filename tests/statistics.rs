@@ -6,7 +6,7 @@
 //! chance, and one in 10^5 those that count rare events (`fixed_points`), whose tail is somewhat heavier. There are
 //! some 250 scores below: 1 in 1,000 for the file, once and for all, since every seed is fixed.
 
-use gradstep::{Batcher, DrawFloat, Draws, Order as _, Permutation, Split};
+use gradstep::{Batcher, DrawFloat, Draws, Order as _, Permutation, Split, Weighted};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -731,4 +731,116 @@ fn bad_integers_are_caught() {
     assert_caught(thirds(&words(1).map(|word| wide(word, 3 << 62)).collect::<Vec<_>>(), 3 << 62), "no rejection");
     assert_caught(integers(3 << 62, &words(1).map(|word| word % (3 << 62)).collect::<Vec<_>>()), "a remainder");
     assert_caught(integers(10, &words(1).map(|word| wide(word, 9)).collect::<Vec<_>>()), "one too low");
+}
+
+// Draws by weight ------------------------------------------------------------------------------------------------------
+
+/// Each sample as often as its weight says; one of weight 0 never.
+fn by_weight(weights: &[f64], samples: &[usize]) -> f64 {
+    let mut counts = vec![0; weights.len()];
+    samples.iter().for_each(|&sample| counts[sample] += 1);
+    let factor = samples.len() as f64 / weights.iter().sum::<f64>();
+    let expected = counts.into_iter().zip(weights.iter().map(|weight| weight * factor));
+    let (never, possible): (Vec<_>, Vec<_>) = expected.partition(|&(_, expected)| expected == 0.0);
+    assert!(never.iter().all(|&(count, _)| count == 0), "a weight of 0 came");
+    let degrees = possible.len() - 1;
+    chi_squared_score(chi_squared(possible), degrees)
+}
+
+/// Each pair of samples, `lag` places apart, as often as the product of their weights says.
+fn pairs_by_weight(weights: &[f64], samples: &[usize], lag: usize) -> f64 {
+    let n = weights.len();
+    let products: Vec<f64> = (0..n * n).map(|pair| weights[pair / n] * weights[pair % n]).collect();
+    let pairs = samples.chunks_exact(2 * lag).flat_map(|chunk| (0..lag).map(|i| chunk[i] * n + chunk[i + lag]));
+    by_weight(&products, &pairs.collect::<Vec<_>>())
+}
+
+/// Both, of what `sample` gives.
+fn weighted_scores(weights: &[f64], samples: &[usize]) -> Vec<(String, f64)> {
+    let mut scores = vec![("each sample".into(), by_weight(weights, samples))];
+    for lag in [1, 2, 4, 16, 64] {
+        scores.push((format!("pairs {lag} apart"), pairs_by_weight(weights, samples, lag)));
+    }
+    scores
+}
+
+fn some_weights() -> [Vec<f64>; 5] {
+    [
+        vec![1.0, 3.0],
+        vec![0.3, 0.0, 0.1, 0.35, 0.25],
+        vec![1.0; 10],
+        (1..=16).map(f64::from).collect(),
+        (0..33).map(|i| f64::from(i * i % 7)).collect(),
+    ]
+}
+
+#[test]
+fn weighted_draws_are_fair() {
+    for weights in some_weights() {
+        let epoch = |seed, number, len| {
+            let order = Weighted::new(&weights, len, seed).unwrap();
+            Batcher::over(&order, 1).unwrap().epoch(number).indices().to_vec()
+        };
+        let first = |seed, number| epoch(seed, number, 1)[0];
+        let walks = [
+            ("in an epoch", epoch(1, 0, DRAWS)),
+            ("in a late epoch", epoch(u64::MAX, u64::MAX, DRAWS)),
+            ("over epochs", (0..DRAWS as u64 / 4).map(|number| first(42, number)).collect()),
+            ("over seeds", (0..DRAWS as u64 / 4).map(|seed| first(seed, 0)).collect()),
+        ];
+        for (walk, samples) in walks {
+            fair(weighted_scores(&weights, &samples), &format!("{} weights {walk}", weights.len()));
+        }
+    }
+    // In two epochs, and under two seeds, place by place.
+    let weights = [1.0, 3.0, 2.0];
+    let epoch = |seed, number| {
+        Batcher::over(Weighted::new(&weights, DRAWS, seed).unwrap(), 1).unwrap().epoch(number).indices().to_vec()
+    };
+    for other in [epoch(1, 1), epoch(2, 0)] {
+        let both: Vec<usize> = epoch(1, 0).into_iter().zip(other).flat_map(|(a, b)| [a, b]).collect();
+        assert_fair(pairs_by_weight(&weights, &both, 1), "two epochs, two seeds");
+    }
+}
+
+/// The table of `weights`, for as many as a power of two: below which part of a bucket its own sample comes, and the other.
+fn alias_table(weights: &[f64]) -> Vec<(f64, usize)> {
+    let sum: f64 = weights.iter().sum();
+    let mut heights: Vec<f64> = weights.iter().map(|weight| weight * weights.len() as f64 / sum).collect();
+    let mut table: Vec<_> = (0..weights.len()).map(|i| (1.0, i)).collect();
+    let mut light: Vec<usize> = (0..weights.len()).filter(|&i| heights[i] < 1.0).collect();
+    while let Some(i) = light.pop() {
+        let Some(giver) = (0..weights.len()).find(|&j| heights[j] > 1.0) else { break };
+        table[i] = (heights[i], giver);
+        heights[giver] -= 1.0 - heights[i];
+        heights[i] = 1.0;
+        light.extend((heights[giver] < 1.0).then_some(giver));
+    }
+    table
+}
+
+#[test]
+fn bad_weighted_draws_are_caught() {
+    let weights: Vec<f64> = (1..=16).map(f64::from).collect();
+    let table = alias_table(&weights);
+    let unit = |word: u64| (word >> 11) as f64 / 2.0_f64.powi(53);
+    let draw = |table: &[(f64, usize)], bucket: usize, part: f64| {
+        if part < table[bucket].0 { bucket } else { table[bucket].1 }
+    };
+    let of = |table: &[(f64, usize)], bucket: fn(u64) -> u64, part: fn(u64) -> u64| {
+        words(1).map(|word| draw(table, bucket(word) as usize, unit(part(word)))).collect::<Vec<_>>()
+    };
+    fair(weighted_scores(&weights, &of(&table, |word| word >> 60, |word| word << 4)), "a table by other means");
+    let caught = |samples: &[usize], what: &str| caught(weighted_scores(&weights, samples), what);
+    caught(&of(&table, |word| word >> 60, |word| word), "the bits of the bucket once more");
+    caught(&of(&table, |word| word % 16, |word| word << 60), "the low bits once more");
+    let mut wrong = table.clone();
+    wrong[2].0 += 0.25;
+    caught(&of(&wrong, |word| word >> 60, |word| word << 4), "a threshold off by a quarter of a bucket");
+    let mut wrong = table.clone();
+    wrong[0].1 = (wrong[0].1 + 1) % 16;
+    caught(&of(&wrong, |word| word >> 60, |word| word << 4), "another alias in one bucket");
+    let held: Vec<usize> =
+        of(&table, |word| word >> 60, |word| word << 4).into_iter().flat_map(|sample| [sample; 2]).collect();
+    caught(&held[..DRAWS], "each place twice");
 }

@@ -103,6 +103,14 @@ impl Layers {
         self.loss_and_accuracy(params, samples, &Vec::from_iter(0..samples.len())).1
     }
 
+    /// The class with the largest output, for each of all `samples`.
+    pub(crate) fn predictions(&self, params: &[f32], samples: &Samples) -> Vec<u8> {
+        let mut activations = self.forward(params, rows(samples, &Vec::from_iter(0..samples.len())));
+        let logits = activations.pop().expect("the logits");
+        let largest = |row: ArrayView1<f32>| (0..10).find(|&label| network::is_largest(&row.to_vec(), label.into()));
+        logits.rows().into_iter().map(|row| largest(row).unwrap_or_default()).collect()
+    }
+
     fn forward(&self, params: &[f32], pixels: Array2<f32>) -> Activations {
         let mut activations = vec![pixels];
         let mut rest = params;

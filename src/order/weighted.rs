@@ -198,3 +198,115 @@ impl Order for Weighted {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The integers of the weights, and what the buckets of the table give each sample.
+    fn made(weights: &[f64]) -> (Vec<u64>, Vec<u64>) {
+        let order = Weighted::new(weights, 1, 0).unwrap();
+        let integers = integers(weights, order.table.len()).unwrap();
+        let (full, low) = (1 << (63 - order.bits), (2 << order.bits) - 1);
+        let mut given = vec![0; integers.len()];
+        for (bucket, entry) in order.table.iter().enumerate() {
+            let own = entry >> (order.bits + 1);
+            given[bucket] += own;
+            given[(entry & low) as usize] += full - own;
+        }
+        (integers, given)
+    }
+
+    /// From tests/data/order.py.
+    #[test]
+    fn value_stability_of_the_integers() {
+        let thirds = [0.1, 1.1, 2.1, 0.1, 1.1];
+        let squares = [0.0, 1.0, 4.0, 9.0, 16.0, 25.0];
+        let wide = [0, 37, 74, 111, 148].map(|i| f64::from_bits((1 + i) << 52)); // 2^(i - 1022)
+        let subnormal = [1, 2, 3].map(f64::from_bits);
+        let expected: [(&[f64], &[u64]); 4] = [
+            (
+                &thirds,
+                &[
+                    204963823041217239,
+                    2254602053453389685,
+                    4304240283865561961,
+                    204963823041217239,
+                    2254602053453389684,
+                ],
+            ),
+            (
+                &squares,
+                &[
+                    0,
+                    167697673397359561,
+                    670790693589438241,
+                    1509279060576236041,
+                    2683162774357752962,
+                    4192441834933989003,
+                ],
+            ),
+            (&wide, &[1, 0, 0, 67108863, 9223372036787666944]),
+            (&subnormal, &[1537228672809129302, 3074457345618258602, 4611686018427387904]),
+        ];
+        for (weights, expected) in expected {
+            assert_eq!(integers(weights, weights.len()).unwrap(), expected);
+        }
+    }
+
+    /// a · b, its bits from 64 on and its low 64.
+    fn times(a: u128, b: u64) -> (u128, u64) {
+        let low = u128::from(a as u64) * u128::from(b);
+        ((a >> 64) * u128::from(b) + (low >> 64), low as u64)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 256, rng_seed: proptest::test_runner::RngSeed::Fixed(1), failure_persistence: None, ..Default::default() })]
+
+        /// Exactly: the integers add up to 2^63; each is within 8 of 2^63 w / Σw; the buckets give each sample its own.
+        #[test]
+        fn probabilities_are_exact(mut parts in prop::collection::vec((0_u64..1 << 53, 0_u32..60, 0..4), 1..70), scale in -1074..900_i32) {
+            parts.push((1, 0, 1)); // so that one is above 0
+            // In units of 2^scale: 113 bits each, and 119 their sum.
+            let exact: Vec<u128> = parts.iter().map(|&(m, e, kind)| if kind == 0 { 0 } else { u128::from(m) << e }).collect();
+            let weights: Vec<f64> = exact.iter().map(|&weight| {
+                let half = |power: i32| f64::from_bits(((1023 + power) as u64) << 52);
+                weight as f64 * half(scale / 2) * half(scale - scale / 2) // exact, also where 2^scale is subnormal
+            }).collect();
+            let (integers, given) = made(&weights);
+            prop_assert_eq!(&integers, &given);
+            prop_assert_eq!(integers.iter().sum::<u64>(), 1 << 63);
+            let sum: u128 = exact.iter().sum();
+            for (&weight, &integer) in exact.iter().zip(&integers) {
+                let weight_times = times(weight, 1 << 63);
+                prop_assert!(times(sum, integer.saturating_sub(8)) <= weight_times && weight_times <= times(sum, integer + 8));
+                prop_assert!(weight > 0 || integer == 0);
+            }
+        }
+    }
+
+    #[test]
+    fn the_corners() {
+        for len in [1, 2, 3, 4, 5, 8, 9, 1024, 1025] {
+            for weight in [1.0, 0.1, 5e-324, f64::MAX] {
+                let (integers, given) = made(&vec![weight; len]);
+                assert_eq!(integers, given);
+                let (least, most) = (integers[..len].iter().min().unwrap(), integers[..len].iter().max().unwrap());
+                assert!(most - least <= 1 && integers[len..].iter().all(|&integer| integer == 0));
+            }
+            let mut weights = vec![-0.0; len];
+            weights[len / 2] = 5e-324;
+            let (integers, given) = made(&weights);
+            assert_eq!((integers[len / 2], &integers), (1 << 63, &given));
+            // One weight takes almost all.
+            weights.fill(5e-324);
+            weights[len / 2] = f64::MAX;
+            let (integers, given) = made(&weights);
+            assert_eq!((integers.iter().sum::<u64>(), &integers), (1 << 63, &given));
+        }
+    }
+}

@@ -78,7 +78,11 @@ fn value_stability_of_mixtures() {
         };
         let samples: Vec<u64> = samples.into_iter().map(|sample| sample as u64).collect();
         let begin: Vec<_> = samples.iter().take(40).map(u64::to_string).collect();
-        assert_eq!((begin.join(" ").as_str(), format!("{:016x}", digest(&samples)).as_str()), (values, expected), "{what}");
+        assert_eq!(
+            (begin.join(" ").as_str(), format!("{:016x}", digest(&samples)).as_str()),
+            (values, expected),
+            "{what}"
+        );
         rows += 1;
     }
     assert_eq!(rows, 24);
@@ -321,7 +325,8 @@ fn a_careless_order_around_it_gets_no_sample() {
 
 #[test]
 fn sources_that_know_any_place_are_had_at_any_place() {
-    let sources: Vec<Permutation> = [(1 << 16, 1), (100_000, 2)].map(|(len, seed)| Permutation::new(len, seed).unwrap()).to_vec();
+    let sources: Vec<Permutation> =
+        [(1 << 16, 1), (100_000, 2)].map(|(len, seed)| Permutation::new(len, seed).unwrap()).to_vec();
     let mixture = Mixture::of_sets(sources.clone(), &[2, 3], 1_000_003).unwrap();
     assert_eq!((mixture.longest_run(), mixture.run(3, 17)), (1, 17..18));
     let reference = expected(&sources, &[(0, vec![2, 3])], 1_000_003, 1_050_003);

@@ -1,5 +1,6 @@
 //! Splits of any labels, keys and shares: rejected where the documentation says so, and else every sample in one part,
-//! shares met, and the parts orders over the whole. Any stream of draws, from anywhere, one at a time or filled.
+//! shares met, and the parts orders over the whole. Any weights; mixtures of any orders in any shares, each source in turn and
+//! within one of its share. Any stream of draws, from anywhere, one at a time or filled.
 #![no_main]
 
 mod common;
@@ -7,7 +8,9 @@ mod common;
 use std::{collections::BTreeMap, ops::Range};
 
 use common::Whole;
-use gradstep::{Batcher, DrawFloat, Draws, Error, Split, Subset};
+use gradstep::{
+    Batcher, DrawFloat, Draws, Error, Mixture, Order, Permutation, Sequential, Shuffle, Split, Subset, Weighted,
+};
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
     fuzz_target,
@@ -25,6 +28,12 @@ struct Input {
     position: Whole,
     n: u64,
     p: f64,
+    weights: Vec<f64>,
+    /// Their kinds and lengths, and their shares before and after a change.
+    sources: Vec<(u8, u8, u16, u8)>,
+    len: u8,
+    change: u8,
+    epoch: u64,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -36,8 +45,66 @@ enum Shares {
 
 fuzz_target!(|input: Input| {
     splits(&input);
+    weighted(&input);
+    mixture(&input);
     draws(&input);
 });
+
+fn weighted(input: &Input) {
+    let (weights, len) = (&input.weights, usize::from(input.len));
+    let order = Weighted::new(weights, len, input.seed);
+    let valid =
+        weights.iter().all(|&weight| weight >= 0.0 && weight.is_finite()) && weights.iter().any(|&weight| weight > 0.0);
+    assert_eq!(order.is_ok(), valid && len > 0, "{order:?}");
+    let Ok(order) = order else { return };
+    let samples = Batcher::over(&order, 1).unwrap().epoch(input.epoch).indices().to_vec();
+    assert!(samples.iter().all(|&sample| weights[sample] > 0.0));
+    let start = usize::from(input.change) % len;
+    let mut part = vec![0; len - start];
+    order.try_fill(input.epoch, start as u64, &mut part).unwrap();
+    assert_eq!(part, samples[start..]);
+}
+
+fn mixture(input: &Input) {
+    let source = |&(kind, len, ..): &(u8, u8, u16, u8)| -> Result<Box<dyn Order>, Error> {
+        let len = usize::from(len);
+        Ok(match kind % 4 {
+            0 => Box::new(Shuffle::new(len, input.seed)?),
+            1 => Box::new(Sequential::new(len)?),
+            2 => Box::new(Permutation::new(len as u64 + (1 << 16), input.seed)?),
+            _ => Box::new(Weighted::new(&[1.0, 3.0], len, input.seed)?),
+        })
+    };
+    let sources: Result<Vec<_>, _> = input.sources.iter().map(source).collect();
+    let Ok(sources) = sources else { return };
+    let shares: Vec<u64> = input.sources.iter().map(|&(.., share, _)| share.into()).collect();
+    let other_shares: Vec<u64> = input.sources.iter().map(|&(.., share)| share.into()).collect();
+    let (len, change, k) = (u64::from(input.len), u64::from(input.change), sources.len());
+    let mixture = Mixture::of_sets(sources, &shares, len);
+    assert_eq!(mixture.is_ok(), k > 0 && len > 0 && !shares.contains(&0));
+    let Ok(mixture) = mixture else { return };
+    let mixture = mixture.with_shares_from(change, &other_shares);
+    assert_eq!(mixture.is_ok(), change > 0 && !other_shares.contains(&0));
+    let Ok(mixture) = mixture else { return };
+    let batcher = Batcher::over(&mixture, 1).unwrap();
+    batcher.epoch(input.epoch);
+    // From the first epoch on, and from the change on.
+    let sum: u64 = shares.iter().sum();
+    let (mut counts, mut t) = (vec![0_u64; k], 0);
+    for number in 0..change.min(3) {
+        for &index in batcher.epoch(number).indices() {
+            let (source, sample) = (index % k, index / k);
+            let own = &mixture.sources()[source];
+            let in_turn = Batcher::over(own, 1).unwrap().epoch(counts[source] / own.len());
+            assert_eq!(sample, in_turn.indices()[(counts[source] % own.len()) as usize]);
+            (counts[source], t) = (counts[source] + 1, t + 1);
+            assert!(counts.iter().zip(&shares).all(|(count, share)| (count * sum).abs_diff(t * share) < sum));
+            if t > 50 {
+                return; // each of them fills an epoch
+            }
+        }
+    }
+}
 
 fn splits(input: &Input) {
     let shares = match &input.shares {

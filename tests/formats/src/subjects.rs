@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Adam, Batcher, ByName, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, MomentumRule,
-    NoiseScale, Optimizer, Order, ParamGroups, Permutation, Position, Schedule, Sequential, Sgd, Shuffle, Step, Subset,
-    WeightAverage, WeightDecay, exact,
+    Accumulator, Adam, Batcher, ByName, Error, FiniteGuard, Grads, MasterCopy, Mixture, Momentum, MomentumForm,
+    MomentumRule, NoiseScale, Optimizer, Order, ParamGroups, Permutation, Position, Schedule, Sequential, Sgd, Shuffle,
+    Step, Subset, WeightAverage, WeightDecay, Weighted, exact,
 };
 use half::{bf16, f16};
 use num_traits::Float;
@@ -374,7 +374,9 @@ master!(MasterBf16, bf16, {
 });
 master!(MasterF16, f16, FiniteGuard(Sgd::new(2e-8).unwrap().with_weight_decay(WeightDecay::Decoupled(0.1)).unwrap()));
 
-fn orders() -> [Box<dyn Order>; 6] {
+fn orders() -> [Box<dyn Order>; 9] {
+    let mixed: Vec<Box<dyn Order>> =
+        vec![Box::new(Shuffle::new(10, 3).unwrap()), Box::new(Sequential::new(7).unwrap())];
     [
         Box::new(Shuffle::new(10, (1 << 53) + 1).unwrap()),
         Box::new(Shuffle::new(10, u64::MAX).unwrap()),
@@ -382,6 +384,9 @@ fn orders() -> [Box<dyn Order>; 6] {
         Box::new(Sequential::new(10).unwrap()),
         Box::new(Permutation::new(1 << 48, 7).unwrap()),
         Box::new(Subset::new((3..13).collect()).unwrap().shuffled(1).unwrap()),
+        Box::new(Weighted::new(&[0.1, 0.0, 3.0], 1 << 30, u64::MAX).unwrap()),
+        Box::new(Mixture::stratified(&[0, 1, 0, 2, 0, 1, 0], 1).unwrap()),
+        Box::new(Mixture::of_sets(mixed, &[3, 1], 10).unwrap().with_shares_from(1 << 60, &[1, 1]).unwrap()),
     ]
 }
 
