@@ -42,10 +42,10 @@ macro_rules! every_type {
             MasterF16: MasterF16,
             Position: Position,
             Accumulator: gradstep::Accumulator,
-            WeightAverageF32: WeightAverage<f32>,
-            WeightAverageF64: WeightAverage<f64>,
-            NamedAccumulators: ByName<gradstep::Accumulator>,
-            NamedAverages: ByName<WeightAverage<f32>>,
+            WeightAverageF32: gradstep::WeightAverage<f32>,
+            WeightAverageF64: gradstep::WeightAverage<f64>,
+            NamedAccumulators: gradstep::ByName<gradstep::Accumulator>,
+            NamedAverages: gradstep::ByName<gradstep::WeightAverage<f32>>,
             NoiseScale: gradstep::NoiseScale,
             Schedule: gradstep::Schedule,
             ReduceOnPlateau: gradstep::ReduceOnPlateau,
@@ -459,7 +459,7 @@ impl<F: Float + Send + Sync + Debug + Serialize + 'static> Subject for WeightAve
     fn goes_on(mut self) -> String {
         let mut params: Vec<F> = vec![number(0.3); hard::<F>().len() - 5];
         let steps = [self.is_swapped().then(|| self.swap(&mut params)), Some(self.update(&params))];
-        format!("{steps:?} {:?} {self:?}", self.values().map(nestings::bits))
+        format!("{steps:?} {:?} {self:?}", self.values().map(|values| nestings::bits(&values.to_vec())))
     }
 }
 
@@ -469,7 +469,8 @@ macro_rules! by_name {
         impl Subject for ByName<$type> {
             fn values() -> Vec<Self> {
                 let names = ["weights", "", "π \" \n"].into_iter().cycle().zip(0..);
-                let tensors = names.zip(<$type>::values()).map(|((name, i), each)| (format!("{name}{i}"), each));
+                let tensors =
+                    names.zip(<$type as Subject>::values()).map(|((name, i), each)| (format!("{name}{i}"), each));
                 vec![ByName::new(tensors).unwrap()] // without tensors, all kinds look the same
             }
 
