@@ -128,7 +128,8 @@ impl<O: Order> Mixture<O> {
             let blend = &self.blends[next - 1];
             let len = blend.period.len() as u128;
             let (mut cycle, mut at) = ((place - blend.start) / len, ((place - blend.start) % len) as usize);
-            for i in done..count.min(usize::try_from(until - first).unwrap_or(usize::MAX)) {
+            let end = count.min(usize::try_from(until - first).unwrap_or(usize::MAX));
+            for i in done..end {
                 let (source, rank) = blend.period[at];
                 let source = source as usize;
                 visit(i, source, blend.before[source] + cycle * u128::from(blend.shares[source]) + u128::from(rank));
@@ -136,8 +137,8 @@ impl<O: Order> Mixture<O> {
                 if at == blend.period.len() {
                     (cycle, at) = (cycle + 1, 0);
                 }
-                done = i + 1;
             }
+            done = end;
         }
     }
 

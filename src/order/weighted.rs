@@ -200,6 +200,7 @@ impl Order for Weighted {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use alloc::vec::Vec;
 
