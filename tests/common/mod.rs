@@ -8,8 +8,7 @@ pub(crate) mod rules;
 use std::{fmt::Debug, ops::Range};
 
 use gradstep::{
-    Adam, Batcher, Error, Fill, FiniteGuard, Momentum, MomentumForm, Optimizer, Order, Sequential, Sgd, Shuffle,
-    Subset, WeightDecay,
+    Adam, Batcher, Error, Fill, FiniteGuard, Mixture, Momentum, MomentumForm, Optimizer, Order, Sequential, Sgd, Shuffle, Subset, WeightDecay, Weighted,
 };
 use num_traits::{Float, cast};
 use proptest::{prelude::*, test_runner::RngSeed};
@@ -242,6 +241,8 @@ pub(crate) enum AnyOrder {
     Subset(Subset<Shuffle>),
     Rotated(Rotated),
     Blocks(Blocks),
+    Weighted(Weighted),
+    Mixture(Mixture<Shuffle>),
 }
 
 /// An order from outside, which can begin at any place: it begins one sample later each epoch.
@@ -342,6 +343,8 @@ impl AnyOrder {
             AnyOrder::Subset(order) => order,
             AnyOrder::Rotated(order) => order,
             AnyOrder::Blocks(order) => order,
+            AnyOrder::Weighted(order) => order,
+            AnyOrder::Mixture(order) => order,
         }
     }
 }
@@ -373,12 +376,17 @@ impl Order for AnyOrder {
 }
 
 pub(crate) fn orders() -> impl Strategy<Value = AnyOrder> {
-    (1_usize..300, any::<u64>(), 0..5).prop_map(|(len, seed, kind)| match kind {
+    (1_usize..300, any::<u64>(), 0..7).prop_map(|(len, seed, kind)| match kind {
         0 => AnyOrder::Shuffle(Shuffle::new(len, seed).unwrap()),
         1 => AnyOrder::Sequential(Sequential::new(len).unwrap()),
         2 => AnyOrder::Subset(Subset::new((0..len).map(|i| 3 * i + 1).collect()).unwrap().shuffled(seed).unwrap()),
         3 => AnyOrder::Rotated(Rotated(len)),
-        _ => AnyOrder::Blocks(Blocks { len, block_len: 1 + (seed % 60) as usize }),
+        4 => AnyOrder::Blocks(Blocks { len, block_len: 1 + (seed % 60) as usize }),
+        5 => AnyOrder::Weighted(Weighted::new(&[1.0, 0.0, 2.5], len, seed).unwrap()),
+        _ => {
+            let sets = [7, len].map(|len| Shuffle::new(len, seed).unwrap());
+            AnyOrder::Mixture(Mixture::of_sets(sets.to_vec(), &[1, 1 + seed % 5], len as u64).unwrap())
+        }
     })
 }
 
