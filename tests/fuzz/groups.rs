@@ -10,8 +10,8 @@ use std::any::Any;
 
 use common::{Number, RATES, Scalar, bits, form, holds, tiled};
 use gradstep::{
-    Adam, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, Optimizer, ParamGroups, Restore, Sgd, WeightDecay,
-    clip_scale, global_norm,
+    Adam, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, Optimizer, ParamGroups, Restore, Sgd,
+    WeightDecay, clip_scale, global_norm,
 };
 use half::{bf16, f16};
 use libfuzzer_sys::{

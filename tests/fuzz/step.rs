@@ -84,7 +84,8 @@ fn check<F: Scalar>(input: &Input) {
     assert!(bits(&params[..offset]) == bits(&start[..offset]), "params before the slice");
 
     // Adam, with the momentum and the strength as β, from any step on.
-    if let Ok(adam) = Adam::with_settings(rate, [momentum, strength], 1e-8, len).and_then(|adam| adam.with_weight_decay(decay))
+    if let Ok(adam) =
+        Adam::with_settings(rate, [momentum, strength], 1e-8, len).and_then(|adam| adam.with_weight_decay(decay))
     {
         let (mut m, mut v) = (grads[offset..].to_vec(), start[offset..].to_vec());
         v.iter_mut().for_each(|v| *v = v.abs());
@@ -125,7 +126,8 @@ fn check_rows<F: Scalar>(input: &Input, start: &[F]) {
     assert_eq!(done.is_ok(), fits && input.wrong_len != 7);
     if done.is_ok() {
         for (k, row) in rows.into_iter().enumerate() {
-            (0..row_len).for_each(|i| expected[row * row_len + i] = expected[row * row_len + i] - grads[k * row_len + i]);
+            (0..row_len)
+                .for_each(|i| expected[row * row_len + i] = expected[row * row_len + i] - grads[k * row_len + i]);
         }
     }
     assert!(bits(&params) == bits(&expected), "rows");

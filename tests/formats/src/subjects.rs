@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Adam, Batcher, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, MomentumRule, NoiseScale,
-    Optimizer, Order, ParamGroups, Permutation, Position, Schedule, Sequential, Sgd, Shuffle, Step, Subset,
+    Accumulator, Adam, Batcher, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, MomentumRule,
+    NoiseScale, Optimizer, Order, ParamGroups, Permutation, Position, Schedule, Sequential, Sgd, Shuffle, Step, Subset,
     WeightDecay, exact,
 };
 use half::{bf16, f16};
