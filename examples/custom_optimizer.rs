@@ -145,7 +145,7 @@ fn logistic_fit() -> Result<[f32; 2]> {
     let passed = [1.75, 2.25, 2.75, 3.25, 4.0, 4.25, 4.5, 4.75, 5.0, 5.5];
     let rows = || failed.map(|hours| (hours, 0.0)).into_iter().chain(passed.map(|hours| (hours, 1.0)));
     let mut lion = Lion::new(0.0, 0.0, 2)?;
-    let schedule = Schedule::cosine(0.1, 0.0, 2000)?;
+    let schedule = Schedule::cosine(0.01, 0.0, 2000)?;
     let mut params = [0.0_f32; 2];
     for step in 0..2000 {
         let mut grads = [0.0, 0.0];

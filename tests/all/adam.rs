@@ -338,6 +338,11 @@ fn a_square_below_the_normal_numbers_is_none() {
     adam.step(&mut [1.0; 3], &[below, from, -from]).unwrap();
     assert_eq!(adam.v(), [0.0, f32::MIN_POSITIVE, f32::MIN_POSITIVE]);
     assert_eq!(adam.m(), [below / 2.0, from / 2.0, -from / 2.0]);
+    // Nor is it added to a v that is there: 3/4 · 4 = 3.
+    let adam = Adam::with_settings(0.5, [0.5, 0.75], 1e-4, 2).unwrap();
+    let mut adam = adam.with_state(&[0.0; 2], &[4.0 * f32::MIN_POSITIVE; 2], 1).unwrap();
+    adam.step(&mut [1.0; 2], &[below, from]).unwrap();
+    assert_eq!(adam.v(), [3.0 * f32::MIN_POSITIVE, 4.0 * f32::MIN_POSITIVE]);
 }
 
 #[test]

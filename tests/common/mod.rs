@@ -8,7 +8,8 @@ pub(crate) mod rules;
 use std::{fmt::Debug, ops::Range};
 
 use gradstep::{
-    Adam, Batcher, Error, Fill, FiniteGuard, Mixture, Momentum, MomentumForm, Optimizer, Order, Sequential, Sgd, Shuffle, Subset, WeightDecay, Weighted,
+    Adam, Batcher, Error, Fill, FiniteGuard, Mixture, Momentum, MomentumForm, Optimizer, Order, Sequential, Sgd,
+    Shuffle, Subset, WeightDecay, Weighted,
 };
 use num_traits::{Float, cast};
 use proptest::{prelude::*, test_runner::RngSeed};

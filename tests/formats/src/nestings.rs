@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use gradstep::{FiniteGuard, Momentum, Position, Sgd, WeightDecay};
+use gradstep::{Adam, FiniteGuard, Momentum, Position, Sgd, WeightDecay};
 use half::{bf16, f16};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
