@@ -385,7 +385,7 @@ fn subnormal_parameters_and_gradients_are_kept_to_the_bit() {
         let mut momentum = Momentum::new(1.0, 0.5, len).unwrap();
         momentum.step(&mut params, &vec![f64::from_bits(0x0010_0000_0000_0004); len]).unwrap();
         for (p, i) in params.iter().zip(0..) {
-            assert_eq!(*p, f64::from_bits(4 - i % 4) * -1.0, "f64, {len}");
+            assert_eq!(*p, -f64::from_bits(4 - i % 4), "f64, {len}");
         }
         assert!(momentum.velocity().iter().all(|m| m.to_bits() == 0x8010_0000_0000_0004), "velocity, {len}");
     }
