@@ -1,13 +1,14 @@
-//! A class that is one in a hundred: trained with a plain shuffle, with draws by weight, and with classes in equal numbers.
+//! A class that is one in a hundred: trained with a plain shuffle, with draws by weight, and with classes in equal
+//! numbers.
 //!
 //! ```sh
 //! cargo run --release --example imbalanced
 //! ```
 //!
-//! Of the embedded digits' training samples only so many eights are kept that they are one in a hundred. The three runs of a seed
-//! begin with the same weights and take the same number of steps; only the order differs. Prints, over all seeds, the recall of the
-//! eights (how many of the held-out ones are recognised), their precision (how many that are taken for eights are), and the accuracy
-//! on all held-out digits, and draws recall and accuracy by epoch as an SVG.
+//! Of the embedded digits' training samples only so many eights are kept that they are one in a hundred. The three runs
+//! of a seed begin with the same weights and take the same number of steps; only the order differs. Prints, over all
+//! seeds, the recall of the eights (how many of the held-out ones are recognised), their precision (how many that are
+//! taken for eights are), and the accuracy on all held-out digits, and draws recall and accuracy by epoch as an SVG.
 
 mod common;
 

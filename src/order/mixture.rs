@@ -14,13 +14,13 @@ const AT_ONCE: usize = 4096;
 
 /// Several orders in fixed shares: data sets at 3 to 1, every class in every batch, or classes in equal numbers.
 ///
-/// After any number of places, the number that came from each source is within one of its share of them (Tijdeman 1980). So a
-/// batch of any size has its share of each source to within two. Each source has epochs of its own: a small one begins
-/// again, in its next order, while a large one goes on. An epoch of the mixture has as many places as you like, and the next
-/// one goes on where it ended.
+/// After any number of places, the number that came from each source is within one of its share of them (Tijdeman
+/// 1980). So a batch of any size has its share of each source to within two. Each source has epochs of its own: a small
+/// one begins again, in its next order, while a large one goes on. An epoch of the mixture has as many places as you
+/// like, and the next one goes on where it ended.
 ///
-/// A pure function of (the sources, the shares, epoch, place): one position stands for all sources, on any number of ranks.
-/// [`order`](crate::order) describes it.
+/// A pure function of (the sources, the shares, epoch, place): one position stands for all sources, on any number of
+/// ranks. [`order`](crate::order) describes it.
 ///
 /// | you want | use |
 /// |---|---|
@@ -29,12 +29,13 @@ const AT_ONCE: usize = 4096;
 /// | classes in equal numbers, small ones seen again | [`balanced`](Mixture::balanced) |
 /// | classes in other shares | [`new`](Mixture::new) over what [`Subset::by_label`] returns |
 ///
-/// Cost: 8 bytes for each place of a period, whose length is the sum of the shares, divided by their greatest common divisor; a
-/// clone copies them. To make it, some 40 ns for each place of the period. Over sources that know the sample at any place, such as
-/// [`Permutation`](crate::Permutation), any place is had at once. Over others, such as [`Shuffle`], a run is an epoch of the
-/// mixture, and each epoch of a source that it touches is computed whole: of a source that is much longer than its part of an
-/// epoch, that is most of the work. Such a run takes memory for two epochs of the mixture and one of its longest source. Ten
-/// classes of a million samples take a fifth longer than one shuffle of them all. No allocation in an epoch that is refilled.
+/// Cost: 8 bytes for each place of a period, whose length is the sum of the shares, divided by their greatest common
+/// divisor; a clone copies them. To make it, some 40 ns for each place of the period. Over sources that know the sample
+/// at any place, such as [`Permutation`](crate::Permutation), any place is had at once. Over others, such as
+/// [`Shuffle`], a run is an epoch of the mixture, and each epoch of a source that it touches is computed whole: of a
+/// source that is much longer than its part of an epoch, that is most of the work. Such a run takes memory for two
+/// epochs of the mixture and one of its longest source. Ten classes of a million samples take a fifth longer than one
+/// shuffle of them all. No allocation in an epoch that is refilled.
 ///
 /// # Example
 /// ```
@@ -72,9 +73,9 @@ impl<O: Order> Mixture<O> {
     /// Sources with equal seeds and lengths go through the same order: give each a seed of its own.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not as many shares as sources; [`Error::Count`] if there is no source, if a share or
-    /// `len` is 0, or if the sum of the shares is above [`MAX_PERIOD`](Self::MAX_PERIOD) after what divides them all is taken
-    /// out; [`Error::Memory`] if there is no room for the period.
+    /// [`Error::Length`] if there are not as many shares as sources; [`Error::Count`] if there is no source, if a share
+    /// or `len` is 0, or if the sum of the shares, divided by their greatest common divisor, is above
+    /// [`MAX_PERIOD`](Self::MAX_PERIOD); [`Error::Memory`] if there is no memory for the period.
     pub fn new(sources: Vec<O>, shares: &[u64], len: u64) -> Result<Self, Error> {
         check::at_least_one("number of sources", sources.len() as u64)?;
         check::at_least_one("len", len)?;
@@ -86,8 +87,8 @@ impl<O: Order> Mixture<O> {
         Ok(Mixture { sources, len, numbered: false, any_place, blends: vec![blend] })
     }
 
-    /// The same over different sets: sample i of set s, of k sets, is `i * k + s`. So of an index `i` of a batch, `i % k` is the
-    /// set and `i / k` the sample.
+    /// The same over different sets: sample i of set s, of k sets, is `i * k + s`. So of an index `i` of a batch,
+    /// `i % k` is the set and `i / k` the sample.
     ///
     /// # Errors
     /// Those of [`new`](Mixture::new); [`Error::Count`] if a set is too large for that.
@@ -99,11 +100,12 @@ impl<O: Order> Mixture<O> {
         Ok(Mixture { numbered: true, ..Self::new(sets, shares, len)? })
     }
 
-    /// The same with other shares from the start of epoch `epoch` on. The sources go on where they are, and the number from
-    /// each source is within one of its share of the places since the change.
+    /// The same with other shares from the start of epoch `epoch` on. The sources go on where they are, and the number
+    /// from each source is within one of its share of the places since the change.
     ///
     /// # Errors
-    /// Those of [`new`](Mixture::new) for the shares; [`Error::Count`] if `epoch` is not after the epoch of the last change.
+    /// Those of [`new`](Mixture::new) for the shares; [`Error::Count`] if `epoch` is not after the epoch of the last
+    /// change.
     pub fn with_shares_from(mut self, epoch: u64, shares: &[u64]) -> Result<Self, Error> {
         if let Some(last) = self.blends.last() {
             let last_epoch = (last.start / u128::from(self.len)) as u64;
@@ -119,8 +121,8 @@ impl<O: Order> Mixture<O> {
         &self.sources
     }
 
-    /// Calls `visit` with each of `count` places from `first` on, counted from 0, with its source and the how many-th of that
-    /// source it is.
+    /// Calls `visit` with each of `count` places from `first` on, counted from 0, with its source and the how many-th
+    /// of that source it is.
     fn each_place(&self, first: u128, count: usize, mut visit: impl FnMut(usize, usize, u128)) {
         let mut done = 0;
         while done < count {
@@ -174,8 +176,8 @@ impl<O: Order> Mixture<O> {
 }
 
 impl Mixture<Subset<Shuffle>> {
-    /// Every class in its share of every batch, to within two samples, and every sample once an epoch: a shuffle, each class
-    /// for itself, of what [`Subset::by_label`] returns. `labels` are those of all samples in turn.
+    /// Every class in its share of every batch, to within two samples, and every sample once an epoch: a shuffle, each
+    /// class for itself, of what [`Subset::by_label`] returns. `labels` are those of all samples in turn.
     ///
     /// # Errors
     /// Those of [`new`](Mixture::new), and of [`Subset::by_label`].
@@ -195,8 +197,9 @@ impl Mixture<Subset<Shuffle>> {
         Self::new(shuffled(classes, seed)?, &sizes, labels.len() as u64)
     }
 
-    /// Classes in equal numbers, `len` samples an epoch: each class has epochs of its own, so that the samples of a small one
-    /// come several times where those of a large one come once. (Oversampling.) A choice for `len` is `labels.len()`.
+    /// Classes in equal numbers, `len` samples an epoch: each class has epochs of its own, so that the samples of a
+    /// small one come several times where those of a large one come once. (Oversampling.) A choice for `len` is
+    /// `labels.len()`.
     ///
     /// # Errors
     /// Those of [`stratified`](Mixture::stratified).

@@ -12,25 +12,26 @@ use crate::{
 /// How many words are drawn at a time.
 const BLOCK: usize = 64;
 
-/// Draws with replacement, each sample in proportion to its weight: for imbalanced data, hard examples, importance sampling.
-/// (torch's `WeightedRandomSampler`.)
+/// Draws with replacement, each sample in proportion to its weight: for imbalanced data, hard examples, importance
+/// sampling. (torch's `WeightedRandomSampler`.)
 ///
-/// Every place of an epoch is a draw of its own, so a sample may come several times in an epoch, or never; an epoch has as
-/// many places as you like. The weights are those of samples 0, 1, 2, …, any numbers of which at least one is above 0; they
-/// need not add up to anything. A weight of 0 never comes.
+/// Every place of an epoch is a draw of its own, so a sample may come several times in an epoch, or never; an epoch has
+/// as many places as you like. The weights are those of samples 0, 1, 2, …, any numbers of which at least one is above
+/// 0; they need not add up to anything. A weight of 0 never comes.
 ///
-/// A pure function of (weights, seed, epoch, place), the same on every machine: the weights become integers, without a sum of
-/// floats. The probability of each sample is a multiple of 2^-63, and within 2^-60 of its weight divided by the sum of the
-/// weights. So a weight that is less than 2^-60 of the sum may never come. [`order`](crate::order) describes it.
+/// A pure function of (weights, seed, epoch, place), the same on every machine: the weights become integers, without a
+/// sum of floats. The probability of each sample is a multiple of 2^-63, and within 2^-60 of its weight divided by the
+/// sum of the weights. So a weight that is less than 2^-60 of the sum may never come. [`order`](crate::order) describes
+/// it.
 ///
-/// For classes in equal numbers there is [`Mixture::balanced`](crate::Mixture::balanced), whose counts are exact and not
-/// random. There are no weighted draws *without* replacement: the usual ways need a logarithm, which is not the same on every
-/// machine, or a sort of the whole epoch.
+/// For classes in equal numbers there is [`Mixture::balanced`](crate::Mixture::balanced), whose counts are exact and
+/// not random. There are no weighted draws *without* replacement: the usual ways need a logarithm, which is not the
+/// same on every machine, or a sort of the whole epoch.
 ///
-/// Cost: 8 bytes for each weight, their number rounded up to a power of two, and twice as much while it is made. A clone copies
-/// them; batches of a `&Weighted` or an `Arc<Weighted>` do not. A place takes a 64-bit random word and one lookup (of a thousand
-/// weights 3.5 ns, of a million 5.5), and any place is had at once, without an allocation. To make the table takes some 65 ns a
-/// weight. (Alias method: Walker 1977, Vose 1991.)
+/// Cost: 8 bytes for each weight, their number rounded up to a power of two, and twice as much while it is made. A
+/// clone copies them; batches of a `&Weighted` or an `Arc<Weighted>` do not. A place takes a 64-bit random word and one
+/// lookup (of a thousand weights 3.5 ns, of a million 5.5), and any place is had at once, without an allocation. To
+/// make the table takes some 65 ns a weight. (Alias method: Walker 1977, Vose 1991.)
 ///
 /// # Example
 /// ```
@@ -66,8 +67,8 @@ impl Weighted {
     ///
     /// # Errors
     /// [`Error::Weight`] if a weight is NaN, infinite or negative; [`Error::Count`] if there is no weight or more than
-    /// [`MAX_WEIGHTS`](Self::MAX_WEIGHTS), if none is above 0, or if `len` is 0; [`Error::Memory`] if there is no memory for
-    /// the table.
+    /// [`MAX_WEIGHTS`](Self::MAX_WEIGHTS), if none is above 0, or if `len` is 0; [`Error::Memory`] if there is no
+    /// memory for the table.
     pub fn new(weights: &[f64], len: usize, seed: u64) -> Result<Self, Error> {
         check::at_least_one("len", len as u64)?;
         check::at_least_one("number of weights", weights.len() as u64)?;
