@@ -52,6 +52,10 @@ use crate::{
 /// }
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "lr")]
+#[doc(alias = "lr_scheduler")]
+#[doc(alias = "scheduler")]
+#[doc(alias = "warmup")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
     /// Each with the step at which it begins: the first at 0, each other one after the one before. Never empty. A flat

@@ -30,6 +30,9 @@ use crate::{
 /// assert_eq!(epoch.batch(2).map(<[usize]>::len), Some(2));
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "dataloader")]
+#[doc(alias = "DataLoader")]
+#[doc(alias = "minibatch")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Batcher<O = Shuffle> {
     pub(super) order: O,

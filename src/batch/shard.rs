@@ -24,6 +24,9 @@ use crate::{
 /// }
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "DistributedSampler")]
+#[doc(alias = "data_parallel")]
+#[doc(alias = "rank")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Shard {
     rank: usize,

@@ -52,6 +52,8 @@ pub struct Stream<O = Shuffle> {
 ///
 /// It counts samples, so that a run goes on in mid-epoch with any batch size. After the last batch of epoch e it is
 /// (e + 1, 0).
+#[doc(alias = "checkpoint")]
+#[doc(alias = "resume")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Position {
     epoch: u64,

@@ -30,6 +30,8 @@ use crate::{
 /// accumulator.reset();
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "gradient_accumulation")]
+#[doc(alias = "micro_batch")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Accumulator {
     sum: Vec<f64>,
@@ -45,6 +47,24 @@ impl Accumulator {
     /// [`Error::Memory`] if there is no room for it.
     pub fn new(len: usize) -> Result<Self, Error> {
         Ok(Accumulator { sum: check::zeros("accumulator", len)?, samples: 0, bad: None })
+    }
+
+    /// The same with these sums, nᵢ gᵢ over the micro-batches so far, of `samples` samples: those of a run that was saved by
+    /// [`sum`](Accumulator::sum) and [`samples`](Accumulator::samples).
+    ///
+    /// # Errors
+    /// [`Error::Length`] if there are more or fewer sums; [`Error::NonFinite`] if one is NaN or infinite; [`Error::Count`] if
+    /// `samples` is 0 and a sum is not.
+    pub fn with_sum(mut self, sum: &[f64], samples: u64) -> Result<Self, Error> {
+        check::length("sum", sum.len(), "accumulator", self.sum.len())?;
+        if let Some(index) = sum.iter().position(|sum| !sum.is_finite()) {
+            return Err(Error::NonFinite { name: "sum".into(), index, value: sum[index] });
+        }
+        if sum.iter().any(|&sum| sum != 0.0) {
+            check::at_least_one("samples", samples)?;
+        }
+        self.sum.copy_from_slice(sum);
+        Ok(Accumulator { samples, bad: None, ..self })
     }
 
     /// Adds the mean gradient of `samples` samples.
@@ -89,6 +109,11 @@ impl Accumulator {
             self.bad = self.sum.iter().position(|sum| !sum.is_finite()).map(|index| (self.samples, index));
         }
         self.samples = self.samples.saturating_add(samples as u64);
+    }
+
+    /// The sums so far: of each gradient, over the micro-batches, their samples times their mean.
+    pub fn sum(&self) -> &[f64] {
+        &self.sum
     }
 
     /// How many samples were added.

@@ -46,6 +46,9 @@ use crate::{
 /// assert_eq!(tensors, [vec![1.5], vec![0.0, 2.0]]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "grad_clip")]
+#[doc(alias = "clip_grad_norm")]
+#[doc(alias = "clip_by_global_norm")]
 pub fn clip_global_norm<F, S>(grads: &mut [S], max_norm: f64) -> Result<f64, Error>
 where
     F: Float + Send + Sync + 'static,

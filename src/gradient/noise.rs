@@ -55,6 +55,8 @@ use crate::{
 /// assert_eq!(noise.batch_size(), Some(trace / squared_norm)); // 2.9 samples
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "gradient_noise_scale")]
+#[doc(alias = "critical_batch_size")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct NoiseScale {
     squared_norms: f64,

@@ -58,6 +58,10 @@ use crate::{check, error::Error, simd::wide};
 /// # Ok(())
 /// # }
 /// ```
+#[doc(alias = "dropout")]
+#[doc(alias = "rng")]
+#[doc(alias = "init")]
+#[doc(alias = "augmentation")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draws {
     generator: ChaCha8Rng,

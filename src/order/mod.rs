@@ -80,6 +80,8 @@ pub const VERSION: u64 = 1;
 /// assert_eq!(batcher.epoch(0).iter().collect::<Vec<_>>(), [&[4, 3][..], &[2, 1], &[0]]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "sampler")]
+#[doc(alias = "Sampler")]
 #[expect(clippy::len_without_is_empty, reason = "an order without places is rejected by Batcher::over")]
 pub trait Order {
     /// How many places an epoch has, the same in every epoch.

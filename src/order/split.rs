@@ -55,6 +55,12 @@ use crate::{
 /// assert_eq!(split.part_of(0), split.part_of(2));
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "kfold")]
+#[doc(alias = "KFold")]
+#[doc(alias = "StratifiedKFold")]
+#[doc(alias = "train_test_split")]
+#[doc(alias = "cross_validation")]
+#[doc(alias = "random_split")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Split {
     /// Of each sample.

@@ -64,6 +64,8 @@ use crate::{
 /// assert_eq!((adamw.betas(), adamw.eps()), ([0.9, 0.999], 1e-8));
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "adam")]
+#[doc(alias = "adamw")]
 #[doc(alias = "AdamW")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adam<P> {

@@ -153,6 +153,18 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
         WeightAverage { warmup: true, ..self }
     }
 
+    /// The same with this average of `updates` updates: that of a run whose [`values`](WeightAverage::values) and
+    /// [`updates`](WeightAverage::updates) were saved.
+    ///
+    /// # Errors
+    /// Those of [`update`](WeightAverage::update) for `values`; [`Error::Count`] if `updates` is 0.
+    pub fn with_values(mut self, values: &[P], updates: u64) -> Result<Self, Error> {
+        check::at_least_one("number of updates", updates)?;
+        self.check_update(values)?;
+        self.values.copy_from_slice(values);
+        Ok(WeightAverage { updates, ..self })
+    }
+
     /// Moves the average towards `params`.
     ///
     /// # Errors

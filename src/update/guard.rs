@@ -22,6 +22,8 @@ use crate::{error::Error, gradient::grads::Grads};
 /// assert_eq!((params, sgd.steps()), ([1.0, 2.0], 0));
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "nan")]
+#[doc(alias = "apply_if_finite")]
 #[derive(Debug, Clone, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(transparent))]
 pub struct FiniteGuard<O>(pub O);

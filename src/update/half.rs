@@ -43,6 +43,10 @@ use crate::{
 /// assert_eq!(params, [bf16::from_f32(0.9)]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "amp")]
+#[doc(alias = "bf16")]
+#[doc(alias = "f16")]
+#[doc(alias = "mixed_precision")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct MasterCopy<H, O> {
     optimizer: O,

@@ -201,6 +201,8 @@ impl MomentumRule {
 /// assert_eq!(nesterov.steps(), 0);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "nesterov")]
+#[doc(alias = "heavy_ball")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Momentum<P> {
     rule: MomentumRule,

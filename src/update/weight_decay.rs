@@ -19,6 +19,8 @@ use crate::{check, error::Error, float::from_f64};
 /// assert_eq!(params, [11.0]);
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "l2")]
+#[doc(alias = "regularization")]
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub enum WeightDecay {
     /// No decay: the default.

@@ -4,7 +4,7 @@ use gradstep::Accumulator;
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use crate::common::{FEW_LENS, Scalar, config, number, same, tiny};
+use crate::common::{FEW_LENS, Scalar, config, number, same, says, tiny};
 
 /// Ten samples with gradients in eighths, in batches of 1, 2, 3 and 4 with dyadic means (3 samples: sums divisible by 3).
 /// All sums are exact, so the mean is the whole batch's to the bit: 25 / 10 and -5 / 10, rounded once.
@@ -209,4 +209,24 @@ fn a_mean_beyond_the_gradients_type_is_an_error() {
         accumulator.add(&[mean], 1).unwrap();
         assert_eq!(accumulator.mean(&mut halves[..1]).is_ok(), fits, "{mean}");
     }
+}
+
+#[test]
+fn sums_from_elsewhere_go_on() {
+    let mut whole = Accumulator::new(2).unwrap();
+    whole.add(&[3.0_f32, -1.0], 2).unwrap();
+    let mut loaded = Accumulator::new(2).unwrap().with_sum(whole.sum(), whole.samples()).unwrap();
+    assert_eq!((loaded.sum(), &loaded), (&[6.0, -2.0][..], &whole));
+    for accumulator in [&mut whole, &mut loaded] {
+        accumulator.add(&[0.0_f32, 2.0], 2).unwrap();
+    }
+    assert_eq!(loaded, whole);
+
+    let refused = |sum: &[f64], samples, message: &str| {
+        says(Accumulator::new(2).unwrap().with_sum(sum, samples), message);
+    };
+    refused(&[1.0], 1, "sum has length 1, expected 2, the length of accumulator");
+    refused(&[1.0, f64::NAN], 1, "sum[1] is NaN, expected a finite number");
+    refused(&[0.0, 1.0], 0, "samples is 0, expected at least 1");
+    assert!(Accumulator::new(1).unwrap().with_sum(&[0.0], 0).is_ok());
 }

@@ -380,3 +380,21 @@ fn restored_it_goes_on_and_keeps_its_settings() {
     restored.restore(whole).unwrap();
     assert!(restored.is_swapped() && matches!(restored.values(), Err(Error::Swapped)));
 }
+
+#[test]
+fn an_average_from_elsewhere_goes_on() {
+    let mut whole = WeightAverage::ema(0.5, 2).unwrap();
+    whole.update(&[1.0_f64, 3.0]).unwrap();
+    let mut loaded = WeightAverage::ema(0.5, 2).unwrap().with_values(whole.values().unwrap(), whole.updates()).unwrap();
+    for average in [&mut whole, &mut loaded] {
+        average.update(&[2.0, -1.0]).unwrap();
+    }
+    assert_eq!((loaded.values().unwrap(), &loaded), (&[1.5, 1.0][..], &whole));
+
+    let refused = |values: &[f64], updates, message: &str| {
+        says(WeightAverage::ema(0.5, 2).unwrap().with_values(values, updates), message);
+    };
+    refused(&[1.0, 2.0], 0, "number of updates is 0, expected at least 1");
+    refused(&[1.0], 1, "params has length 1, expected 2, the length of average");
+    refused(&[f64::NAN, 2.0], 1, "params[0] is NaN, expected a finite number");
+}

@@ -44,6 +44,9 @@ use crate::{check, error::Error};
 /// assert_eq!(error.to_string(), "tensor `wieghts` is unknown");
 /// # Ok::<(), gradstep::Error>(())
 /// ```
+#[doc(alias = "param_groups")]
+#[doc(alias = "freeze")]
+#[doc(alias = "multi_transform")]
 #[derive(Debug, Clone)]
 pub struct ParamGroups<P, O> {
     names: Lookup,
