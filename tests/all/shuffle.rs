@@ -43,17 +43,18 @@ fn other_seeds_and_epochs_give_other_orders() {
     assert_eq!(orders.len(), 100);
 }
 
-/// Also above 2^20, where the order needs the most: 16 KiB with all that a thread of std needs.
+/// Also above 2^20, where the order needs the most: 20 KiB with all that a thread of std needs, in a build for tests, and 16 in
+/// a release.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn refill_takes_little_stack() {
     let mut epoch = Batcher::new(1 << 21, 64, 42).unwrap().epoch(7);
     let expected = epoch.clone();
     epoch.refill(8);
-    // std may give more than it is asked for where that is little: so of 64 KiB, 48 are taken.
+    // std may give more than it is asked for where that is little: so of 64 KiB, 44 or 48 are taken.
     let thread = std::thread::Builder::new().stack_size(64 << 10);
     let epoch = thread.spawn(move || {
-        let mut taken = [0_u8; 48 << 10];
+        let mut taken = [0_u8; if cfg!(debug_assertions) { 44 << 10 } else { 48 << 10 }];
         std::hint::black_box(&mut taken);
         epoch.refill(7);
         std::hint::black_box(&mut taken);
