@@ -19,8 +19,8 @@ use crate::{
 /// all slices are checked. The names are those of the [`ParamGroups`](crate::ParamGroups) that steps the model, if there is
 /// one.
 ///
-/// Cost of a call: that of each `T`, and finding each name: one comparison if the tensors come in the order of the last call,
-/// about log₂ n more if not. No allocation.
+/// Cost of a call: that of each `T`, and finding each name: one comparison if the tensors come in the order of the last
+/// call, about log₂ n more if not. No allocation.
 ///
 /// # Example
 /// ```
@@ -107,8 +107,8 @@ impl ByName<Accumulator> {
     /// Adds the mean gradient of `samples` samples: [`Accumulator::add`] of each tensor.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`]; [`Error::InTensor`] naming the tensor
-    /// whose accumulator rejects its gradients. Nothing has changed then.
+    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`]; [`Error::InTensor`] naming the
+    /// tensor whose accumulator rejects its gradients. Nothing has changed then.
     pub fn add<F: Float + Sync + 'static>(&mut self, means: &[(&str, &[F])], samples: usize) -> Result<(), Error> {
         self.check(means, |accumulator, mean| accumulator.check_add(mean, samples))?;
         self.apply(means, |accumulator, (_, mean)| accumulator.apply_add(mean, samples));
@@ -135,8 +135,8 @@ impl<P: Float + Send + Sync + 'static> ByName<WeightAverage<P>> {
     /// Moves the averages towards the parameters: [`WeightAverage::update`] of each tensor.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`]; [`Error::InTensor`] naming the tensor
-    /// whose average rejects its parameters. Nothing has changed then.
+    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`]; [`Error::InTensor`] naming the
+    /// tensor whose average rejects its parameters. Nothing has changed then.
     pub fn update(&mut self, params: &[(&str, &[P])]) -> Result<(), Error> {
         self.check(params, |average, params| average.check_update(params))?;
         self.apply(params, |average, (_, params)| average.apply_update(params));

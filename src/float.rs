@@ -13,8 +13,8 @@ use num_traits::Float;
 #[cfg(feature = "half")]
 use self::half::Convert;
 
-/// Makes 0 of a subnormal number, for state that decays: rounding to nearest would keep it subnormal for ever, and CPUs take
-/// up to a hundred times as long with such numbers.
+/// Makes 0 of a subnormal number, for state that decays: rounding to nearest would keep it subnormal for ever, and CPUs
+/// take up to a hundred times as long with such numbers.
 #[inline(always)]
 pub(crate) fn flush<F: Float>() -> impl Fn(F) -> F + Copy {
     let kept = smallest_kept::<F>();

@@ -36,19 +36,19 @@
 //! # Update rules
 //! [`Sgd`], [`Momentum`] and [`Adam`] implement the trait [`Optimizer`]: [`step`](Optimizer::step),
 //! [`learning_rate`](Optimizer::learning_rate), [`set_learning_rate`](Optimizer::set_learning_rate),
-//! [`steps`](Optimizer::steps) and [`reset`](Optimizer::reset). Parameters may be any float; settings are f64.
-//! bf16 and f16 parameters lose [small updates](Optimizer#half-precision) to rounding: use a `MasterCopy` (feature `half`).
-//! [`MomentumForm`] chooses among four forms of momentum (classical and PyTorch's, plain and Nesterov), [`WeightDecay`] adds
-//! a coupled or a decoupled decay (with which [`Adam`] is AdamW), and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`] steps several
-//! named tensors as one model, all or nothing. A [`Schedule`] is the learning rate, or any other setting, as a function of
-//! the step; [`ReduceOnPlateau`] makes it smaller when the loss stops falling.
-//! [`WeightAverage`] is the average of the parameters over training, to evaluate with.
+//! [`steps`](Optimizer::steps) and [`reset`](Optimizer::reset). Parameters may be any float; settings are f64. bf16 and
+//! f16 parameters lose [small updates](Optimizer#half-precision) to rounding: use a `MasterCopy` (feature `half`).
+//! [`MomentumForm`] chooses among four forms of momentum (classical and PyTorch's, plain and Nesterov), [`WeightDecay`]
+//! adds a coupled or a decoupled decay (with which [`Adam`] is AdamW), and [`FiniteGuard`] rejects gradients that are
+//! not finite. [`ParamGroups`] steps several named tensors as one model, all or nothing. A [`Schedule`] is the learning
+//! rate, or any other setting, as a function of the step; [`ReduceOnPlateau`] makes it smaller when the loss stops
+//! falling. [`WeightAverage`] is the average of the parameters over training, to evaluate with.
 //!
 //! For a rule of your own, implement [`Optimizer`]: its [`check`](Optimizer::check) says what it rejects, and its
-//! [`update`](Optimizer::update) runs the formula by [`Step::apply`]. It is then clipped, scaled, guarded, grouped and copied
-//! in f32 as the rules of this crate are: `examples/custom_optimizer.rs` is Lion. A [`MomentumRule`] steps a velocity that
-//! you keep yourself, [`elementwise`] is the loop alone, and [`elementwise_rows`]
-//! the loop over chosen rows of a table (embeddings).
+//! [`update`](Optimizer::update) runs the formula by [`Step::apply`]. It is then clipped, scaled, guarded, grouped and
+//! copied in f32 as the rules of this crate are: `examples/custom_optimizer.rs` is Lion. A [`MomentumRule`] steps a
+//! velocity that you keep yourself, [`elementwise`] is the loop alone, and [`elementwise_rows`] the loop over chosen
+//! rows of a table (embeddings).
 //!
 //! # Gradients
 //! [`global_norm`], [`clip_global_norm`], [`clip_value`] and [`check_finite`] work on one tensor or several.
@@ -60,19 +60,21 @@
 //! batches stop paying.
 //!
 //! # Batches
-//! [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] over all epochs, which resumes at a
-//! [`Position`], also with another batch size. A [`Shard`] is one worker's part of each batch. [`gather`] copies the rows of
-//! a batch one after the other.
+//! [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] over all epochs, which resumes
+//! at a [`Position`], also with another batch size. A [`Shard`] is one worker's part of each batch. [`gather`] copies
+//! the rows of a batch one after the other.
 //!
-//! An [`Order`] says which sample stands at each place of an epoch: [`Shuffle`], [`Sequential`], [`Permutation`] for sets
-//! that are too large for a table, or one of your own. For imbalanced classes there are [`Weighted`] (draws in proportion to
-//! weights) and [`Mixture`] (classes or data sets in fixed shares). [`Split`] makes training, validation and test sets, and folds; each
-//! part is a [`Subset`], an order again. The page [`order`] describes how seed and epoch become an order.
+//! An [`Order`] says which sample stands at each place of an epoch: [`Shuffle`], [`Sequential`], [`Permutation`] for
+//! sets that are too large for a table, or one of your own. For imbalanced classes there are [`Weighted`] (draws in
+//! proportion to weights) and [`Mixture`] (classes or data sets in fixed shares). [`Split`] makes training, validation
+//! and test sets, and folds; each part is a [`Subset`], an order again. The page [`order`] describes how seed and epoch
+//! become an order.
 //!
 //! # Draws
-//! [`Draws`] are everything else that a seed decides: initial weights, noise, dropout, augmentation. Each purpose, and each
-//! step, or sample and epoch, has a stream of its own, so nothing needs to be replayed. Two orders that are to be independent
-//! need [two seeds](Batcher::new), which a draw makes of two names. [`stable_hash`] makes a number of a name.
+//! [`Draws`] are everything else that a seed decides: initial weights, noise, dropout, augmentation. Each purpose, and
+//! each step, or sample and epoch, has a stream of its own, so nothing needs to be replayed. Two orders that are to be
+//! independent need [two seeds](Batcher::new), which a draw makes of two names. [`stable_hash`] makes a number of a
+//! name.
 //!
 //! # What is the same to the bit, and what is up to you
 //! The result of every call depends on its arguments only: not on features, on the machine, on debug or release, or on how
@@ -109,26 +111,25 @@
 //! ```
 //!
 //! # Errors
-//! A call that returns [`Err`](Error) has changed nothing, however the types of this crate, and wrappers and rules of your own
-//! that keep the one sentence of [`Optimizer`], are nested. ([`ParamGroups::step_each`] has a limit; its page says which.) The
-//! message says what was wrong, the value, and what was expected. [`Error::is_bad_gradient`] tells gradients that are NaN,
-//! infinite or too large from all else. A call changes its `&mut` arguments and nothing else.
+//! A call that returns [`Err`](Error) has changed nothing, however the types of this crate, and wrappers and rules of
+//! your own that keep the one sentence of [`Optimizer`], are nested. ([`ParamGroups::step_each`] has a limit; its page
+//! says which.) The message says what was wrong, the value, and what was expected. [`Error::is_bad_gradient`] tells
+//! gradients that are NaN, infinite or too large from all else. A call changes its `&mut` arguments and nothing else.
 //!
-//! No input panics. Without memory for it, [`Batcher::epoch`], [`Batcher::stream`], saving and loading end the process, as
-//! `Vec` does;
-//! [`Batcher::try_epoch`] and [`Batcher::try_stream`] return an error. A rule of your own that panics may leave a part of the
-//! parameters updated.
+//! No input panics. Without memory for it, [`Batcher::epoch`], [`Batcher::stream`], saving and loading end the process,
+//! as `Vec` does; [`Batcher::try_epoch`] and [`Batcher::try_stream`] return an error. A rule of your own that panics
+//! may leave a part of the parameters updated.
 //!
 //! # Saving
 //! With feature `serde`, save the parameters, the optimizer (or the [`ParamGroups`]) and the [`Stream`]'s
-//! [`position`](Stream::position), the [`WeightAverage`], and inside a batch the [`Accumulator`]. Loading checks what the constructors check.
-//! [`Restore::restore`], [`ParamGroups::restore`] and [`Batcher::resume`] take over what was loaded where it fits: the same
-//! names, lengths, form of momentum and order. They say what differs if not. They cannot know whether it was saved from the
-//! same model or the same data.
+//! [`position`](Stream::position), the [`WeightAverage`], and inside a batch the [`Accumulator`]. Loading checks what
+//! the constructors check. [`Restore::restore`], [`ParamGroups::restore`] and [`Batcher::resume`] take over what was
+//! loaded where it fits: the same names, lengths, form of momentum and order. They say what differs if not. They cannot
+//! know whether it was saved from the same model or the same data.
 //!
-//! What is restored is state: the velocity, the count of steps, what is frozen. Settings, such as the learning rate, stay as
-//! the program set them, so set the rate of the next step again from its [`Schedule`]. To take the saved settings too, assign
-//! what was loaded: `momentum = loaded`.
+//! What is restored is state: the velocity, the count of steps, what is frozen. Settings, such as the learning rate,
+//! stay as the program set them, so set the rate of the next step again from its [`Schedule`]. To take the saved
+//! settings too, assign what was loaded: `momentum = loaded`.
 //!
 //! This crate's types are saved to the bit. For numbers of your own, ask for the same with
 //! `#[serde(with = "gradstep::exact")]`: many formats and readers are off by a bit in a float, or cannot write an infinity.
@@ -174,9 +175,10 @@
 //! In text formats each number is a string, so that no reader can round it:
 //! - An integer in decimal: `"18446744073709551615"`.
 //! - A float in scientific notation: `"1e-1"`, `"-1.5e3"`, `"0e0"`, `"-0e0"`. That is a `-` if the sign bit is set, one
-//!   digit, `.` and more digits if there are any, `e`, and the exponent in decimal, with a `-` if it is negative. The digits
-//!   are the value rounded to as few as are read back as the same float; both roundings are to nearest, ties to even. (In
-//!   C or Python, this is the first of `%.0e`, `%.1e`, … that is read back; only the exponent is written in another way.)
+//! digit, `.` and more digits if there are any, `e`, and the exponent in decimal, with a `-` if it is negative. The
+//! digits are the value rounded to as few as are read back as the same float; both roundings are to nearest, ties to
+//! even. (In C or Python, this is the first of `%.0e`, `%.1e`, … that is read back; only the exponent is written in
+//! another way.)
 //! - bf16 and f16 as the f32 of the same value. `"inf"`, `"-inf"` and `"NaN"` are the others.
 //!
 //! A string that is not written in just this way is rejected, also if it means the same number (`"0.1"`), so that a number
@@ -190,10 +192,10 @@
 //! | CBOR, MessagePack | to the bit | to the bit |
 //! | postcard, bincode | to the bit | loading returns an error: these formats do not describe themselves |
 //!
-//! These formats are tested; others may fail or change names (XML does). [`MomentumForm`] is saved as a string, so it cannot be
-//! internally tagged, flattened, or a whole TOML document. Give bincode a limit: without one, a damaged file can make it
-//! allocate any amount of memory. And serde's `#[serde(flatten)]` on an `Option` turns every rejection into `None`: do not
-//! use it on what must not be lost.
+//! These formats are tested; others may fail or change names (XML does). [`MomentumForm`] is saved as a string, so it
+//! cannot be internally tagged, flattened, or a whole TOML document. Give bincode a limit: without one, a damaged file
+//! can make it allocate any amount of memory. And serde's `#[serde(flatten)]` on an `Option` turns every rejection into
+//! `None`: do not use it on what must not be lost.
 //!
 //! # Features
 //! Default dependencies: num-traits, rand, rand_chacha, thiserror. No feature changes a value.
@@ -206,10 +208,10 @@
 //! | `half` | `MasterCopy`: bf16 and f16 parameters that learn, through an f32 copy | half |
 //! | `serde` | saving and loading, to the bit | serde |
 //!
-//! With `rayon`, calls run on the caller's thread where no thread can be started. The first long call builds rayon's global
-//! pool, if you have not. Wherever these pages say that a call does not allocate, the queue of rayon is left out: a call that
-//! threads share allocates a few times there. Inside a rayon pool, do not call this crate while you hold a
-//! lock: while the call waits, its thread may run another job that needs the lock.
+//! With `rayon`, calls run on the caller's thread where no thread can be started. The first long call builds rayon's
+//! global pool, if you have not. Wherever these pages say that a call does not allocate, the queue of rayon is left
+//! out: a call that threads share allocates a few times there. Inside a rayon pool, do not call this crate while you
+//! hold a lock: while the call waits, its thread may run another job that needs the lock.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // No input may panic.

@@ -8,8 +8,8 @@ use crate::{
     threads::{ONE_THREAD_LEN, PART_LEN, share},
 };
 
-/// `work` on each of `parts`, which have at most [`PART_LEN`] values each and `len` in all. `work` is `#[inline(always)]`, so
-/// that it is compiled for wide vectors.
+/// `work` on each of `parts`, which have at most [`PART_LEN`] values each and `len` in all. `work` is
+/// `#[inline(always)]`, so that it is compiled for wide vectors.
 #[inline(always)]
 pub(crate) fn pass<T: Send>(len: usize, parts: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
     let work = |part| {
@@ -32,8 +32,8 @@ pub(crate) fn pairs<T: Send, U: Sync>(to: &mut [T], from: &[U], work: impl Fn(&m
     );
 }
 
-/// The lengths of several slices together. They may be the same slice again and again, or have elements without a size, and so
-/// be more than memory holds: then it stops at `usize::MAX`, which is long enough for threads.
+/// The lengths of several slices together. They may be the same slice again and again, or have elements without a size,
+/// and so be more than memory holds: then it stops at `usize::MAX`, which is long enough for threads.
 #[inline]
 pub(crate) fn total(lens: impl Iterator<Item = usize>) -> usize {
     lens.fold(0, usize::saturating_add)

@@ -11,17 +11,17 @@ use crate::{check, error::Error};
 /// loss < best - relative · |best| - absolute
 /// ```
 ///
-/// with a `relative` threshold of 10⁻⁴ and an `absolute` one of 0 at first. After each reduction, for `cooldown` epochs (0 at
-/// first), no epoch counts as bad.
+/// with a `relative` threshold of 10⁻⁴ and an `absolute` one of 0 at first. After each reduction, for `cooldown` epochs
+/// (0 at first), no epoch counts as bad.
 ///
 /// The factor multiplies whatever rate you have: a number, a [`Schedule`](crate::Schedule), or the rates of all tensors
 /// by [`scale_learning_rates`](crate::ParamGroups::scale_learning_rates). For a smallest learning rate take the larger of
 /// the two: `(0.1 * factor).max(1e-5)`. Without it, the rate becomes 0 at last, after some 320 reductions by 0.1.
 ///
-/// As `torch.optim.lr_scheduler.ReduceLROnPlateau` (torch 2.15), to the epoch, but that torch leaves the rate as it is where
-/// it would change by less than `eps` = 10⁻⁸. For what should rise, such as an accuracy, pass its negative: that is
-/// `mode="max"`. (Of a negative loss, torch's relative threshold accepts a worse one; this one does not.) Keras' callback
-/// and optax's `reduce_on_plateau` reduce one epoch earlier: their patience p is p − 1 here.
+/// As `torch.optim.lr_scheduler.ReduceLROnPlateau` (torch 2.15), to the epoch, but that torch leaves the rate as it is
+/// where it would change by less than `eps` = 10⁻⁸. For what should rise, such as an accuracy, pass its negative: that
+/// is `mode="max"`. (Of a negative loss, torch's relative threshold accepts a worse one; this one does not.) Keras'
+/// callback and optax's `reduce_on_plateau` reduce one epoch earlier: their patience p is p − 1 here.
 ///
 /// Everything is in the value, which can be copied, compared and saved, and takes no memory beside itself. To resume,
 /// assign the loaded value.

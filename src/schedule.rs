@@ -12,8 +12,8 @@ use crate::{
 /// The learning rate as a pure function of the step: a value that can be stored, copied, compared, printed and saved.
 ///
 /// [`at`](Self::at) returns the rate of any step directly, also of step 10^12: the step is a `u64`, the arithmetic f64.
-/// Only +, −, ×, ÷ and square roots are used, so the bits are the same everywhere. The optimizer rounds the rate to the type of its
-/// parameters, once a step, and rejects one above 0 that is 0 there: 1e-10 is 0 in f16.
+/// Only +, −, ×, ÷ and square roots are used, so the bits are the same everywhere. The optimizer rounds the rate to the
+/// type of its parameters, once a step, and rejects one above 0 that is 0 there: 1e-10 is 0 in f16.
 ///
 /// Nothing asks for this type: [`set_learning_rate`](crate::Optimizer::set_learning_rate) takes a number, so any
 /// `Fn(u64) -> f64` of your own serves as well.
@@ -22,9 +22,10 @@ use crate::{
 /// torch 2.15. Two schedules are equal if they have the same formulas with the same numbers, joined at the same steps.
 ///
 /// [`polynomial`](Self::polynomial), [`step_decay`](Self::step_decay), [`geometric`](Self::geometric) and
-/// [`inverse_time`](Self::inverse_time) are right to the last bit or two, while
-/// their power is at least 2^-1022, the smallest normal f64. [`linear`](Self::linear) and the cosines are off by less than 2^-50 of the larger rate, for k and steps up to 2^64: a value far below that rate, as just before an end
-/// at 0, has fewer right digits. For a line with all digits use `polynomial` with power 1.
+/// [`inverse_time`](Self::inverse_time) are right to the last bit or two, while their power is at least 2^-1022, the
+/// smallest normal f64. [`linear`](Self::linear) and the cosines are off by less than 2^-50 of the larger rate, for k
+/// and steps up to 2^64: a value far below that rate, as just before an end at 0, has fewer right digits. For a line
+/// with all digits use `polynomial` with power 1.
 ///
 /// # The first step and the last
 /// A warm-up from 0 throws its first batch away: a gradient is computed, and nothing moves. Begin above 0, for instance at
@@ -169,10 +170,11 @@ impl Schedule {
 
     /// η(k) = `learning_rate` up to the first boundary, and the rate beside each boundary from that step on.
     ///
-    /// `changes` are pairs of a boundary, a step, and the rate that begins there. As `optax.piecewise_constant_schedule` and
-    /// `torch.optim.lr_scheduler.MultiStepLR`, which take factors in place of rates: `MultiStepLR` with `milestones=[30, 80]`
-    /// and `gamma=0.1` is `(0.1, &[(30, 0.01), (80, 0.001)])` for a rate of 0.1. (Keras' `PiecewiseConstantDecay` changes the
-    /// rate one step later.) For boundaries at equal distances there is [`step_decay`](Self::step_decay).
+    /// `changes` are pairs of a boundary, a step, and the rate that begins there. As
+    /// `optax.piecewise_constant_schedule` and `torch.optim.lr_scheduler.MultiStepLR`, which take factors in place of
+    /// rates: `MultiStepLR` with `milestones=[30, 80]` and `gamma=0.1` is `(0.1, &[(30, 0.01), (80, 0.001)])` for a
+    /// rate of 0.1. (Keras' `PiecewiseConstantDecay` changes the rate one step later.) For boundaries at equal
+    /// distances there is [`step_decay`](Self::step_decay).
     ///
     /// # Errors
     /// [`Error::Number`] if a learning rate is NaN, infinite or negative; [`Error::Count`] if a boundary is not above the
@@ -300,16 +302,19 @@ impl Schedule {
     /// `start` at step 0, `peak` at `rise`, `end` at `rise + fall` and ever after. Smith and Topin 2018, with cosines as
     /// `torch.optim.lr_scheduler.OneCycleLR` has them.
     ///
-    /// `rise` and `fall` need not be whole; the peak is then between two steps. `OneCycleLR(max_lr, total_steps)` with its
-    /// defaults is start = max_lr / 25, end = start / 10⁴, rise = 0.3 · total_steps − 1 and fall = 0.7 · total_steps. Such a
-    /// rise is seldom whole, and rounding it changes some rates: by up to 7 % of the peak over 25 steps, 1.4 % over 105.
+    /// `rise` and `fall` need not be whole; the peak is then between two steps. `OneCycleLR(max_lr, total_steps)` with
+    /// its defaults is start = max_lr / 25, end = start / 10⁴, rise = 0.3 · total_steps − 1 and fall = 0.7 ·
+    /// total_steps. Such a rise is seldom whole, and rounding it changes some rates: by up to 7 % of the peak over 25
+    /// steps, 1.4 % over 105.
     ///
     /// # Errors
-    /// [`Error::Number`] if a learning rate is NaN, infinite or negative, or `rise` or `fall` is NaN, infinite or not above 0.
+    /// [`Error::Number`] if a learning rate is NaN, infinite or negative, or `rise` or `fall` is NaN, infinite or not
+    /// above 0.
     ///
     /// # Example
-    /// A momentum that falls while the learning rate rises, and rises again, as the paper has it; torch's goes from 0.95 to
-    /// 0.85 and back too. A setting of many tensors follows a schedule by [`ParamGroups::iter_mut`](crate::ParamGroups::iter_mut).
+    /// A momentum that falls while the learning rate rises, and rises again, as the paper has it; torch's goes from
+    /// 0.95 to 0.85 and back too. A setting of many tensors follows a schedule by
+    /// [`ParamGroups::iter_mut`](crate::ParamGroups::iter_mut).
     /// ```
     /// use gradstep::{Momentum, Optimizer, Schedule};
     /// let learning_rate = Schedule::one_cycle(0.04, 1.0, 0.0, 30.0, 70.0)?;
@@ -359,8 +364,8 @@ impl Schedule {
 
     /// The learning rate of a step, counted from 0. Finite and at least 0.
     ///
-    /// Cost: a search among the pieces, and a few dozen operations, with a high power, or one that is not whole, and for `geometric`
-    /// some thousand; no allocation.
+    /// Cost: a search among the pieces, and a few dozen operations, with a high power, or one that is not whole, and
+    /// for `geometric` some thousand; no allocation.
     pub fn at(&self, step: u64) -> f64 {
         let begun = self.pieces.partition_point(|&(start, _)| start <= step);
         self.pieces[..begun].last().map_or(0.0, |&(start, shape)| shape.at(step - start))

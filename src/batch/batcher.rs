@@ -9,9 +9,9 @@ use crate::{
 
 /// Minibatches of samples in a seeded order, as plain data: no generator inside.
 ///
-/// [`new`](Batcher::new) shuffles: every epoch holds every sample once, in an order that depends on seed, len and epoch only
-/// ([`order`](crate::order) describes how): not on the batch size, on earlier epochs, on features or on the machine. So any
-/// epoch can be had at any time. [`over`](Batcher::over) makes batches of any other [`Order`].
+/// [`new`](Batcher::new) shuffles: every epoch holds every sample once, in an order that depends on seed, len and epoch
+/// only ([`order`](crate::order) describes how): not on the batch size, on earlier epochs, on features or on the
+/// machine. So any epoch can be had at any time. [`over`](Batcher::over) makes batches of any other [`Order`].
 ///
 /// [`stream`](Batcher::stream) runs over all epochs and can be resumed at any sample. [`shard`](Batcher::shard) splits
 /// each batch among workers. [`gather`](crate::gather) copies the rows of a batch side by side.
@@ -46,9 +46,9 @@ impl Batcher {
     /// Batches of `batch_size` indices below `len`, shuffled anew each epoch. The last batch is shorter where `batch_size`
     /// does not divide `len`.
     ///
-    /// Two batchers with the same `len` and `seed` have the same order, whatever the samples are: zipped, they give the same
-    /// pairs in every epoch. So give each a seed of its own, made from the run's seed and a name by [`Draws`](crate::Draws).
-    /// (Orders, splits and draws with one seed are independent of each other.)
+    /// Two batchers with the same `len` and `seed` have the same order, whatever the samples are: zipped, they give the
+    /// same pairs in every epoch. So give each a seed of its own, made from the run's seed and a name by
+    /// [`Draws`](crate::Draws). (Orders, splits and draws with one seed are independent of each other.)
     ///
     /// # Example
     /// ```
@@ -82,9 +82,9 @@ impl<O: Order> Batcher<O> {
     /// Batches of any order: [`Permutation`](crate::Permutation), [`Subset`](crate::Subset) or one of your own.
     ///
     /// # Errors
-    /// [`Error::Count`] if `batch_size` or the order's length is 0, or `batch_size` is above the length (most often the two
-    /// are swapped; for one batch of all samples pass the length), or the length is above `usize::MAX`, so that this machine
-    /// cannot count the samples.
+    /// [`Error::Count`] if `batch_size` or the order's length is 0, or `batch_size` is above the length (most often the
+    /// two are swapped; for one batch of all samples pass the length), or the length is above `usize::MAX`, so that
+    /// this machine cannot count the samples.
     pub fn over(order: O, batch_size: usize) -> Result<Self, Error> {
         let len = order.len();
         check::at_least_one("len", len)?;
@@ -241,8 +241,8 @@ impl<O: PartialEq> PartialEq for Epoch<O> {
 impl<O: Eq> Eq for Epoch<O> {}
 
 impl<O: Order> Epoch<O> {
-    /// Becomes epoch `epoch` of the same batcher, in place: as long as its order takes, and no allocation, unless an order of
-    /// your own makes one.
+    /// Becomes epoch `epoch` of the same batcher, in place: as long as its order takes, and no allocation, unless an
+    /// order of your own makes one.
     pub fn refill(&mut self, epoch: u64) {
         self.number = epoch;
         self.batcher.fill(epoch, 0, &mut self.indices, &mut self.scratch);

@@ -10,8 +10,8 @@ use crate::{
 
 /// Batches over epoch after epoch, from any position on.
 ///
-/// Not an [`Iterator`], since a batch is borrowed from the stream: once it is made, a batch allocates nothing, unless an order
-/// of your own does. It ends after the last batch of epoch 2^64 − 1.
+/// Not an [`Iterator`], since a batch is borrowed from the stream: once it is made, a batch allocates nothing, unless
+/// an order of your own does. It ends after the last batch of epoch 2^64 − 1.
 ///
 /// Memory: one `usize` for each sample of a batch and of two of the order's runs, but for no more than an epoch. So for
 /// [`Sequential`](crate::Sequential) and [`Permutation`](crate::Permutation) it is a batch, for a [`Shuffle`] an epoch.
@@ -115,8 +115,8 @@ impl<O: Order + Clone> Batcher<O> {
         self.stream_from(0, 0, check::zeros)
     }
 
-    /// The batches from `position` on, exactly as the stream at that position would go on. The position holds the settings of
-    /// the order, not the samples: other data of the same length are not noticed.
+    /// The batches from `position` on, exactly as the stream at that position would go on. The position holds the
+    /// settings of the order, not the samples: other data of the same length are not noticed.
     ///
     /// # Errors
     /// [`Error::Saved`] if the position belongs to a batcher with other settings: it would be another order.

@@ -16,8 +16,8 @@ use crate::{
 /// means. It is summed in f64, in the order of the calls, and rounded to the gradients' type once at the end. The sum
 /// starts at +0, so gradients of −0 give a mean of +0. Plain data: save it to stop a run between two micro-batches.
 ///
-/// Cost: one pass over the gradients and the sums for each micro-batch, and two over the sums for the mean; no allocation after
-/// construction.
+/// Cost: one pass over the gradients and the sums for each micro-batch, and two over the sums for the mean; no
+/// allocation after construction.
 ///
 /// # Example
 /// ```
@@ -49,12 +49,12 @@ impl Accumulator {
         Ok(Accumulator { sum: check::zeros("accumulator", len)?, samples: 0, bad: None })
     }
 
-    /// The same with these sums, nᵢ gᵢ over the micro-batches so far, of `samples` samples: those of a run that was saved by
-    /// [`sum`](Accumulator::sum) and [`samples`](Accumulator::samples).
+    /// The same with these sums, nᵢ gᵢ over the micro-batches so far, of `samples` samples: those of a run that was
+    /// saved by [`sum`](Accumulator::sum) and [`samples`](Accumulator::samples).
     ///
     /// # Errors
-    /// [`Error::Length`] if there are more or fewer sums; [`Error::NonFinite`] if one is NaN or infinite; [`Error::Count`] if
-    /// `samples` is 0 and a sum is not.
+    /// [`Error::Length`] if there are more or fewer sums; [`Error::NonFinite`] if one is NaN or infinite;
+    /// [`Error::Count`] if `samples` is 0 and a sum is not.
     pub fn with_sum(mut self, sum: &[f64], samples: u64) -> Result<Self, Error> {
         check::length("sum", sum.len(), "accumulator", self.sum.len())?;
         if let Some(index) = sum.iter().position(|sum| !sum.is_finite()) {

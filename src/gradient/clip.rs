@@ -16,10 +16,10 @@ use crate::{
 
 /// Scales all slices by `max_norm / norm` if their [`global_norm`] is above `max_norm`. Returns the norm before.
 ///
-/// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once to `F`. The norm afterwards is `max_norm`
-/// up to rounding: it may exceed it by a relative 2^-24 in f32, and in f64 by a few 2^-52, more for more values; half types and
-/// subnormals are rounded more coarsely. (Pascanu et al. 2013.
-/// `torch.nn.utils.clip_grad_norm_` adds 10⁻⁶ to the norm, this does not.)
+/// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once to `F`. The norm afterwards is
+/// `max_norm` up to rounding: it may exceed it by a relative 2^-24 in f32, and in f64 by a few 2^-52, more for more
+/// values; half types and subnormals are rounded more coarsely. (Pascanu et al. 2013. `torch.nn.utils.clip_grad_norm_`
+/// adds 10⁻⁶ to the norm, this does not.)
 ///
 /// `grads` is a slice of slices or of vectors. For one tensor, wrap it: `&mut [&mut grads]`.
 ///
@@ -67,7 +67,8 @@ where
     Ok(norm)
 }
 
-/// Brings each value into `-limit..=limit`, with the limit rounded to `F`. (Into another range: `g.clamp(min, max)` of each g.)
+/// Brings each value into `-limit..=limit`, with the limit rounded to `F`. (Into another range: `g.clamp(min, max)` of
+/// each g.)
 ///
 /// # Errors
 /// [`Error::Number`] if `limit` is not a finite number above 0, [`Error::Rounded`] if it is not one in `F`;
@@ -110,8 +111,8 @@ where
 /// absolute value (torch's `clip_grad_norm_(norm_type=inf)`): give the factor to [`Grads::scaled`](crate::Grads::scaled).
 ///
 /// # Errors
-/// [`Error::Number`] if `max_norm` is not a finite number above 0, or `norm` is negative; [`Error::Overflow`] if `norm` is NaN
-/// or infinite, or so far above `max_norm` that their ratio is below the smallest normal f64.
+/// [`Error::Number`] if `max_norm` is not a finite number above 0, or `norm` is negative; [`Error::Overflow`] if `norm`
+/// is NaN or infinite, or so far above `max_norm` that their ratio is below the smallest normal f64.
 ///
 /// # Example
 /// ```

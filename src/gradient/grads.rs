@@ -15,9 +15,9 @@ use crate::{
 
 /// The gradients of one step: a borrowed slice, and how it is read on the way to the update rule.
 ///
-/// [`scaled`](Grads::scaled) multiplies each gradient, by 1/S for a loss scale S or by the factor of a norm that you clip by.
-/// In half precision the gradients may also be f32 (`Grads::from_f32`), and `MasterCopy` widens bf16 and f16 to f32. None of
-/// it is written to memory.
+/// [`scaled`](Grads::scaled) multiplies each gradient, by 1/S for a loss scale S or by the factor of a norm that you
+/// clip by. In half precision the gradients may also be f32 (`Grads::from_f32`), and `MasterCopy` widens bf16 and f16
+/// to f32. None of it is written to memory.
 ///
 /// A scaled gradient is `scale · g`, computed in f64 and rounded once to `P`. Under `MasterCopy` it is rounded to f32, so
 /// nothing is rounded to half precision on the way.

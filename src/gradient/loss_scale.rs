@@ -81,12 +81,12 @@ impl LossScale {
         self.scale
     }
 
-    /// Takes the result of a step, and halves or doubles the scale if it is time to. `None` if the step was rejected for its
-    /// gradients and is to be skipped; otherwise what the step returned.
+    /// Takes the result of a step, and halves or doubles the scale if it is time to. `None` if the step was rejected
+    /// for its gradients and is to be skipped; otherwise what the step returned.
     ///
     /// # Errors
-    /// The step's own, if its gradients were not to blame ([`Error::is_bad_gradient`]): a wrong length is never skipped. The
-    /// scale has not changed then.
+    /// The step's own, if its gradients were not to blame ([`Error::is_bad_gradient`]): a wrong length is never
+    /// skipped. The scale has not changed then.
     pub fn update<T>(&mut self, result: Result<T, Error>) -> Result<Option<T>, Error> {
         match result {
             Ok(value) => {

@@ -25,8 +25,8 @@ use crate::{
 /// but their norm is above the largest f64.
 ///
 /// # Cost
-/// One pass; up to four where the sum of the squares is below 1e-270 (as for gradients that are all 0) or above f64's largest
-/// number. No allocation.
+/// One pass; up to four where the sum of the squares is below 1e-270 (as for gradients that are all 0) or above f64's
+/// largest number. No allocation.
 ///
 /// # Example
 /// ```

@@ -28,8 +28,9 @@ use crate::{check, error::Error, simd::wide};
 /// | [`normal`](Self::normal) | mean 0, variance 1, the quantile of one of 2^32 (f32, up to 6.338) or 2^64 (f64, up to 9.155) probabilities (Wichura 1988) | 1 (f32), 2 (f64) |
 /// | [`coin`](Self::coin) | true if a uniform f64 is below p | 2 |
 ///
-/// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream makes 256 bytes of it, so a stream
-/// for a single draw costs tens of times the draw. Feature `simd` fills with wide vectors. No allocation; some 300 bytes.
+/// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream makes 256 bytes of it, so a
+/// stream for a single draw costs tens of times the draw. Feature `simd` fills with wide vectors. No allocation; some
+/// 300 bytes.
 ///
 /// # Example
 /// The usual initialisations, for a layer of `inputs` (fan-in) and `outputs` (fan-out):

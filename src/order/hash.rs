@@ -2,9 +2,9 @@
 ///
 /// h ← 14695981039346656037, then for each byte b: h ← (h ^ b) · 1099511628211 mod 2^64.
 ///
-/// [`Draws`](crate::Draws) hashes its purpose so; a patient's, a document's or a file's name becomes a number to seed with.
-/// Names that differ get different hashes, but for a chance of 2^-64 a pair, unless somebody chose them to collide. It is no
-/// secret, and its high bits alone are not random: take all 64 as a seed or a counter, not as a draw.
+/// [`Draws`](crate::Draws) hashes its purpose so; a patient's, a document's or a file's name becomes a number to seed
+/// with. Names that differ get different hashes, but for a chance of 2^-64 a pair, unless somebody chose them to
+/// collide. It is no secret, and its high bits alone are not random: take all 64 as a seed or a counter, not as a draw.
 ///
 /// Cost: one pass, a multiplication a byte; no allocation. (Fowler, Noll, Vo 1991, "FNV-1a"; RFC 9923.)
 ///

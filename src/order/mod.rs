@@ -35,8 +35,8 @@ pub const VERSION: u64 = 1;
 /// proportion to weights) and [`Mixture`](crate::Mixture) (several orders in fixed shares). `&O`, `Box<O>` and `Arc<O>` are
 /// orders too.
 ///
-/// The samples are indices of the caller's data. They need not be below [`len`](Order::len): those of a `Subset` are not. An epoch
-/// need not have each of them once: those of a `Weighted` and of a `Mixture` may not.
+/// The samples are indices of the caller's data. They need not be below [`len`](Order::len): those of a `Subset` are
+/// not. An epoch need not have each of them once: those of a `Weighted` and of a `Mixture` may not.
 ///
 /// # Runs
 /// Some orders know the sample at any place, others only those of many places together. So an order cuts each epoch into

@@ -20,10 +20,10 @@ const ROUNDS: usize = 8;
 /// A pure function of (`len`, `seed`, `epoch`) in constant memory. [`Batcher::over`](crate::Batcher::over) makes batches of
 /// it; [`at_epoch`](Permutation::at_epoch), [`get`](Permutation::get) and [`place`](Permutation::place) go in by hand.
 ///
-/// It is **pseudorandom, not exactly uniform**: no test here tells it from a random order, but its keys have 504 bits, far too
-/// few for all len! orders. [`Shuffle`](crate::Shuffle) is exactly uniform, given uniform random words: use that wherever its
-/// table (8 bytes a sample) fits. A set smaller than [`MIN_LEN`](Permutation::MIN_LEN) is rejected. [`order`](crate::order)
-/// describes the algorithm.
+/// It is **pseudorandom, not exactly uniform**: no test here tells it from a random order, but its keys have 504 bits,
+/// far too few for all len! orders. [`Shuffle`](crate::Shuffle) is exactly uniform, given uniform random words: use
+/// that wherever its table (8 bytes a sample) fits. A set smaller than [`MIN_LEN`](Permutation::MIN_LEN) is rejected.
+/// [`order`](crate::order) describes the algorithm.
 ///
 /// Cost: eight rounds of a few operations a place, the same at every len, many side by side in a batch (feature `simd`);
 /// and for each batch the keys of its epoch, from 256 bytes of ChaCha8. No allocation.

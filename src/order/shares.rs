@@ -88,8 +88,8 @@ impl Shares {
         i128::from(self.units[part]) * seen as i128 - i128::from(self.sum) * given as i128
     }
 
-    /// What part `part` lacks of its share of a group of `size` samples, times `sum` and 2^32, if it `has` samples of the same
-    /// classes, times 2^32.
+    /// What part `part` lacks of its share of a group of `size` samples, times `sum` and 2^32, if it `has` samples of
+    /// the same classes, times 2^32.
     pub(super) fn lacks_in_group(&self, part: usize, size: usize, has: u128) -> i128 {
         ((i128::from(self.units[part]) * size as i128) << 32) - i128::from(self.sum) * has as i128
     }

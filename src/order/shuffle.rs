@@ -14,9 +14,9 @@ use crate::{
 /// Every sample once an epoch, in an order that depends on seed, len and epoch only: the order of
 /// [`Batcher::new`](crate::Batcher::new).
 ///
-/// Given uniform random words, every order is equally likely. Seed and epoch have 128 bits, so from 35 samples on, most orders
-/// can never occur (35! is above 2^128). [`order`](crate::order) describes how it is made. Cost: the table of the epoch, one
-/// `usize` a sample, and a few nanoseconds a sample.
+/// Given uniform random words, every order is equally likely. Seed and epoch have 128 bits, so from 35 samples on, most
+/// orders can never occur (35! is above 2^128). [`order`](crate::order) describes how it is made. Cost: the table of
+/// the epoch, one `usize` a sample, and a few nanoseconds a sample.
 ///
 /// # Example
 /// ```

@@ -18,10 +18,9 @@ use crate::{
 /// A pure function of its arguments; [`order`](crate::order) describes it. No part is empty: what would leave one without a
 /// sample is an error that names it.
 ///
-/// Cost: 4 bytes a sample, and 8 a sample of each part that is taken. To make it, 8 bytes a sample for the time; stratified
-/// 16, and 8 for each part of each class.
-/// Of a million samples a plain split takes the time of two shuffles, to take a part one to three, by key 40, and stratified 15
-/// to 30 (with 50,000 classes 60).
+/// Cost: 4 bytes a sample, and 8 a sample of each part that is taken. To make it, 8 bytes a sample for the time;
+/// stratified 16, and 8 for each part of each class. Of a million samples a plain split takes the time of two shuffles,
+/// to take a part one to three, by key 40, and stratified 15 to 30 (with 50,000 classes 60).
 ///
 /// # Example
 /// ```
@@ -75,15 +74,15 @@ impl Split {
     /// For another `len` the split is another one: when a sample is added, about 1 − Σ share² of the samples change their
     /// part, a third of them with shares 0.8, 0.1, 0.1. With [`by_key`](Split::by_key) none does.
     ///
-    /// Samples that share something must not be split so, or the other parts know what is in the test part: for rows of one
-    /// patient there is [`by_group`](Split::by_group), and windows of time that overlap belong in parts that follow each other
-    /// ([`Subset::new`] of a range of samples), with a gap as long as a window between them.
+    /// Samples that share something must not be split so, or the other parts know what is in the test part: for rows of
+    /// one patient there is [`by_group`](Split::by_group), and windows of time that overlap belong in parts that follow
+    /// each other ([`Subset::new`] of a range of samples), with a gap as long as a window between them.
     ///
     /// # Errors
     /// [`Error::Number`] if a share is not above 0, or all together are not 1 (to within 1e-6, since they may have been
-    /// rounded to f32). [`Error::Count`] if there are more parts than samples or more than a million, or no part, or if `len`
-    /// is above [`Shuffle::MAX_LEN`](crate::Shuffle::MAX_LEN). [`Error::EmptyPart`] if a share is too small for a sample.
-    /// [`Error::Memory`] if there is no memory for it.
+    /// rounded to f32). [`Error::Count`] if there are more parts than samples or more than a million, or no part, or if
+    /// `len` is above [`Shuffle::MAX_LEN`](crate::Shuffle::MAX_LEN). [`Error::EmptyPart`] if a share is too small for a
+    /// sample. [`Error::Memory`] if there is no memory for it.
     pub fn new(len: usize, shares: &[f64], seed: u64) -> Result<Self, Error> {
         let shares = Shares::new(shares)?;
         Self::deal(Classes::one(len, shares.len())?, &shares, seed)
@@ -108,19 +107,19 @@ impl Split {
         Self::deal(Classes::one(len, shares.len())?, &shares, seed)
     }
 
-    /// Each part gets its share of each class, to within one sample and at least one, chosen at random. `labels` are those of
-    /// all samples in turn; samples whose labels are equal are a class.
+    /// Each part gets its share of each class, to within one sample and at least one, chosen at random. `labels` are
+    /// those of all samples in turn; samples whose labels are equal are a class.
     ///
-    /// What is left of one class goes to the parts that are behind, so that each has its share of all samples too, however
-    /// small the classes: to within one sample with up to three parts or with equal shares. (With more parts that was so in
-    /// every random case that was tried, and is not proved.) It depends on the seed which classes have one sample more, and not on
-    /// the labels: other labels of the same classes give the same split.
+    /// What is left of one class goes to the parts that are behind, so that each has its share of all samples too,
+    /// however small the classes: to within one sample with up to three parts or with equal shares. (With more parts
+    /// that was so in every random case that was tried, and is not proved.) It depends on the seed which classes have
+    /// one sample more, and not on the labels: other labels of the same classes give the same split.
     ///
     /// When a sample is added, as many change their part as in [`new`](Split::new).
     ///
-    /// A class must have at least 1 / share samples, rounded up, for the smallest share: 10 for a share of 0.1. If some have
-    /// fewer, give rare labels one common label first. Floats are not `Ord`: their bits serve (`f64::to_bits`). A label whose
-    /// `Ord` is no total order may give any classes, and does not panic.
+    /// A class must have at least 1 / share samples, rounded up, for the smallest share: 10 for a share of 0.1. If some
+    /// have fewer, give rare labels one common label first. Floats are not `Ord`: their bits serve (`f64::to_bits`). A
+    /// label whose `Ord` is no total order may give any classes, and does not panic.
     ///
     /// # Errors
     /// Those of [`new`](Split::new); [`Error::SmallClass`] if a class is too small for some part to be sure of a sample.
@@ -157,10 +156,10 @@ impl Split {
     /// Each part gets its share of the samples as well as it goes where samples of one group stay together: all rows of a
     /// patient, all frames of a film. `groups` are those of all samples in turn.
     ///
-    /// The largest group goes first, each to the part that lacks most samples; the seed decides among groups of one size. The
-    /// last groups go to parts that have none, so each part has a group. It is no draw: a group larger than all others is in
-    /// the part with the largest share for every seed. And when a sample is added, any group may change its part: for data
-    /// that grows, and for draws, there is [`by_key`](Split::by_key).
+    /// The largest group goes first, each to the part that lacks most samples; the seed decides among groups of one
+    /// size. The last groups go to parts that have none, so each part has a group. It is no draw: a group larger than
+    /// all others is in the part with the largest share for every seed. And when a sample is added, any group may
+    /// change its part: for data that grows, and for draws, there is [`by_key`](Split::by_key).
     ///
     /// # Errors
     /// Those of [`new`](Split::new); [`Error::Count`] if there are more parts than groups.
@@ -179,8 +178,8 @@ impl Split {
         Self::grouped(groups, &classes, &shares, seed)
     }
 
-    /// As [`by_group`](Split::by_group), and each part gets its share of each class as well as it goes. Each group goes to the
-    /// part that lacks most of its share of the group's own classes, every class weighing the same.
+    /// As [`by_group`](Split::by_group), and each part gets its share of each class as well as it goes. Each group goes
+    /// to the part that lacks most of its share of the group's own classes, every class weighing the same.
     ///
     /// A class may be missing from a part, if few groups have it: see which, with [`part_of`](Split::part_of).
     ///
@@ -207,12 +206,13 @@ impl Split {
     /// The part of a sample depends on its key, the shares and the seed alone: samples with one key stay together, and when
     /// samples are added, none changes its part. [`stable_hash`](crate::stable_hash) makes a key from a name.
     ///
-    /// The shares are met in expectation, over keys: a part of share s has none of n keys with a chance of (1 − s)ⁿ, so of 20
-    /// keys one of five equal folds is empty for 6 seeds of 100.
+    /// The shares are met in expectation, over keys: a part of share s has none of n keys with a chance of (1 − s)ⁿ, so
+    /// of 20 keys one of five equal folds is empty for 6 seeds of 100.
     ///
     /// # Errors
-    /// [`Error::Number`] and [`Error::Count`] as in [`new`](Split::new) for the shares. [`Error::EmptyPart`] if no key falls to
-    /// a part: another seed, more keys or a larger share may help. [`Error::Memory`] if there is no memory for it.
+    /// [`Error::Number`] and [`Error::Count`] as in [`new`](Split::new) for the shares. [`Error::EmptyPart`] if no key
+    /// falls to a part: another seed, more keys or a larger share may help. [`Error::Memory`] if there is no memory for
+    /// it.
     pub fn by_key(keys: impl IntoIterator<Item = u64>, shares: &[f64], seed: u64) -> Result<Self, Error> {
         let shares = Shares::new(shares)?;
         let part_of = part_of_key(&shares, seed)?;
@@ -231,8 +231,8 @@ impl Split {
     /// The part to which [`by_key`](Split::by_key) gives the samples with this key, also where no sample has it.
     ///
     /// # Errors
-    /// [`Error::Number`] and [`Error::Count`] as in [`new`](Split::new) for the shares; [`Error::Memory`] if there is no memory
-    /// for them.
+    /// [`Error::Number`] and [`Error::Count`] as in [`new`](Split::new) for the shares; [`Error::Memory`] if there is
+    /// no memory for them.
     ///
     /// # Example
     /// ```

@@ -10,8 +10,8 @@ use crate::{check, error::Error};
 /// order in every epoch; [`shuffled`](Subset::shuffled) shuffles it anew each epoch.
 ///
 /// Cost: the list, 8 bytes a sample. To make one, 8 multiplications a sample for the hash that a
-/// [`Position`](crate::Position) keeps, so that it is not resumed with another list (but for a chance of 2^-64). A place takes
-/// one lookup more than the inner order.
+/// [`Position`](crate::Position) keeps, so that it is not resumed with another list (but for a chance of 2^-64). A
+/// place takes one lookup more than the inner order.
 ///
 /// # Example
 /// ```
@@ -42,8 +42,8 @@ impl Subset {
         Ok(Subset { order: Sequential::new(samples.len())?, samples, hash })
     }
 
-    /// The samples of each class, in ascending order; the classes in ascending order of their labels, which are those of all
-    /// samples in turn.
+    /// The samples of each class, in ascending order; the classes in ascending order of their labels, which are those
+    /// of all samples in turn.
     ///
     /// # Errors
     /// [`Error::Count`] if there is no label.
@@ -65,8 +65,8 @@ impl Subset {
 
     /// The same samples, shuffled anew each epoch.
     ///
-    /// Two subsets of one length that are shuffled with one seed stand in the same order: zipped, they give the same pairs in
-    /// every epoch. Give each a [seed of its own](crate::Batcher::new).
+    /// Two subsets of one length that are shuffled with one seed stand in the same order: zipped, they give the same
+    /// pairs in every epoch. Give each a [seed of its own](crate::Batcher::new).
     ///
     /// # Errors
     /// Those of [`Shuffle::new`].

@@ -122,7 +122,8 @@ macro_rules! saved {
                 }
             }
 
-            /// What is written is of references, what is read is not: each field's type is a parameter, with the field's name.
+            /// What is written is of references, what is read is not: each field's type is a parameter, with the
+            /// field's name.
             #[derive(Serialize, Deserialize)]
             #[serde(deny_unknown_fields)]
             struct Fields<_type, $($field),*> {

@@ -32,22 +32,23 @@ use crate::{
 /// (As of torch 2.15, optax 0.2 and Keras 3.) There is no AMSGrad, and no switch to maximise: negate the loss.
 ///
 /// # Arithmetic
-/// Computed in `P`: β₁, β₂ and ε are rounded to it, and `1 - β` is the rest of the rounded β. `η / (1 - β₁ᵗ)` and
-/// `1 / √(1 - β₂ᵗ)` are computed in f64, to the last bit or two however near β is to 1, and rounded to `P` once a step. Then
-/// each operation is rounded, in the order of `θ - (η / (1 - β₁ᵗ)) · (m / ((1 / √(1 - β₂ᵗ)) · √v + ε))`. The powers depend on β
-/// and the count of steps only, so a run that is resumed has the same bits.
+/// Computed in `P`: β₁, β₂ and ε are rounded to it, and `1 - β` is the rest of the rounded β. `η / (1 - β₁ᵗ)` and `1 /
+/// √(1 - β₂ᵗ)` are computed in f64, to the last bit or two however near β is to 1, and rounded to `P` once a step. Then
+/// each operation is rounded, in the order of `θ - (η / (1 - β₁ᵗ)) · (m / ((1 / √(1 - β₂ᵗ)) · √v + ε))`. The powers
+/// depend on β and the count of steps only, so a run that is resumed has the same bits.
 ///
-/// m and v become 0 where they are below the smallest normal number, so that a unit whose gradients are 0 does not become slow
-/// (f16 keeps them). So does a square that adds less than that to v: in f32, with β₂ = 0.999, that of a gradient below
+/// m and v become 0 where they are below the smallest normal number, so that a unit whose gradients are 0 does not
+/// become slow (f16 keeps them). So does a square that adds less than that to v: in f32, with β₂ = 0.999, that of a
+/// gradient below
 /// 3.4e-18. ε should be well above this. A gradient above 1.8e19 in f32 has an infinite square; v stays infinite then, and the
 /// parameter stands still: clip where that can happen.
 ///
-/// For bf16 and f16 parameters use a `MasterCopy`. Alone, bf16 rounds 0.999 to 1, f16 rounds 1e-8 to 0, which are rejected, and
-/// what f16 makes of `g²` is 0 for most gradients.
+/// For bf16 and f16 parameters use a `MasterCopy`. Alone, bf16 rounds 0.999 to 1, f16 rounds 1e-8 to 0, which are
+/// rejected, and what f16 makes of `g²` is 0 for most gradients.
 ///
-/// State: m and v, each as long as the parameters, and a count of steps. Cost of a step: one pass, four slices read, three
-/// written, a square root and a division a parameter; and some 50 ns for the powers, until they are too small to matter (some
-/// 400 steps with β = 0.9, 42,000 with 0.999). No allocation.
+/// State: m and v, each as long as the parameters, and a count of steps. Cost of a step: one pass, four slices read,
+/// three written, a square root and a division a parameter; and some 50 ns for the powers, until they are too small to
+/// matter (some 400 steps with β = 0.9, 42,000 with 0.999). No allocation.
 ///
 /// Source: Kingma and Ba 2015, "Adam: A method for stochastic optimization"; Loshchilov and Hutter 2019, "Decoupled weight
 /// decay regularization". `torch.optim.Adam` and `AdamW` (2.15) agree to rounding.
@@ -92,9 +93,9 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
     /// Adam with learning rate η, `[β₁, β₂]` and ε, for `len` parameters.
     ///
     /// # Errors
-    /// [`Error::Number`] if the learning rate is NaN, infinite or negative, a β is outside [0, 1), or ε is not a finite number
-    /// above 0 (with ε = 0 a parameter without gradients would become 0 / 0); [`Error::Rounded`] if one of them is so in `P`, or
-    /// is above 0 and 0 in `P`; [`Error::Memory`] if there is no room for m and v.
+    /// [`Error::Number`] if the learning rate is NaN, infinite or negative, a β is outside [0, 1), or ε is not a finite
+    /// number above 0 (with ε = 0 a parameter without gradients would become 0 / 0); [`Error::Rounded`] if one of them
+    /// is so in `P`, or is above 0 and 0 in `P`; [`Error::Memory`] if there is no room for m and v.
     pub fn with_settings(learning_rate: f64, betas: [f64; 2], eps: f64, len: usize) -> Result<Self, Error> {
         Ok(Adam {
             learning_rate: check::learning_rate::<P>(learning_rate)?,
@@ -117,8 +118,8 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
         Ok(self)
     }
 
-    /// The same with this m, v and count of steps instead of zeros: torch's `exp_avg`, `exp_avg_sq` and `step`, or a part of
-    /// what was saved. (A part is valid, since each parameter depends on its own gradient, m and v only.)
+    /// The same with this m, v and count of steps instead of zeros: torch's `exp_avg`, `exp_avg_sq` and `step`, or a
+    /// part of what was saved. (A part is valid, since each parameter depends on its own gradient, m and v only.)
     ///
     /// # Errors
     /// [`Error::Length`] if m or v has another length than the one given to [`new`](Adam::new), [`Error::Number`] if a v is
@@ -151,8 +152,8 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
     /// steps, as torch does.
     ///
     /// # Errors
-    /// [`Error::Number`] if one is outside [0, 1), [`Error::Rounded`] if it is so in `P`, or is above 0 and 0 in `P`. The old
-    /// ones stay then.
+    /// [`Error::Number`] if one is outside [0, 1), [`Error::Rounded`] if it is so in `P`, or is above 0 and 0 in `P`.
+    /// The old ones stay then.
     pub fn set_betas(&mut self, betas: [f64; 2]) -> Result<(), Error> {
         self.betas = check_betas::<P>(betas)?;
         self.set_steps(self.steps);

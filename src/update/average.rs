@@ -15,8 +15,8 @@ use crate::{
     threads::PART_LEN,
 };
 
-/// The average of the parameters over training: what a network that SGD trained is evaluated with. (EMA, SWA, Polyak-Ruppert
-/// averaging.)
+/// The average of the parameters over training: what a network that SGD trained is evaluated with. (EMA, SWA,
+/// Polyak-Ruppert averaging.)
 ///
 /// Each [`update`](WeightAverage::update) moves the average θ̄ towards the parameters θ by a weight w:
 ///
@@ -35,9 +35,10 @@ use crate::{
 /// Call `update` after each step, or once an epoch. To average the end of a run only (SWA), make it where the end begins.
 ///
 /// # To evaluate
-/// [`values`](WeightAverage::values) are parameters like others, for a model that takes a slice. Where the parameters lie
-/// inside the model, [`swap`](WeightAverage::swap) puts the average there and, called again, the parameters back, to the bit.
-/// What else follows the parameters, such as the running statistics of a batch normalisation, is the model's to compute anew.
+/// [`values`](WeightAverage::values) are parameters like others, for a model that takes a slice. Where the parameters
+/// lie inside the model, [`swap`](WeightAverage::swap) puts the average there and, called again, the parameters back,
+/// to the bit. What else follows the parameters, such as the running statistics of a batch normalisation, is the
+/// model's to compute anew.
 ///
 /// # Half precision
 /// An average of bf16 or f16 numbers would not move: w (θ - θ̄) rounds to nothing. So `P` is f32 or f64 (others do not
@@ -140,7 +141,8 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
     /// 0.9999.
     ///
     /// # Errors
-    /// [`Error::Number`] if `decay` is NaN, negative, or not below 1; [`Error::Memory`] if there is no room for the average.
+    /// [`Error::Number`] if `decay` is NaN, negative, or not below 1; [`Error::Memory`] if there is no room for the
+    /// average.
     pub fn ema(decay: f64, len: usize) -> Result<Self, Error> {
         check::number("decay", decay, (Included(0.0), Excluded(1.0)))?;
         Ok(WeightAverage { decay, warmup: false, ..Self::mean(len)? })
@@ -224,13 +226,14 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
         Ok(&self.values)
     }
 
-    /// Exchanges the average and `params`: the first call puts the average in their place, to evaluate it, and the second one
-    /// takes it back. Until then [`update`](WeightAverage::update) and [`values`](WeightAverage::values) return an error, so
-    /// that a second call that was forgotten does not go unnoticed. Saved in between, both are saved as they are.
+    /// Exchanges the average and `params`: the first call puts the average in their place, to evaluate it, and the
+    /// second one takes it back. Until then [`update`](WeightAverage::update) and [`values`](WeightAverage::values)
+    /// return an error, so that a second call that was forgotten does not go unnoticed. Saved in between, both are
+    /// saved as they are.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are more or fewer parameters; [`Error::Count`] before the first update. Nothing has changed
-    /// then.
+    /// [`Error::Length`] if there are more or fewer parameters; [`Error::Count`] before the first update. Nothing has
+    /// changed then.
     ///
     /// # Cost
     /// One pass, which reads and writes both; no allocation.
@@ -264,8 +267,8 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
     /// parameters, which are got back from their `MasterCopy`.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are more or fewer parameters; those of [`values`](WeightAverage::values). Nothing has changed
-    /// then.
+    /// [`Error::Length`] if there are more or fewer parameters; those of [`values`](WeightAverage::values). Nothing has
+    /// changed then.
     ///
     /// # Cost
     /// One pass; no allocation.

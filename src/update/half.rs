@@ -82,8 +82,8 @@ impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
         Ok(MasterCopy { optimizer, master, params: PhantomData })
     }
 
-    /// Makes the copy anew from `params`, for parameters that were loaded, changed or initialised again from outside: without
-    /// it the next step writes the old ones over them. The optimizer's state stays.
+    /// Makes the copy anew from `params`, for parameters that were loaded, changed or initialised again from outside:
+    /// without it the next step writes the old ones over them. The optimizer's state stays.
     ///
     /// # Errors
     /// [`Error::Length`] if there are more or fewer parameters than before. Nothing has changed then.

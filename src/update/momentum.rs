@@ -14,10 +14,10 @@ use crate::{
 /// The form of momentum: where η multiplies, and where the gradient is taken. The velocity is `m` in the classical forms
 /// and `v` in PyTorch's.
 ///
-/// While η is constant, `Classical` and `PyTorch` take the same path (`m = -η v`) but for rounding, and so do the two Nesterov
-/// forms.
-/// When η changes they differ: in the classical forms the velocity is a distance that already contains the old η, so the
-/// parameters move on at the old speed; in PyTorch's it is a sum of gradients, and the new η rescales all of it at once.
+/// While η is constant, `Classical` and `PyTorch` take the same path (`m = -η v`) but for rounding, and so do the two
+/// Nesterov forms. When η changes they differ: in the classical forms the velocity is a distance that already contains
+/// the old η, so the parameters move on at the old speed; in PyTorch's it is a sum of gradients, and the new η rescales
+/// all of it at once.
 ///
 /// # Which one to use
 /// | you come from | use |
@@ -30,9 +30,9 @@ use crate::{
 ///
 /// (As of torch 2.11, Keras 3, optax 0.2, burn 0.22 and Optimisers.jl 0.4.)
 ///
-/// There is no dampening, since it is a factor of the gradients: PyTorch's `dampening = d` takes the first gradient as it is and
-/// `1 - d` times each later one. The second example does so. (There a coupled decay is dampened too: multiply its w as well.)
-/// There is no switch to maximise: negate the loss.
+/// There is no dampening, since it is a factor of the gradients: PyTorch's `dampening = d` takes the first gradient as
+/// it is and `1 - d` times each later one. The second example does so. (There a coupled decay is dampened too: multiply
+/// its w as well.) There is no switch to maximise: negate the loss.
 ///
 /// # Example
 /// ```
@@ -164,17 +164,17 @@ impl MomentumRule {
 ///
 /// The velocity is not an average: under a constant gradient it grows to `-η g / (1 - λ)`, so with λ = 0.9 the steps
 /// become ten times as long as those of [`Sgd`](crate::Sgd) with the same η. With λ = 0 it is `Sgd` to the bit (except
-/// for the sign of a zero), as long as the velocity is finite and not below the smallest normal number. With η = 0 the classical forms still move by λ m, and
-/// PyTorch's do not move but still add up gradients.
+/// for the sign of a zero), as long as the velocity is finite and not below the smallest normal number. With η = 0 the
+/// classical forms still move by λ m, and PyTorch's do not move but still add up gradients.
 /// [`with_form`](Momentum::with_form) chooses among the four [`MomentumForm`]s;
-/// [`with_weight_decay`](Momentum::with_weight_decay) adds a decay, applied before the rule.
-/// Computed in `P`: η and λ are rounded to it once a step, and then each operation is rounded, in the order of the formula.
+/// [`with_weight_decay`](Momentum::with_weight_decay) adds a decay, applied before the rule. Computed in `P`: η and λ
+/// are rounded to it once a step, and then each operation is rounded, in the order of the formula.
 ///
-/// **A velocity below the smallest normal number (2^-126 in f32 and bf16, 2^-1022 in f64) becomes 0**, in every form. The
-/// velocity of a unit that gets no gradient any more would else shrink to a subnormal number, which rounding to nearest
-/// keeps for ever, and CPUs are slow with those: a step over such units takes 30 to 90 times as long. (PyTorch needs
-/// `torch.set_flush_denormal(True)` for it, which sets the CPU.) f16's subnormals are kept: it is computed in f32, where they
-/// are normal numbers.
+/// **A velocity below the smallest normal number (2^-126 in f32 and bf16, 2^-1022 in f64) becomes 0**, in every form.
+/// The velocity of a unit that gets no gradient any more would else shrink to a subnormal number, which rounding to
+/// nearest keeps for ever, and CPUs are slow with those: a step over such units takes 30 to 90 times as long. (PyTorch
+/// needs `torch.set_flush_denormal(True)` for it, which sets the CPU.) f16's subnormals are kept: it is computed in
+/// f32, where they are normal numbers.
 ///
 /// The settings are a [`MomentumRule`], which also steps velocities that you keep yourself.
 ///
@@ -276,8 +276,8 @@ impl<P: Float + Send + Sync + 'static> Momentum<P> {
     /// Sets the momentum λ for the steps to come.
     ///
     /// # Errors
-    /// [`Error::Number`] if it is outside [0, 1), [`Error::Rounded`] if it is so in `P`, or is above 0 and 0 in `P`. The old
-    /// one stays then.
+    /// [`Error::Number`] if it is outside [0, 1), [`Error::Rounded`] if it is so in `P`, or is above 0 and 0 in `P`.
+    /// The old one stays then.
     pub fn set_momentum(&mut self, momentum: f64) -> Result<(), Error> {
         self.rule.momentum = check::momentum::<P>(momentum)?;
         Ok(())

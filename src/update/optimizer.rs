@@ -35,14 +35,15 @@ use crate::{
 /// [`FiniteGuard`](crate::FiniteGuard) rejects it; 0 · ∞ is NaN, also where the 0 is a learning rate, momentum or decay.
 /// The sign of a zero is the formula's: η = 0 may turn −0 into +0. Empty slices are valid.
 ///
-/// Subnormal parameters and gradients are kept. CPUs take up to a hundred times as long with them: gradients that small, and
-/// parameters that a decay alone moves until they are that small, slow a step down. State that shrinks when no gradient comes
-/// (the velocity of [`Momentum`](crate::Momentum), the moments of [`Adam`](crate::Adam)) is set to 0 there; do so in a rule of your own, by
-/// `if m.abs() < P::min_positive_value() { P::zero() } else { m }`.
+/// Subnormal parameters and gradients are kept. CPUs take up to a hundred times as long with them: gradients that
+/// small, and parameters that a decay alone moves until they are that small, slow a step down. State that shrinks when
+/// no gradient comes (the velocity of [`Momentum`](crate::Momentum), the moments of [`Adam`](crate::Adam)) is set to 0
+/// there; do so in a rule of your own, by `if m.abs() < P::min_positive_value() { P::zero() } else { m }`.
 ///
 /// # Half precision
-/// A rule over bf16 or f16 rounds the new parameter to it. An update below 1/512 of its parameter (bf16) or 1/4,096 (f16) is
-/// then lost, without an error, and training stands still. `MasterCopy` (feature `half`) steps an f32 copy instead.
+/// A rule over bf16 or f16 rounds the new parameter to it. An update below 1/512 of its parameter (bf16) or 1/4,096
+/// (f16) is then lost, without an error, and training stands still. `MasterCopy` (feature `half`) steps an f32 copy
+/// instead.
 /// ```
 /// use gradstep::{Optimizer, Sgd};
 /// use half::bf16;
@@ -83,8 +84,8 @@ pub trait Optimizer<P>: Send {
     /// [`Error::Length`] if the state is for another number of parameters, and whatever else the rule rejects.
     fn check(&self, grads: Grads<P>) -> Result<(), Error>;
 
-    /// Moves the parameters and the state by one step, and counts it. The caller has asked [`check`](Optimizer::check) about
-    /// these gradients.
+    /// Moves the parameters and the state by one step, and counts it. The caller has asked [`check`](Optimizer::check)
+    /// about these gradients.
     ///
     /// # Errors
     /// Those of `check`. Nothing has changed then.
@@ -140,8 +141,8 @@ pub trait Optimizer<P>: Send {
     /// the usual recipe of mixed precision in one pass.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] if a gradient is NaN or infinite; those of [`clip_scale`](crate::clip_scale) and of `step_with`.
-    /// Nothing has changed then.
+    /// [`Error::NonFinite`] if a gradient is NaN or infinite; those of [`clip_scale`](crate::clip_scale) and of
+    /// `step_with`. Nothing has changed then.
     ///
     /// # Cost
     /// [`global_norm`](crate::global_norm), nearly always one pass over the gradients, and the step. No allocation. A

@@ -4,23 +4,24 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// [`elementwise`](crate::elementwise) on chosen rows of a table: for embeddings, where a batch has gradients for a few rows.
+/// [`elementwise`](crate::elementwise) on chosen rows of a table: for embeddings, where a batch has gradients for a few
+/// rows.
 ///
 /// `params` and each slice of state are tables of rows of `row_len` elements, one after the other. Row k of `grads` is the
 /// gradient of row `rows[k]` of the table. For k = 0, 1, … in turn, and each element i of the row:
 /// `(params[i], [state[0][i], …]) <- rule(k, params[i], [state[0][i], …], grads[i])`. All other rows stay as they are.
 ///
-/// A row that is given twice is stepped twice. (If its two gradients are parts of one, add them up before.) A count of steps is
-/// yours: one for the table, so that a learning rate follows the batches, however many rows each has.
+/// A row that is given twice is stepped twice. (If its two gradients are parts of one, add them up before.) A count of
+/// steps is yours: one for the table, so that a learning rate follows the batches, however many rows each has.
 ///
-/// The rule is told k, for what a row has of its own: a learning rate, or how long it was idle. The velocity of a row without
-/// gradients would have decayed by λ at each step; the second example catches up on that when the row comes again.
-/// (`torch.optim.SparseAdam`, as of 2.15, does not.) The parameters do not coast meanwhile.
+/// The rule is told k, for what a row has of its own: a learning rate, or how long it was idle. The velocity of a row
+/// without gradients would have decayed by λ at each step; the second example catches up on that when the row comes
+/// again. (`torch.optim.SparseAdam`, as of 2.15, does not.) The parameters do not coast meanwhile.
 ///
 /// # Errors
-/// [`Error::Length`] if a slice of state has another length than `params`, or `grads` another one than `rows.len() * row_len`;
-/// [`Error::Count`] if `row_len` is 0, `params` does not end with a whole row, or a row is not below the number of rows.
-/// Nothing has changed then.
+/// [`Error::Length`] if a slice of state has another length than `params`, or `grads` another one than `rows.len() *
+/// row_len`; [`Error::Count`] if `row_len` is 0, `params` does not end with a whole row, or a row is not below the
+/// number of rows. Nothing has changed then.
 ///
 /// # Cost
 /// A look at `rows`, and a pass over the chosen rows. No allocation.

@@ -108,8 +108,8 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
 
     /// Takes the tensor `name` out of the model and returns its optimizer; `None` if there is none.
     ///
-    /// Its learning rate is the product of its own and the common factor. To insert it again, or into another model, set its
-    /// own first, or the factor would count twice.
+    /// Its learning rate is the product of its own and the common factor. To insert it again, or into another model,
+    /// set its own first, or the factor would count twice.
     pub fn remove(&mut self, name: &str) -> Option<O> {
         let index = self.names.index(name)?;
         self.names.remove(index);
@@ -153,7 +153,8 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         Ok(())
     }
 
-    /// The common factor of all learning rates; 1 until [`scale_learning_rates`](ParamGroups::scale_learning_rates) is called.
+    /// The common factor of all learning rates; 1 until [`scale_learning_rates`](ParamGroups::scale_learning_rates) is
+    /// called.
     pub fn factor(&self) -> f64 {
         self.factor
     }

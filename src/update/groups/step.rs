@@ -30,10 +30,10 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     /// tensor whose optimizer rejects its slices. Nothing has changed then.
     ///
     /// # Cost
-    /// The optimizers' [`check`](Optimizer::check) and [`update`](Optimizer::update), and finding each tensor: one comparison
-    /// of names if the tensors come in the order of insertion or of the last call, about log₂ n more if not. No allocation.
-    /// With feature `rayon` each long tensor is stepped by several threads; and if all are given in the order of insertion,
-    /// short ones side by side.
+    /// The optimizers' [`check`](Optimizer::check) and [`update`](Optimizer::update), and finding each tensor: one
+    /// comparison of names if the tensors come in the order of insertion or of the last call, about log₂ n more if not.
+    /// No allocation. With feature `rayon` each long tensor is stepped by several threads; and if all are given in the
+    /// order of insertion, short ones side by side.
     pub fn step(&mut self, tensors: &mut [Tensor<P, &[P]>]) -> Result<(), Error>
     where
         P: Send + Sync,
