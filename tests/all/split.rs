@@ -557,7 +557,7 @@ fn what_is_wrong_is_named() {
 
 /// Where memory is short, a split is an error and the process lives: 32 GiB where 2 are allowed.
 #[test]
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn without_memory_it_is_an_error() {
     let program = std::env::current_exe().unwrap();
     let output = std::process::Command::new("sh")
@@ -571,7 +571,7 @@ fn without_memory_it_is_an_error() {
 
 #[test]
 #[ignore = "the child of the one above"]
-#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 fn short_of_memory() {
     if std::fs::read_to_string("/proc/self/limits").unwrap().contains("2048000000") {
         let too_long = |name, len| format!("{name} of length {len} does not fit in memory");
