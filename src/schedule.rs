@@ -3,6 +3,8 @@
 use alloc::{vec, vec::Vec};
 use core::ops::Bound::{Excluded, Included};
 
+use num_traits::Float;
+
 use crate::{
     check,
     double::{Double, exact, geometric_mean, power, product, quotient, root, sum, whole_power},
@@ -424,7 +426,7 @@ impl Shape {
             }
             Shape::OneCycle { start, peak, end, rise, fall } => {
                 // In two parts, since f64 cannot tell a step beyond 2^53 from the next.
-                let (whole, part) = (rise as u64, rise.fract());
+                let (whole, part) = (rise as u64, Float::fract(rise));
                 match k.checked_sub(whole).map(|past| past as f64 - part) {
                     Some(past) if past >= 0.0 => between(peak, end, half_cosine(past.min(fall) / fall)),
                     _ => between(start, peak, half_cosine(k as f64 / rise)),
