@@ -3,9 +3,9 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Adam, Batcher, ByName, Error, FiniteGuard, Grads, MasterCopy, Mixture, Momentum, MomentumForm,
-    MomentumRule, NoiseScale, Optimizer, Order, ParamGroups, Permutation, Position, Schedule, Sequential, Sgd, Shuffle,
-    Step, Subset, WeightAverage, WeightDecay, Weighted, exact,
+    Accumulator, Adam, Batcher, ByName, Error, FiniteGuard, Grads, LossScale, MasterCopy, Mixture, Momentum,
+    MomentumForm, MomentumRule, NoiseScale, Optimizer, Order, ParamGroups, Permutation, Position, ReduceOnPlateau,
+    Schedule, Sequential, Sgd, Shuffle, Step, Subset, WeightAverage, WeightDecay, Weighted, exact,
 };
 use half::{bf16, f16};
 use num_traits::Float;
