@@ -165,7 +165,7 @@ fn averages<F: Scalar>(input: &Input) {
     let (len, decay) = (slices.first().map_or(0, Vec::len), input.limit.get::<f64>());
     let ema = WeightAverage::<F>::ema(decay, len);
     assert_eq!(ema.is_ok(), (0.0..1.0).contains(&decay));
-    let warmup = input.long % 2 == 0;
+    let warmup = input.long.is_multiple_of(2);
     let (mut average, decay) = match ema {
         Ok(ema) if warmup => (ema.with_warmup(), decay),
         Ok(ema) => (ema, decay),
