@@ -122,7 +122,8 @@ fn check_rows<F: Scalar>(input: &Input, start: &[F]) {
     let (mut params, mut expected) = (start.to_vec(), start.to_vec());
     let grads: Vec<F> = tiled(&input.grads, row_len * rows.len() + usize::from(input.wrong_len == 7));
     let done = elementwise_rows(&mut params, [], row_len, &rows, &grads, |_, p, [], g| (p - g, []));
-    let fits = row_len > 0 && start.len().is_multiple_of(row_len) && rows.iter().all(|&row| row < start.len() / row_len);
+    let fits =
+        row_len > 0 && start.len().is_multiple_of(row_len) && rows.iter().all(|&row| row < start.len() / row_len);
     assert_eq!(done.is_ok(), fits && input.wrong_len != 7);
     if done.is_ok() {
         for (k, row) in rows.into_iter().enumerate() {
