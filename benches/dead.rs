@@ -1,5 +1,5 @@
-//! What units that get no gradient any more cost: a step of each rule where all gradients, or some, have been 0 for long,
-//! beside one where none has. Their velocity decays to nothing, and CPUs are slow with numbers that are next to nothing.
+//! The cost of units that get no gradient any more: a step of each rule where all gradients, or some, have been 0 for
+//! long, beside one where none has. Their velocity decays to nothing, and CPUs are slow with numbers that are next to nothing.
 //!
 //! `cargo bench --features half,simd --bench dead [-- LEN]`; microseconds a step, least of several rounds taken in turn.
 

@@ -118,7 +118,7 @@ impl ByName<Accumulator> {
     /// Writes the mean over all samples into the gradients: [`Accumulator::mean`] of each tensor.
     ///
     /// # Errors
-    /// As [`add`](ByName::add). No gradient has changed then.
+    /// Those of [`add`](ByName::add), and of [`Accumulator::mean`] for a tensor. No gradient has changed then.
     pub fn mean<F: Float + Send + 'static>(&mut self, grads: &mut [(&str, &mut [F])]) -> Result<(), Error> {
         self.check(grads, |accumulator, grads| accumulator.check_mean::<F>(grads.len()))?;
         self.apply(grads, |accumulator, (_, grads)| accumulator.apply_mean(grads));

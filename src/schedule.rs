@@ -390,7 +390,7 @@ impl Shape {
             Shape::Geometric { from, .. } if k == 0 => from,
             Shape::Geometric { to, steps, .. } if k >= steps => to,
             Shape::Geometric { from, to, steps } => {
-                // Of fourth roots, whose products neither overflow nor underflow; of squares near the ends of f64 too.
+                // The mean of the fourth roots, since their products neither overflow nor underflow, and its fourth power.
                 let fourth_root = |rate: f64| {
                     let exponent = if rate < 1.0 { 512 } else { -512 };
                     let (high, low) = root(root((rate * power_of_two(exponent), 0.0)));

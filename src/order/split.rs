@@ -305,7 +305,7 @@ impl Split {
         let mut next = check::zeros("classes", classes.sizes.len())?;
         let mut dealer = Dealer::new(shares)?;
         if let [size] = classes.sizes[..] {
-            // As below, at a third of the time.
+            // With one class the parts can be dealt out in turn, which takes a third of the time of the loop below.
             dealer.deal(size, &mut left);
             let dealt = left.iter().enumerate().flat_map(|(part, &count)| repeat_n(part as u32, count));
             samples.drain(..).zip(dealt).for_each(|(sample, part)| parts[sample] = part);

@@ -101,7 +101,7 @@ fn bits_of(weight: f64) -> u64 {
 
 /// The weights as integers whose sum is 2^63, and zeros up to `len`.
 fn integers(weights: &[f64], len: usize) -> Result<Vec<u64>, Error> {
-    // A float is m 2^e with integers m and e, but for a constant in e. Shifted by `up`, the greatest weight has 94 bits.
+    // A float is m 2^e with integers m and e; a constant in e is left out. Shifted by `up`, the greatest weight has 94 bits.
     let decode = |weight: f64| {
         let (m, e) = (bits_of(weight) % (1 << 52), (bits_of(weight) >> 52) as i32);
         if e == 0 { (m, 1) } else { (m | 1 << 52, e) } // subnormal, or with its leading bit

@@ -23,7 +23,7 @@ fn by_hand<P: Scalar>() {
     // 8; 8 - 4/4 = 7; 7 - 4/4 = 6; 6 + 3/4 = 6.75; 6.75 - 5.75/4 = 5.3125
     let ema = WeightAverage::<P>::ema(0.75, 1).unwrap();
     assert_eq!(averages(ema.clone(), &params), [8.0, 7.0, 6.0, 6.75, 5.3125]);
-    // As the mean up to the fourth, where 1/4 is what an update weighs from then on: 6 - 5/4
+    // It is the mean up to the fourth update. From then on an update weighs 1/4: 6 - 5/4
     assert_eq!(averages(ema.with_warmup(), &params), [8.0, 6.0, 5.0, 6.0, 4.75]);
     // With decay 0 it is what it was given last, also where -1 + (1e-20 + 1) would not be.
     assert_eq!(

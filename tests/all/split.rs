@@ -526,7 +526,7 @@ fn what_is_wrong_is_named() {
         Split::stratified(&["a", "b", "a", "a", "b", "a"], &[0.3, 0.3, 0.4], 1),
         "class \"b\" has 2 samples, expected at least 4 so that part 0 gets one: give rare labels one common label first",
     );
-    // Of several classes that are too small, the first in the order of labels; of several parts, the smallest one.
+    // Where several classes are too small, the error names the first in the order of labels, and the smallest part.
     says(
         Split::stratified(&[9, 7, 7, 8, 8, 8, 8, 8, 8, 8], &[0.8, 0.2], 1),
         "class 7 has 2 samples, expected at least 5 so that part 1 gets one: give rare labels one common label first",

@@ -17,10 +17,6 @@ pub(crate) fn step<F: Float>(
 ) {
     let number = |setting: f64| F::from(setting).unwrap();
     let (eta, lambda) = (number(learning_rate), number(momentum));
-    let normal = F::min_positive_value();
-    let flushed = |m: F| {
-        if size_of::<F>() == 2 && normal > number(1e-30) || m.abs() >= normal || m.is_nan() { m } else { F::zero() }
-    };
     for i in 0..params.len() {
         let (mut theta, mut g) = (params[i], grads[i]);
         match decay {
@@ -62,9 +58,7 @@ pub(crate) fn adam<F: Float>(
     t: u32,
 ) {
     let number = |setting: f64| F::from(setting).unwrap();
-    let is_f16 = size_of::<F>() == 2 && F::min_positive_value() > number(1e-30);
-    let smallest = if is_f16 { F::zero() } else { F::min_positive_value() };
-    let flushed = |x: F| if x.abs() >= smallest || x.is_nan() { x } else { F::zero() };
+    let smallest = smallest_kept::<F>();
     let [beta1, beta2] = betas.map(number);
     let [rest1, rest2] = [F::one() - beta1, F::one() - beta2];
     let [c1, c2] = [beta1, beta2].map(|beta| one_minus_power(beta.to_f64().unwrap(), t));
@@ -119,6 +113,16 @@ pub(crate) fn one_minus_power(beta: f64, t: u32) -> f64 {
     }
     let top = top | u64::from(bits.any(|bit| bit)); // whether anything is left
     top as f64 * 2.0_f64.powi((place - 63 - places) as i32)
+}
+
+/// Below it state becomes 0: the smallest normal number, but in f16.
+fn smallest_kept<F: Float>() -> F {
+    let normal = F::min_positive_value();
+    if size_of::<F>() == 2 && normal > F::from(1e-30).unwrap() { F::zero() } else { normal }
+}
+
+fn flushed<F: Float>(x: F) -> F {
+    if x.abs() >= smallest_kept() || x.is_nan() { x } else { F::zero() }
 }
 
 /// The sum of squares along the tree of `global_norm`: lane i of a block sums the squares at i, i + 16, …; the lanes are

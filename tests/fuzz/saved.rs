@@ -522,7 +522,7 @@ where
         if average.is_swapped() {
             average.swap(&mut params).unwrap();
             params.fill(F::one());
-            // What it was swapped with was not looked at.
+            // These values came from `swap`, which does not check them.
             if average.values().unwrap().iter().any(|value| value.abs() > F::max_value() / (F::one() + F::one())) {
                 return;
             }
