@@ -437,6 +437,28 @@ def parts(shares, class_of, length, seed):
     return part
 
 
+def parts_in_order(shares, length, gap):
+    u = units(shares)
+    n = length - gap * (len(u) - 1)
+    m = sure(u, n)
+    lacks = [uj * n - sum(u) * mj for uj, mj in zip(u, m)]
+    for j in sorted(range(len(u)), key=lambda j: (-lacks[j], j))[: n - sum(m)]:
+        m[j] += 1
+    part = []
+    for j, mj in enumerate(m):
+        part += [None] * (gap if j else 0) + [j] * mj
+    return part
+
+
+def parts_again(shares, length, seed):
+    """Part 0 of a plain split, split by the next seed."""
+    z = [i for i, j in enumerate(parts(shares, WHOLE, length, seed)) if j == 0]
+    part = [None] * length
+    for i, j in enumerate(parts(shares, WHOLE, len(z), (seed + 1) % 2**64)):
+        part[z[i]] = j
+    return part
+
+
 def parts_by_group(shares, class_of, group_of, length, seed):
     u = units(shares)
     groups = {}  # in the order in which their first samples stand in x
@@ -592,10 +614,12 @@ def write_splits():
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
         print("# digest: FNV-1a of the parts of all samples. values: those of the first 40.", file=file)
         print("# label of sample i: (7 i + i / 4) mod 4, small: i^2 mod 97. group: i^2 / 5 mod 29. key: i * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
+        print("# in order: the seed is the gap; again: part 0 of a plain split, by seed + 1. The part of no part is k.", file=file)
         print("kind,len,shares,seed,digest,values", file=file)
 
         def write(kind, length, shares, seed, part):
-            if len(set(part)) == len(shares):  # else it is rejected
+            part = [len(shares) if j is None else j for j in part]
+            if len(set(part) - {len(shares)}) == len(shares):  # else it is rejected
                 row = " ".join(map(repr, shares)), seed, digest(part), " ".join(map(str, part[:40]))
                 print(kind, length, *row, sep=",", file=file)
 
@@ -610,6 +634,10 @@ def write_splits():
                     write("group", length, shares, seed, parts_by_group(shares, WHOLE, GROUP, length, seed))
                     write("stratified group", length, shares, seed, parts_by_group(shares, LABEL, GROUP, length, seed))
                     write("key", length, shares, seed, parts_by_key(shares, map(KEY, range(length)), seed))
+                    write("again", length, shares, seed, parts_again(shares, length, seed))
+                for gap in (0, 1, 5):
+                    if length >= (len(shares) - 1) * gap + len(shares):
+                        write("in order", length, shares, gap, parts_in_order(shares, length, gap))
         for counts in [40], [39, 1], [1] * 40, [800, 100, 101], [1, 4097, 1], [2**20 + 5 - 7, 7]:
             for seed in (0, 42, 2**64 - 1):
                 write("counts", sum(counts), counts, seed, parts(counts, WHOLE, sum(counts), seed))
