@@ -165,7 +165,7 @@ fn splits(input: &Input) {
         let part = input.part.get() as usize;
         let (inside, outside) = all.iter().partition(|&&sample| split.part_of(sample) == Some(part));
         for part in split.part(part).iter().chain(&split.all_but(part)) {
-            again(part, &shares, usize::from(input.len % 8));
+            split_again(part, &shares, usize::from(input.len % 8));
         }
         parts(split.part(part), part < shares.len(), inside, input.seed);
         parts(split.all_but(part), part < shares.len() && shares.len() > 1, outside, input.seed);
@@ -191,7 +191,7 @@ fn groups(input: &Input, shares: &[f64], groups: &[u8]) {
 }
 
 /// Parts in order, and of a part: every sample of the part in one of its parts, or in a gap.
-fn again(part: &Subset, shares: &[f64], gap: usize) {
+fn split_again(part: &Subset, shares: &[f64], gap: usize) {
     let Ok(split) = part.split(|samples| Split::in_order(samples.len(), shares, gap)) else { return };
     let samples = part.samples();
     let mut start = 0;
