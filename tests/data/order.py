@@ -1,9 +1,9 @@
 """The order, version 1, and the draws, written from the words of src/order/order.md alone, and the golden vectors they give.
 
 `python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv,
-order_permutation.csv, order_weighted.csv, order_mixture.csv, order_split.csv and draws.csv next to itself; with the argument
-`weighted` only the two named by it and `mixture`, with `draws` also the last two. Slow and plain on purpose: standard library
-only, some two minutes.
+order_permutation.csv, order_weighted.csv, order_mixture.csv, order_blocks.csv, order_split.csv and draws.csv next to itself;
+with the argument `blocks` only that one, with `weighted` only that one and `mixture`, with `draws` also the last three. Slow
+and plain on purpose: standard library only, some two minutes.
 """
 
 import math
@@ -90,7 +90,10 @@ def shuffle(x, stream):
 
 
 def batcher(length, seed, epoch, tag=b"order v1"):
-    key = key_of(tag, seed, length, epoch)
+    return ordered(length, key_of(tag, seed, length, epoch))
+
+
+def ordered(length, key):
     x = list(range(length))
     if length <= 2**20:
         shuffle(x, words(key, 0))
@@ -368,6 +371,33 @@ def mixture(sources, blends, n, numbers):
             out[number] = j, orders[key][had[j] % length]
         had[j] += 1
     return [out[number] for number in numbers]
+
+
+def blocks(length, c, k, lanes, seed, epoch, windows=None):
+    """The samples of each of the windows, lane after lane before they take turns, and in their order."""
+    n = -(-length // c)
+    w = -(-n // k)
+    key = key_of(b"blocks 1", seed, n, epoch)
+    (q,) = draw(n, 1, words(key, 1))
+    if n - 1 < 2**16:
+        others = ordered(n - 1, key).__getitem__
+    else:
+        others = permutation(n - 1, next(words(key_of(b"blocks 1", seed, n, 0), 2)), epoch)
+    at = lambda place: n - 1 if place == q else others(place - (place > q))
+    part = lambda i, parts, t: range(i * t // parts, (i + 1) * t // parts)
+    for j in windows or range(w):
+        places = part(j, w, n)
+        given = []
+        for l in range(lanes):
+            numbers = [at(places[i]) for i in part(l, lanes, len(places))]
+            numbers.sort(key=lambda number: number == n - 1)  # stable
+            m = sum(min(length, (number + 1) * c) - number * c for number in numbers)
+            x = ordered(m, key_of(b"window 1", seed, j * lanes + l, epoch))
+            given.append([numbers[i // c] * c + i % c for i in x])
+        most = max(map(len, given))
+        turns = [iter(lane) for lane in given]
+        due = lambda t, lane: (t + 1) * len(lane) // most > t * len(lane) // most
+        yield given, [next(turn) for t in range(most) for turn, lane in zip(turns, given) if due(t, lane)]
 
 
 def classes(labels, seed):
@@ -695,6 +725,32 @@ def mixture_rows():
         yield "period " + " ".join(map(str, shares)), len(cycle), digest(cycle), " ".join(map(str, cycle[:40]))
 
 
+def write_blocks():
+    with open(Path(__file__).with_name("order_blocks.csv"), "w", newline="\n") as file:
+        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
+        print("# digest: FNV-1a of the samples of an epoch, or of one window of a long one. values: the first 40.", file=file)
+        print("len,block_len,blocks_per_window,lanes,seed,epoch,window,digest,values", file=file)
+        for row in blocks_rows():
+            print(*row, sep=",", file=file)
+
+
+def blocks_rows():
+    for length, c, k in ((1, 1, 1), (2, 1, 1), (5, 2, 2), (7, 7, 1), (40, 4, 3), (40, 1, 40), (43, 4, 3), (43, 20, 2),
+                         (100, 7, 15), (1001, 10, 33), (65_537, 1, 500), (70_000, 1, 1000), (300_000, 3, 5000)):
+        for lanes in (1, 2, 3, 5):
+            n = -(-length // c)
+            if lanes > n // -(-n // k):
+                continue
+            for seed, epoch in FEW if length < 1000 else FEW[2:]:
+                samples = [sample for _, window in blocks(length, c, k, lanes, seed, epoch) for sample in window]
+                assert sorted(samples) == list(range(length))
+                yield length, c, k, lanes, seed, epoch, 0, digest(samples), " ".join(map(str, samples[:40]))
+    # Of a trillion samples, and of 2^62, two windows. The last has more samples than one shuffle.
+    for length, c, k, lanes, window in ((10**12, 1000, 50, 4, 1234), (2**62, 2**10, 2, 2, 2**50), (2**62 - 1, 2**20 + 3, 1, 1, 7)):
+        for _, samples in blocks(length, c, k, lanes, 42, 1, [window]):
+            yield length, c, k, lanes, 42, 1, window, digest(samples), " ".join(map(str, samples[:40]))
+
+
 def write_weighted_and_mixture():
     with open(Path(__file__).with_name("order_weighted.csv"), "w", newline="\n") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
@@ -715,11 +771,15 @@ def write_weighted_and_mixture():
 
 if __name__ == "__main__":
     check_chacha8()
+    if sys.argv[1:] == ["blocks"]:
+        write_blocks()
+        sys.exit()
     write_weighted_and_mixture()
     if sys.argv[1:] == ["weighted"]:
         sys.exit()
     write_draws()
     write_splits()
+    write_blocks()
     print("tests/all/subset.rs, the hash of the samples:", digest([92, 3, 14, 3, 65]))
     if sys.argv[1:] == ["draws"]:
         sys.exit()
