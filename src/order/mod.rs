@@ -1,5 +1,7 @@
 #![doc = include_str!("order.md")]
 
+#[cfg(feature = "simd")]
+mod chacha;
 mod classes;
 pub(crate) mod draws;
 mod generator;
