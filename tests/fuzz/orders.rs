@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use common::Whole;
 use gradstep::{
-    Batcher, DrawFloat, Draws, Error, Mixture, Order, Permutation, Sequential, Shuffle, Split, Subset, Weighted,
+    Batcher, Blocks, DrawFloat, Draws, Error, Mixture, Order, Permutation, Sequential, Shuffle, Split, Subset, Weighted,
 };
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
@@ -47,8 +47,37 @@ fuzz_target!(|input: Input| {
     splits(&input);
     weighted(&input);
     mixture(&input);
+    blocks(&input);
     draws(&input);
 });
+
+fn blocks(input: &Input) {
+    let (len, block_len, per_window, lanes) =
+        (input.n % 5000, input.len.into(), u64::from(input.change), input.counters[0] % 9);
+    let valid = (1..=len).contains(&block_len) && (1..=len.div_ceil(block_len)).contains(&per_window);
+    let order = Blocks::new(len, block_len, per_window, input.seed);
+    assert_eq!(order.is_ok(), valid, "{order:?}");
+    let Ok(order) = order.and_then(|order| order.with_lanes(lanes)) else { return };
+    let mut samples = Batcher::over(order, 1).unwrap().epoch(input.epoch).indices().to_vec();
+    let place = input.counters[1] % (len + 1);
+    let run = order.run(input.epoch, place);
+    if let Ok(window) = order.window(input.epoch, place, 0..lanes) {
+        let in_window = |place: u64| order.row(&window, samples[place as usize]).is_some();
+        assert!((0..len).all(|place| in_window(place) == run.contains(&place)));
+    }
+    samples.sort_unstable();
+    assert!(samples.into_iter().eq(0..len as usize));
+    // As many as there may be, from any place on.
+    let (per_window, block_len) = (1 + per_window, 1 + block_len);
+    let Ok(order) = Blocks::new(input.n, block_len, per_window, input.seed) else { return };
+    let run = order.run(input.epoch, input.counters[1]);
+    let mut out = vec![0; (run.end - run.start) as usize];
+    if order.try_fill(input.epoch, run.start, &mut out).is_ok() {
+        out.sort_unstable();
+        let window = order.window(input.epoch, run.start, 0..1).unwrap();
+        assert!(window.into_iter().flatten().map(|sample| sample as usize).eq(out));
+    }
+}
 
 fn weighted(input: &Input) {
     let (weights, len) = (&input.weights, usize::from(input.len));
@@ -164,6 +193,9 @@ fn splits(input: &Input) {
         assert!(again.counts() == split.counts() && (i > 0 || again == split));
         let part = input.part.get() as usize;
         let (inside, outside) = all.iter().partition(|&&sample| split.part_of(sample) == Some(part));
+        for part in split.part(part).iter().chain(&split.all_but(part)) {
+            split_again(part, &shares, usize::from(input.len % 8));
+        }
         parts(split.part(part), part < shares.len(), inside, input.seed);
         parts(split.all_but(part), part < shares.len() && shares.len() > 1, outside, input.seed);
     }
@@ -185,6 +217,19 @@ fn groups(input: &Input, shares: &[f64], groups: &[u8]) {
     }
     let distinct: std::collections::BTreeSet<_> = groups.iter().collect();
     assert!(distinct.len() >= shares.len() || Split::by_group(groups, shares, input.seed).is_err());
+}
+
+/// Parts in order, and of a part: every sample of the part in one of its parts, or in a gap.
+fn split_again(part: &Subset, shares: &[f64], gap: usize) {
+    let Ok(split) = part.split(|samples| Split::in_order(samples.len(), shares, gap)) else { return };
+    let samples = part.samples();
+    let mut start = 0;
+    for (k, &count) in split.counts().iter().enumerate() {
+        assert_eq!(split.part(k).unwrap().samples(), &samples[start..start + count]);
+        assert!(k == 0 || split.before(k).unwrap().samples() == &samples[..start - gap]);
+        start += count + gap;
+    }
+    assert_eq!(start - gap, samples.len());
 }
 
 /// A part has its samples, in ascending order or shuffled.
