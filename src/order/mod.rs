@@ -1,6 +1,8 @@
 #![doc = include_str!("order.md")]
 
 pub(crate) mod blocks;
+#[cfg(feature = "simd")]
+mod chacha;
 mod classes;
 pub(crate) mod draws;
 mod generator;
