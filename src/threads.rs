@@ -68,37 +68,15 @@ pub(crate) fn share<T: Send>(count: usize, parts: impl Iterator<Item = T> + Send
     parts.for_each(work);
 }
 
-/// How often this thread looks whether the others are done before it sleeps: some 40 microseconds on Intel.
-#[cfg(feature = "rayon")]
-const LOOKS: usize = 1000;
-
 /// `run` on this thread and on up to `count - 1` others. Not generic, so that rayon's part is compiled once and not for
 /// every rule.
 #[cfg(feature = "rayon")]
 fn on_threads(count: usize, run: &(dyn Fn() + Sync)) {
-    use core::{
-        hint::spin_loop,
-        sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    };
-
-    let at_work = AtomicUsize::new(0);
     rayon::in_place_scope(|scope| {
         for _ in 1..rayon::current_num_threads().min(count) {
-            scope.spawn(|_| {
-                at_work.fetch_add(1, Relaxed);
-                run();
-                at_work.fetch_sub(1, Relaxed);
-            });
+            scope.spawn(|_| run());
         }
         run();
-        // Those at work are at their last parts. The scope would put this thread to sleep, and to wake it takes longer than
-        // they do. (This decides nothing: the scope waits for all.)
-        for _ in 0..LOOKS {
-            if at_work.load(Relaxed) == 0 {
-                break;
-            }
-            spin_loop();
-        }
     });
 }
 
