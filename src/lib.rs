@@ -258,6 +258,7 @@ pub use gradient::{
 };
 pub use order::{
     Fill, Order,
+    blocks::Blocks,
     draws::{DrawFloat, Draws},
     hash::stable_hash,
     mixture::Mixture,

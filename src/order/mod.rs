@@ -1,5 +1,6 @@
 #![doc = include_str!("order.md")]
 
+pub(crate) mod blocks;
 mod classes;
 pub(crate) mod draws;
 mod generator;

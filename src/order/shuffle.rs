@@ -117,17 +117,21 @@ fn part_scratch_len(bits: u32) -> usize {
 }
 
 /// Writes the order of version 1 for (`seed`, `indices.len()`, `epoch`) into `indices`. `scratch` may hold anything, and
-/// with less than [`scratch_len`] the order is the same.
+/// with less than [`scratch_len`] the order is the same, only later.
 pub(crate) fn fill(indices: &mut [usize], scratch: &mut [usize], tag: &[u8; 8], seed: u64, epoch: u64) {
-    let len = indices.len();
-    let streams = |stream| generator(tag, seed, len as u64, epoch, stream);
-    if len <= ONE_SHUFFLE {
+    let len = indices.len() as u64;
+    fill_from(indices, scratch, &|stream| generator(tag, seed, len, epoch, stream));
+}
+
+/// The same from other streams of words.
+pub(super) fn fill_from(indices: &mut [usize], scratch: &mut [usize], streams: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
+    if indices.len() <= ONE_SHUFFLE {
         for (i, index) in indices.iter_mut().enumerate() {
             *index = i;
         }
-        shuffle(indices, 0, &streams);
+        shuffle(indices, 0, streams);
     } else {
-        fill_in_buckets(indices, scratch, &streams);
+        fill_in_buckets(indices, scratch, streams);
     }
 }
 

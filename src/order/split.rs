@@ -13,7 +13,8 @@ use crate::{
 ///
 /// A part has a share of the samples. Folds are equal shares: with `&[0.2; 5]`, [`part`](Split::part)`(k)` is the
 /// validation set of fold k, and [`all_but`](Split::all_but)`(k)` its training set. Both are an [`Order`](crate::Order)
-/// over samples of the *whole* set, so nothing has to be mapped back.
+/// over samples of the *whole* set, so nothing has to be mapped back, also where a part is split again
+/// ([`Subset::split`]).
 ///
 /// A pure function of its arguments; [`order`](crate::order) describes it. No part is empty: what would leave one without a
 /// sample is an error that names it.
@@ -62,11 +63,16 @@ use crate::{
 #[doc(alias = "random_split")]
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Split {
-    /// Of each sample.
+    /// The part of each sample; [`NO_PART`] for those of a gap.
     parts: Vec<u32>,
     /// How many samples each part has.
     counts: Vec<usize>,
+    /// The samples that `parts` is about, if they are not 0, 1, 2, …
+    samples: Option<Vec<usize>>,
 }
+
+/// There are at most a million parts.
+const NO_PART: u32 = u32::MAX;
 
 impl Split {
     /// Each part gets its share of the samples `0..len`, to within one sample, chosen at random.
@@ -75,8 +81,8 @@ impl Split {
     /// part, a third of them with shares 0.8, 0.1, 0.1. With [`by_key`](Split::by_key) none does.
     ///
     /// Samples that share something must not be split so, or the other parts know what is in the test part: for rows of
-    /// one patient there is [`by_group`](Split::by_group), and windows of time that overlap belong in parts that follow
-    /// each other ([`Subset::new`] of a range of samples), with a gap as long as a window between them.
+    /// one patient there is [`by_group`](Split::by_group), and for windows of time that overlap
+    /// [`in_order`](Split::in_order) with a gap as long as a window.
     ///
     /// # Errors
     /// [`Error::Number`] if a share is not above 0, or all together are not 1 (to within 1e-6, since they may have been
@@ -203,6 +209,42 @@ impl Split {
         Self::without_empty_part(parts, counts, shares)
     }
 
+    /// The parts follow each other: the first has its share of the samples at the front, and so on, to within one sample.
+    /// Between two parts, `gap` samples are in none: with windows of time that overlap, a gap as long as a window keeps
+    /// training from seeing the rows that it is tested on. Nothing is drawn. With `gap` 0 and equal shares they are folds
+    /// that are not shuffled.
+    ///
+    /// Train on what is [`before`](Split::before) part k and validate on part k, for k = 1, 2, …: these are expanding
+    /// windows (scikit-learn's `TimeSeriesSplit`; there the parts that validate follow each other without a gap).
+    ///
+    /// # Errors
+    /// Those of [`new`](Split::new) for the shares; [`Error::Count`] if the gaps leave fewer samples than parts.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::Split;
+    /// let split = Split::in_order(12, &[0.5, 0.25, 0.25], 2)?;
+    /// assert_eq!(split.part(0)?.samples(), [0, 1, 2, 3]);
+    /// assert_eq!(split.part(1)?.samples(), [6, 7]);
+    /// assert_eq!(split.part(2)?.samples(), [10, 11]);
+    /// assert_eq!(split.before(2)?.samples(), [0, 1, 2, 3, 4, 5, 6, 7]); // also the gap between parts 0 and 1
+    /// # Ok::<(), gradstep::Error>(())
+    /// ```
+    #[doc(alias = "TimeSeriesSplit")]
+    pub fn in_order(len: usize, shares: &[f64], gap: usize) -> Result<Self, Error> {
+        let shares = Shares::new(shares)?;
+        let left = len.saturating_sub((shares.len() - 1).saturating_mul(gap));
+        let (name, count) = ("number of samples outside the gaps", shares.len() as u64);
+        check::count(name, left as u64, Relation::AtLeast, count, "number of parts")?;
+        let (mut parts, mut counts) = (check::room("samples", len)?, check::zeros("parts", shares.len())?);
+        Dealer::new(&shares)?.deal(left, &mut counts);
+        for (part, &count) in counts.iter().enumerate() {
+            parts.extend(repeat_n(NO_PART, if part > 0 { gap } else { 0 }));
+            parts.extend(repeat_n(part as u32, count));
+        }
+        Self::without_empty_part(parts, counts, &shares)
+    }
+
     /// The part of a sample depends on its key, the shares and the seed alone: samples with one key stay together, and when
     /// samples are added, none changes its part. [`stable_hash`](crate::stable_hash) makes a key from a name.
     ///
@@ -246,7 +288,7 @@ impl Split {
         Ok(part_of_key(&Shares::new(shares)?, seed)?(key))
     }
 
-    /// How many samples there are.
+    /// How many samples there are, those in gaps too.
     #[expect(clippy::len_without_is_empty, reason = "a split has a sample")]
     pub fn len(&self) -> usize {
         self.parts.len()
@@ -262,9 +304,14 @@ impl Split {
         &self.counts
     }
 
-    /// The part of a sample, counted from 0; `None` from [`len`](Split::len) on.
+    /// The part of a sample, counted from 0; `None` if it is in no part. Of a part that was split again
+    /// ([`Subset::split`]), this searches through all of its samples.
     pub fn part_of(&self, sample: usize) -> Option<usize> {
-        self.parts.get(sample).map(|&part| part as usize)
+        let place = match &self.samples {
+            Some(samples) => samples.iter().position(|&other| other == sample)?,
+            None => sample,
+        };
+        self.parts.get(place).filter(|&&part| part != NO_PART).map(|&part| part as usize)
     }
 
     /// The samples of part `part`, in ascending order. [`Subset::shuffled`] shuffles them.
@@ -272,7 +319,7 @@ impl Split {
     /// # Errors
     /// [`Error::Count`] if there is no such part. [`Error::Memory`] if there is no memory for it.
     pub fn part(&self, part: usize) -> Result<Subset, Error> {
-        self.samples(part, true)
+        self.samples(part, self.len(), |of| of as usize == part)
     }
 
     /// The samples of all parts but `part`, in ascending order.
@@ -281,16 +328,31 @@ impl Split {
     /// Those of [`part`](Split::part); [`Error::Count`] if there is only one part.
     pub fn all_but(&self, part: usize) -> Result<Subset, Error> {
         check::count("number of parts", self.parts() as u64, Relation::AtLeast, 2, "")?;
-        self.samples(part, false)
+        self.samples(part, self.len(), |of| of as usize != part && of != NO_PART)
     }
 
-    /// Those in `part`, or the others.
-    fn samples(&self, part: usize, inside: bool) -> Result<Subset, Error> {
+    /// The samples of all parts before `part`, and of the gaps between them, in ascending order: the training set of an
+    /// expanding window ([`in_order`](Split::in_order)). After a split at random they are training sets that grow.
+    ///
+    /// # Errors
+    /// Those of [`part`](Split::part); [`Error::Count`] if `part` is 0.
+    pub fn before(&self, part: usize) -> Result<Subset, Error> {
+        check::at_least_one("part", part as u64)?;
+        let is_before = |of: u32| (of as usize) < part;
+        let end = self.parts.iter().rposition(|&of| is_before(of)).map_or(0, |last| last + 1);
+        self.samples(part, end, |of| is_before(of) || of == NO_PART)
+    }
+
+    /// Of the first `end` samples, those whose part is to be kept.
+    fn samples(&self, part: usize, end: usize, keep: impl Fn(u32) -> bool) -> Result<Subset, Error> {
         check::count("part", part as u64, Relation::Below, self.parts() as u64, "number of parts")?;
-        let count = self.counts[part];
-        let mut samples = check::room("samples", if inside { count } else { self.len() - count })?;
-        let parts = self.parts.iter().enumerate();
-        samples.extend(parts.filter(|&(_, &of)| (of as usize == part) == inside).map(|(sample, _)| sample));
+        let count = self.parts[..end].iter().filter(|&&of| keep(of)).count();
+        let mut samples = check::room("samples", count)?;
+        let kept = self.parts[..end].iter().enumerate().filter(|&(_, &of)| keep(of)).map(|(place, _)| place);
+        match &self.samples {
+            Some(list) => samples.extend(kept.map(|place| list[place])),
+            None => samples.extend(kept),
+        }
         Subset::new(samples)
     }
 
@@ -330,9 +392,66 @@ impl Split {
     /// An error if a part has no sample.
     fn without_empty_part(parts: Vec<u32>, counts: Vec<usize>, shares: &Shares) -> Result<Self, Error> {
         match counts.iter().position(|&count| count == 0) {
-            Some(part) => Err(Error::EmptyPart { part, samples: parts.len(), share: shares.share(part) }),
-            None => Ok(Split { parts, counts }),
+            Some(part) => Err(Error::EmptyPart { part, samples: counts.iter().sum(), share: shares.share(part) }),
+            None => Ok(Split { parts, counts, samples: None }),
         }
+    }
+}
+
+impl<O> Subset<O> {
+    /// Splits this part again. The parts of the result have samples of the *whole* set, so nothing has to be mapped back:
+    /// nested cross-validation, or a validation set out of a training set.
+    ///
+    /// `split` gets the samples, and returns a split of as many: sample i of it is the i-th of them. What it needs of each
+    /// sample, such as labels, it looks up by them. The parts keep the order of [`samples`](Subset::samples). Give each
+    /// split a [seed of its own](crate::Batcher::new).
+    ///
+    /// Cost: that of `split`, and 8 bytes per sample.
+    ///
+    /// # Errors
+    /// Those of `split`; [`Error::Length`] if it returns a split of another number of samples; [`Error::Memory`] if there
+    /// is no memory for it.
+    ///
+    /// # Example
+    /// ```
+    /// use gradstep::{Error, Split};
+    /// let labels: Vec<u8> = (0..100).map(|i| i % 3).collect();
+    /// let folds = Split::stratified(&labels, &[0.2; 5], 1)?;
+    /// for outer in 0..5 {
+    ///     let training = folds.all_but(outer)?;
+    ///     let inner = training.split(|samples| {
+    ///         let labels: Vec<u8> = samples.iter().map(|&sample| labels[sample]).collect();
+    ///         Split::stratified(&labels, &[0.25; 4], 2 + outer as u64)
+    ///     })?;
+    ///     for sample in inner.part(0)?.samples() {
+    ///         assert_ne!(folds.part_of(*sample), Some(outer)); // none of the test set
+    ///     }
+    /// }
+    /// # Ok::<(), Error>(())
+    /// ```
+    #[doc(alias = "nested")]
+    pub fn split(&self, split: impl FnOnce(&[usize]) -> Result<Split, Error>) -> Result<Split, Error> {
+        let mut split = split(self.samples())?;
+        check::length("split", split.len(), "samples", self.samples().len())?;
+        let mut samples = check::room("samples", split.len())?;
+        match &split.samples {
+            // It was a part of a part already, of places in this list.
+            Some(places) => {
+                for &place in places {
+                    check::count(
+                        "sample",
+                        place as u64,
+                        Relation::Below,
+                        self.samples().len() as u64,
+                        "number of samples",
+                    )?;
+                    samples.push(self.samples()[place]);
+                }
+            }
+            None => samples.extend_from_slice(self.samples()),
+        }
+        split.samples = Some(samples);
+        Ok(split)
     }
 }
 

@@ -1,7 +1,7 @@
-use alloc::{collections::BTreeMap, vec::Vec};
-use core::ops::Range;
+use alloc::vec::Vec;
+use core::{mem, ops::Range};
 
-use super::{Fill, Order, hash::fnv, sequential::Sequential, shuffle::Shuffle};
+use super::{Fill, Order, classes::Classes, hash::fnv, sequential::Sequential, shuffle::Shuffle};
 use crate::{check, error::Error};
 
 /// Some of the samples of a set, in an order of their own: a part of a [`Split`](crate::Split), or any list.
@@ -46,7 +46,8 @@ impl Subset {
     /// of all samples in turn.
     ///
     /// # Errors
-    /// [`Error::Count`] if there is no label.
+    /// [`Error::Count`] if there is no label or more than [`Shuffle::MAX_LEN`]; [`Error::Memory`] if there is no memory
+    /// for it.
     ///
     /// # Example
     /// ```
@@ -56,11 +57,16 @@ impl Subset {
     /// ```
     pub fn by_label<L: Ord>(labels: &[L]) -> Result<Vec<Subset>, Error> {
         check::at_least_one("number of labels", labels.len() as u64)?;
-        let mut classes = BTreeMap::<&L, Vec<usize>>::new();
-        for (sample, label) in labels.iter().enumerate() {
-            classes.entry(label).or_default().push(sample);
+        let Classes { of, sizes, samples: ascending } = Classes::new(labels, 1)?;
+        let mut lists = check::room("classes", sizes.len())?;
+        for size in sizes {
+            lists.push(check::room("samples", size)?);
         }
-        classes.into_values().map(Subset::new).collect()
+        for (sample, &class) in of.iter().enumerate() {
+            lists[class as usize].push(sample);
+        }
+        let list_of = |sample: u32| mem::take(&mut lists[of[sample as usize] as usize]);
+        ascending.into_iter().map(list_of).map(Subset::new).collect()
     }
 
     /// The same samples, shuffled anew each epoch.

@@ -7,6 +7,7 @@ mod accumulator;
 mod adam;
 mod average;
 mod batcher;
+mod blocks;
 mod by_name;
 mod clip;
 mod draws;

@@ -2,13 +2,18 @@
 
 use std::cmp::Ordering;
 
-use gradstep::{Batcher, Draws, Error, Order, Shuffle, Split, stable_hash};
+use gradstep::{Batcher, Draws, Error, Order, Shuffle, Split, Subset, stable_hash};
 use proptest::prelude::*;
 
 use crate::common::{config, golden::digest, says};
 
 fn parts(split: &Split) -> Vec<u64> {
-    (0..split.len()).map(|sample| split.part_of(sample).unwrap() as u64).collect()
+    (0..split.len()).map(|sample| part_or_none(split, sample)).collect()
+}
+
+/// In golden rows, a sample without a part has the number of parts.
+fn part_or_none(split: &Split, sample: usize) -> u64 {
+    split.part_of(sample).unwrap_or(split.parts()) as u64
 }
 
 fn sizes(split: &Split) -> Vec<usize> {
@@ -16,6 +21,10 @@ fn sizes(split: &Split) -> Vec<usize> {
     parts(split).iter().for_each(|&part| sizes[part as usize] += 1);
     assert_eq!(split.counts(), sizes);
     sizes
+}
+
+fn list(subset: Result<Subset, Error>) -> Vec<usize> {
+    subset.unwrap().samples().to_vec()
 }
 
 /// How many samples of each class each part has.
@@ -112,6 +121,60 @@ proptest! {
         }
     }
 
+    /// With the invariants of scikit-learn's `TimeSeriesSplit`: training ends a gap before the part that validates, and
+    /// grows.
+    #[test]
+    fn parts_in_order(shares in shares(), gap in 0_usize..20, more in 0_usize..300) {
+        let gaps = gap * (shares.len() - 1);
+        let len = gaps + shares.len() + more;
+        let Ok(split) = Split::in_order(len, &shares, gap) else {
+            prop_assert!(shares.iter().any(|share| share * ((len - gaps) as f64) < 1.0));
+            return Ok(());
+        };
+        shares_are_met(split.counts(), &shares);
+        let mut start = 0;
+        for (part, &count) in split.counts().iter().enumerate() {
+            let samples: Vec<usize> = (start..start + count).collect();
+            prop_assert_eq!(list(split.part(part)), samples.clone());
+            if part > 0 {
+                let before: Vec<usize> = (0..start - gap).collect();
+                prop_assert_eq!(list(split.before(part)), before);
+            }
+            prop_assert!(samples.iter().all(|&sample| split.part_of(sample) == Some(part)));
+            start += count + gap;
+        }
+        prop_assert_eq!((start - gap, split.len(), split.counts().iter().sum()), (len, len, len - gaps));
+        if shares.len() > 1 {
+            let others = split.all_but(0).unwrap();
+            prop_assert!(others.samples().iter().all(|&sample| split.part_of(sample).is_some_and(|part| part > 0)));
+            prop_assert_eq!(others.samples().len(), len - gaps - split.counts()[0]);
+        }
+    }
+
+    /// The parts of a part are of its own samples, each once, as those of a set with as many samples.
+    #[test]
+    fn a_part_is_split_again(len in 50_usize..300, seed in any::<u64>()) {
+        let outer = Split::new(len, &[0.4, 0.3, 0.3], seed).unwrap();
+        let training = outer.all_but(1).unwrap();
+        let plain = Split::new(training.samples().len(), &[0.5, 0.3, 0.2], !seed).unwrap();
+        let inner = training.split(|samples| Split::new(samples.len(), &[0.5, 0.3, 0.2], !seed)).unwrap();
+        prop_assert_eq!((inner.len(), inner.parts(), inner.counts()), (plain.len(), 3, plain.counts()));
+        let places = |subset| list(subset).into_iter().map(|place| training.samples()[place]).collect::<Vec<_>>();
+        for part in 0..3 {
+            let samples = inner.part(part).unwrap();
+            prop_assert_eq!(samples.samples().to_vec(), places(plain.part(part)));
+            prop_assert!(samples.samples().iter().all(|&sample| inner.part_of(sample) == Some(part)));
+            prop_assert_eq!(list(inner.all_but(part)), places(plain.all_but(part)));
+        }
+        prop_assert_eq!(list(inner.before(2)), places(plain.before(2)));
+        for sample in 0..len {
+            prop_assert_eq!(inner.part_of(sample).is_none(), outer.part_of(sample) == Some(1));
+        }
+        let halves = |samples: &[usize]| Split::in_order(samples.len(), &[0.5, 0.5], 3);
+        let third = inner.part(0).unwrap().split(halves).unwrap();
+        prop_assert!(third.part(1).unwrap().samples().iter().all(|&sample| inner.part_of(sample) == Some(0)));
+    }
+
     #[test]
     fn a_key_keeps_its_part(keys in prop::collection::vec(0_u64..50, 1..200), shares in shares(), seed in any::<u64>()) {
         let split = |keys: &[u64]| Split::by_key(keys.to_vec(), &shares, seed);
@@ -133,7 +196,7 @@ fn value_stability_split() {
         let [kind, len, shares, seed, expected, values] = row.split(',').collect::<Vec<_>>()[..] else {
             panic!("row {row}")
         };
-        let (len, seed) = (len.parse::<usize>().unwrap(), seed.parse().unwrap());
+        let (len, seed) = (len.parse::<usize>().unwrap(), seed.parse::<u64>().unwrap());
         let shares: Vec<f64> = shares.split(' ').map(|share| share.parse().unwrap()).collect();
         let labels: Vec<usize> = (0..len).map(|i| (7 * i + i / 4) % 4).collect();
         let small: Vec<u64> = (0..len as u64).map(|i| i * i % 97).collect();
@@ -146,16 +209,21 @@ fn value_stability_split() {
             "small" => Split::stratified(&small, &shares, seed),
             "group" => Split::by_group(&groups, &shares, seed),
             "stratified group" => Split::stratified_by_group(&labels, &groups, &shares, seed),
+            "in order" => Split::in_order(len, &shares, seed as usize),
+            "again" => Split::new(len, &shares, seed)
+                .and_then(|split| split.part(0))
+                .and_then(|part| part.split(|samples| Split::new(samples.len(), &shares, seed.wrapping_add(1)))),
             _ => Split::by_key(keys, &shares, seed),
         };
-        let parts = parts(&split.unwrap());
+        let split = split.unwrap();
+        let parts: Vec<u64> = (0..len).map(|sample| part_or_none(&split, sample)).collect();
         let shown: Vec<String> = parts.iter().take(40).map(u64::to_string).collect();
         assert_eq!(shown.join(" "), values, "{kind}, len {len}, shares {shares:?}, seed {seed}");
         let fits = u64::from_str_radix(expected, 16).unwrap();
         assert_eq!(digest(&parts), fits, "digest of {kind}, len {len}, shares {shares:?}, seed {seed}");
         rows += 1;
     }
-    assert_eq!(rows, 812);
+    assert_eq!(rows, 1134);
 }
 
 /// Of each class of 11 samples, one of 10 folds has 2. Were it always the same fold, that one would have 200 samples.
@@ -505,8 +573,53 @@ fn parts_are_orders_over_the_whole() {
     assert_eq!(validation.shuffled(1).unwrap().longest_run(), 20);
 }
 
+/// Lists keep their order, and a sample that stands there twice may be in two parts.
+#[test]
+fn a_list_is_split_in_its_order() {
+    let by_time = Subset::new(vec![7, 3, 9, 3, 1]).unwrap();
+    let split = by_time.split(|samples| Split::in_order(samples.len(), &[0.5, 0.5], 1)).unwrap();
+    assert_eq!((list(split.part(0)), list(split.part(1))), (vec![7, 3], vec![3, 1]));
+    assert_eq!([7, 3, 9, 1, 5, 0].map(|sample| split.part_of(sample)), [Some(0), Some(0), None, Some(1), None, None]);
+    // Places of a list in a list: 9 and 7.
+    let places = Subset::new(vec![2, 0, 2, 0, 2]).unwrap();
+    let twice = by_time.split(|_| places.split(|samples| Split::in_order(samples.len(), &[0.6, 0.4], 0))).unwrap();
+    assert_eq!((list(twice.part(0)), list(twice.part(1))), (vec![9, 7, 9], vec![7, 9]));
+}
+
+/// Of scikit-learn's own cases those whose lengths leave nothing over.
+#[test]
+fn expanding_windows() {
+    let split = Split::in_order(7, &[1.0 / 3.0; 3], 0).unwrap();
+    assert_eq!((list(split.before(1)), list(split.part(1))), (vec![0, 1, 2], vec![3, 4]));
+    assert_eq!((list(split.before(2)), list(split.part(2))), (vec![0, 1, 2, 3, 4], vec![5, 6]));
+    // Not in order, they grow too.
+    let split = Split::new(10, &[0.2; 5], 3).unwrap();
+    let grows: Vec<usize> = (1..5).map(|part| split.before(part).unwrap().samples().len()).collect();
+    assert_eq!(grows, [2, 4, 6, 8]);
+    assert_eq!(split.before(4).unwrap(), split.all_but(4).unwrap());
+}
+
 #[test]
 fn what_is_wrong_is_named() {
+    let gaps = "number of samples outside the gaps is";
+    says(Split::in_order(10, &[0.5, 0.5], 9), &format!("{gaps} 1, expected at least number of parts = 2"));
+    says(Split::in_order(10, &[0.5, 0.5], usize::MAX), &format!("{gaps} 0, expected at least number of parts = 2"));
+    says(Split::in_order(10, &[0.25; 4], usize::MAX), &format!("{gaps} 0, expected at least number of parts = 4"));
+    says(
+        Split::in_order(12, &[0.99, 0.01], 2),
+        "part 1 has none of 10 samples, expected at least one: its share is 0.01",
+    );
+    let split = Split::in_order(12, &[0.5, 0.5], 2).unwrap();
+    says(split.before(0), "part is 0, expected at least 1");
+    says(split.before(2), "part is 2, expected below number of parts = 2");
+    let list = Subset::new(vec![5, 6, 7]).unwrap();
+    says(list.split(|_| Split::new(4, &[1.0], 1)), "split has length 4, expected 3, the length of samples");
+    says(
+        list.split(|samples| Split::new(samples.len(), &[0.9], 1)),
+        "sum of the shares is 0.9, expected a number of at least 0.999999 and at most 1.000001",
+    );
+    let whole = list.split(|_| list.split(|samples| Split::new(samples.len(), &[1.0], 1)));
+    says(whole, "sample is 5, expected below number of samples = 3");
     says(Split::new(10, &[], 1), "number of parts is 0, expected at least 1");
     says(Split::new(10, &vec![1e-6; 1_000_001], 1), "number of parts is 1000001, expected at most 1000000");
     says(

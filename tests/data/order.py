@@ -1,9 +1,9 @@
 """The order, version 1, and the draws, written from the words of src/order/order.md alone, and the golden vectors they give.
 
 `python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv,
-order_permutation.csv, order_weighted.csv, order_mixture.csv, order_split.csv and draws.csv next to itself; with the argument
-`weighted` only the two named by it and `mixture`, with `draws` also the last two. Slow and plain on purpose: standard library
-only, some two minutes.
+order_permutation.csv, order_weighted.csv, order_mixture.csv, order_blocks.csv, order_split.csv and draws.csv next to itself;
+with the argument `blocks` only that one, with `weighted` only that one and `mixture`, with `draws` also the last three. Slow
+and plain on purpose: standard library only, some two minutes.
 """
 
 import math
@@ -90,7 +90,10 @@ def shuffle(x, stream):
 
 
 def batcher(length, seed, epoch, tag=b"order v1"):
-    key = key_of(tag, seed, length, epoch)
+    return ordered(length, key_of(tag, seed, length, epoch))
+
+
+def ordered(length, key):
     x = list(range(length))
     if length <= 2**20:
         shuffle(x, words(key, 0))
@@ -370,6 +373,33 @@ def mixture(sources, blends, n, numbers):
     return [out[number] for number in numbers]
 
 
+def blocks(length, c, k, lanes, seed, epoch, windows=None):
+    """The samples of each of the windows, lane after lane before they take turns, and in their order."""
+    n = -(-length // c)
+    w = -(-n // k)
+    key = key_of(b"blocks 1", seed, n, epoch)
+    (q,) = draw(n, 1, words(key, 1))
+    if n - 1 < 2**16:
+        others = ordered(n - 1, key).__getitem__
+    else:
+        others = permutation(n - 1, next(words(key_of(b"blocks 1", seed, n, 0), 2)), epoch)
+    at = lambda place: n - 1 if place == q else others(place - (place > q))
+    part = lambda i, parts, t: range(i * t // parts, (i + 1) * t // parts)
+    for j in windows or range(w):
+        places = part(j, w, n)
+        given = []
+        for l in range(lanes):
+            numbers = [at(places[i]) for i in part(l, lanes, len(places))]
+            numbers.sort(key=lambda number: number == n - 1)  # stable
+            m = sum(min(length, (number + 1) * c) - number * c for number in numbers)
+            x = ordered(m, key_of(b"window 1", seed, j * lanes + l, epoch))
+            given.append([numbers[i // c] * c + i % c for i in x])
+        most = max(map(len, given))
+        turns = [iter(lane) for lane in given]
+        due = lambda t, lane: (t + 1) * len(lane) // most > t * len(lane) // most
+        yield given, [next(turn) for t in range(most) for turn, lane in zip(turns, given) if due(t, lane)]
+
+
 def classes(labels, seed):
     lists = {}
     for i, label in enumerate(labels):
@@ -434,6 +464,28 @@ def parts(shares, class_of, length, seed):
         for sample, j in zip(y, dealt, strict=True):
             part[sample] = j
         given = [g + mj for g, mj in zip(given, m)]
+    return part
+
+
+def parts_in_order(shares, length, gap):
+    u = units(shares)
+    n = length - gap * (len(u) - 1)
+    m = sure(u, n)
+    lacks = [uj * n - sum(u) * mj for uj, mj in zip(u, m)]
+    for j in sorted(range(len(u)), key=lambda j: (-lacks[j], j))[: n - sum(m)]:
+        m[j] += 1
+    part = []
+    for j, mj in enumerate(m):
+        part += [None] * (gap if j else 0) + [j] * mj
+    return part
+
+
+def parts_again(shares, length, seed):
+    """Part 0 of a plain split, split by the next seed."""
+    z = [i for i, j in enumerate(parts(shares, WHOLE, length, seed)) if j == 0]
+    part = [None] * length
+    for i, j in enumerate(parts(shares, WHOLE, len(z), (seed + 1) % 2**64)):
+        part[z[i]] = j
     return part
 
 
@@ -592,10 +644,12 @@ def write_splits():
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
         print("# digest: FNV-1a of the parts of all samples. values: those of the first 40.", file=file)
         print("# label of sample i: (7 i + i / 4) mod 4, small: i^2 mod 97. group: i^2 / 5 mod 29. key: i * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
+        print("# in order: the seed is the gap; again: part 0 of a plain split, by seed + 1. The part of no part is k.", file=file)
         print("kind,len,shares,seed,digest,values", file=file)
 
         def write(kind, length, shares, seed, part):
-            if len(set(part)) == len(shares):  # else it is rejected
+            part = [len(shares) if j is None else j for j in part]
+            if len(set(part) - {len(shares)}) == len(shares):  # else it is rejected
                 row = " ".join(map(repr, shares)), seed, digest(part), " ".join(map(str, part[:40]))
                 print(kind, length, *row, sep=",", file=file)
 
@@ -610,6 +664,10 @@ def write_splits():
                     write("group", length, shares, seed, parts_by_group(shares, WHOLE, GROUP, length, seed))
                     write("stratified group", length, shares, seed, parts_by_group(shares, LABEL, GROUP, length, seed))
                     write("key", length, shares, seed, parts_by_key(shares, map(KEY, range(length)), seed))
+                    write("again", length, shares, seed, parts_again(shares, length, seed))
+                for gap in (0, 1, 5):
+                    if length >= (len(shares) - 1) * gap + len(shares):
+                        write("in order", length, shares, gap, parts_in_order(shares, length, gap))
         for counts in [40], [39, 1], [1] * 40, [800, 100, 101], [1, 4097, 1], [2**20 + 5 - 7, 7]:
             for seed in (0, 42, 2**64 - 1):
                 write("counts", sum(counts), counts, seed, parts(counts, WHOLE, sum(counts), seed))
@@ -667,6 +725,32 @@ def mixture_rows():
         yield "period " + " ".join(map(str, shares)), len(cycle), digest(cycle), " ".join(map(str, cycle[:40]))
 
 
+def write_blocks():
+    with open(Path(__file__).with_name("order_blocks.csv"), "w", newline="\n") as file:
+        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
+        print("# digest: FNV-1a of the samples of an epoch, or of one window of a long one. values: the first 40.", file=file)
+        print("len,block_len,blocks_per_window,lanes,seed,epoch,window,digest,values", file=file)
+        for row in blocks_rows():
+            print(*row, sep=",", file=file)
+
+
+def blocks_rows():
+    for length, c, k in ((1, 1, 1), (2, 1, 1), (5, 2, 2), (7, 7, 1), (40, 4, 3), (40, 1, 40), (43, 4, 3), (43, 20, 2),
+                         (100, 7, 15), (1001, 10, 33), (65_537, 1, 500), (70_000, 1, 1000), (300_000, 3, 5000)):
+        for lanes in (1, 2, 3, 5):
+            n = -(-length // c)
+            if lanes > n // -(-n // k):
+                continue
+            for seed, epoch in FEW if length < 1000 else FEW[2:]:
+                samples = [sample for _, window in blocks(length, c, k, lanes, seed, epoch) for sample in window]
+                assert sorted(samples) == list(range(length))
+                yield length, c, k, lanes, seed, epoch, 0, digest(samples), " ".join(map(str, samples[:40]))
+    # Of a trillion samples, and of 2^62, two windows. The last has more samples than one shuffle.
+    for length, c, k, lanes, window in ((10**12, 1000, 50, 4, 1234), (2**62, 2**10, 2, 2, 2**50), (2**62 - 1, 2**20 + 3, 1, 1, 7)):
+        for _, samples in blocks(length, c, k, lanes, 42, 1, [window]):
+            yield length, c, k, lanes, 42, 1, window, digest(samples), " ".join(map(str, samples[:40]))
+
+
 def write_weighted_and_mixture():
     with open(Path(__file__).with_name("order_weighted.csv"), "w", newline="\n") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
@@ -687,11 +771,15 @@ def write_weighted_and_mixture():
 
 if __name__ == "__main__":
     check_chacha8()
+    if sys.argv[1:] == ["blocks"]:
+        write_blocks()
+        sys.exit()
     write_weighted_and_mixture()
     if sys.argv[1:] == ["weighted"]:
         sys.exit()
     write_draws()
     write_splits()
+    write_blocks()
     print("tests/all/subset.rs, the hash of the samples:", digest([92, 3, 14, 3, 65]))
     if sys.argv[1:] == ["draws"]:
         sys.exit()

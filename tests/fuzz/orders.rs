@@ -164,6 +164,9 @@ fn splits(input: &Input) {
         assert!(again.counts() == split.counts() && (i > 0 || again == split));
         let part = input.part.get() as usize;
         let (inside, outside) = all.iter().partition(|&&sample| split.part_of(sample) == Some(part));
+        for part in split.part(part).iter().chain(&split.all_but(part)) {
+            split_again(part, &shares, usize::from(input.len % 8));
+        }
         parts(split.part(part), part < shares.len(), inside, input.seed);
         parts(split.all_but(part), part < shares.len() && shares.len() > 1, outside, input.seed);
     }
@@ -185,6 +188,19 @@ fn groups(input: &Input, shares: &[f64], groups: &[u8]) {
     }
     let distinct: std::collections::BTreeSet<_> = groups.iter().collect();
     assert!(distinct.len() >= shares.len() || Split::by_group(groups, shares, input.seed).is_err());
+}
+
+/// Parts in order, and of a part: every sample of the part in one of its parts, or in a gap.
+fn split_again(part: &Subset, shares: &[f64], gap: usize) {
+    let Ok(split) = part.split(|samples| Split::in_order(samples.len(), shares, gap)) else { return };
+    let samples = part.samples();
+    let mut start = 0;
+    for (k, &count) in split.counts().iter().enumerate() {
+        assert_eq!(split.part(k).unwrap().samples(), &samples[start..start + count]);
+        assert!(k == 0 || split.before(k).unwrap().samples() == &samples[..start - gap]);
+        start += count + gap;
+    }
+    assert_eq!(start - gap, samples.len());
 }
 
 /// A part has its samples, in ascending order or shuffled.
