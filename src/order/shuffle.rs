@@ -90,10 +90,10 @@ const MAX_BITS: u32 = 10;
 /// bandwidth.
 const PARTS: usize = 4;
 
-/// Up to 2 to this power of buckets, an index is written where it belongs; with more ...
+/// Up to 2 to this power of buckets, each index is written where it belongs at once; with more ...
 const DIRECT_BITS: u32 = 5;
-/// ... it waits in a stage of its bucket's for so many words full of others: 2 KiB are written at a time. One by one they would
-/// miss the caches, those of the page table too, in which so many places are not.
+/// ... it waits in a stage of its bucket until so many words are full, and 2 KiB are written. One by one the indices would miss
+/// the caches of memory and of page addresses, which hold only so many places.
 const STAGE_LEN: usize = 128;
 /// Indices are below 2^32, so that a word of a stage holds two on a 64-bit machine.
 const PER_WORD: usize = usize::BITS as usize / 32;
