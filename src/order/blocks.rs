@@ -217,7 +217,7 @@ impl Blocks {
 
     /// The order of all blocks but the last, if that takes a table.
     fn fill_table(&self, epoch: u64, table: &mut [usize]) {
-        shuffle::fill_from(table, &|stream| self.generator(epoch, stream));
+        shuffle::fill_from(table, &mut [], &|stream| self.generator(epoch, stream));
     }
 
     /// The first sample of each block of the window, lane after lane.
@@ -259,7 +259,7 @@ impl Blocks {
                 }
                 shuffle::shuffle(samples, 0, &streams);
             } else {
-                shuffle::fill_from(samples, &streams);
+                shuffle::fill_from(samples, copy, &streams);
                 for sample in samples {
                     *sample = firsts[*sample / block_len] + *sample % block_len;
                 }
@@ -330,7 +330,8 @@ impl Order for Blocks {
 
     fn scratch_len(&self) -> usize {
         let blocks = usize::try_from(self.count().div_ceil(self.windows())).unwrap_or(usize::MAX);
-        let copy = if self.lanes > 1 { usize::try_from(self.longest_run()).unwrap_or(usize::MAX) } else { 0 };
+        let longest = usize::try_from(self.longest_run()).unwrap_or(usize::MAX);
+        let copy = if self.lanes > 1 { longest } else { shuffle::scratch_len(longest) };
         [blocks, 3 * self.lanes as usize, copy].into_iter().fold(self.table_len(), usize::saturating_add)
     }
 
