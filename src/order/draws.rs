@@ -1,13 +1,10 @@
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-#[cfg(feature = "simd")]
-use super::chacha::{AT_ONCE, Blocks};
 use super::{
-    generator::{generator, unit},
+    generator::{BLOCK, generator, unit, with_bytes},
     hash::stable_hash,
-    normal32,
-    normal64::{self, BLOCK},
+    normal32, normal64,
     shuffle::draw,
 };
 use crate::{check, error::Error, simd::wide};
@@ -182,33 +179,14 @@ impl Draws {
     /// Calls `take` with the words for each part of `out`.
     #[inline(always)]
     fn in_blocks<F: DrawFloat, T>(&mut self, out: &mut [T], take: impl Fn(&[F::Word], &mut [T])) {
-        let (mut bytes, mut words) = ([0; 8 * BLOCK], [F::Word::default(); BLOCK]);
-        let mut fill = |out: &mut [T], fill_bytes: &mut dyn FnMut(&mut [u8])| {
-            let (bytes, words) = (&mut bytes[..size_of::<F::Word>() * out.len()], &mut words[..out.len()]);
-            fill_bytes(bytes);
-            for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(size_of::<F::Word>())) {
+        let (size, mut words) = (size_of::<F::Word>(), [F::Word::default(); BLOCK]);
+        with_bytes(&mut self.generator, size, out, |bytes, out| {
+            let words = &mut words[..out.len()];
+            for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(size)) {
                 *word = F::read(bytes);
             }
             take(words, out);
-        };
-        #[cfg(feature = "simd")]
-        let out = {
-            const { assert!(BLOCK * size_of::<F::Word>() % AT_ONCE == 0) };
-            // Up to the end of a ChaCha block, and then many of them as long as they are taken whole.
-            let before = self.generator.get_word_pos().wrapping_neg() as usize % 16 * 4 / size_of::<F::Word>();
-            let (first, rest) = out.split_at_mut(before.min(out.len()));
-            fill(first, &mut |bytes| self.generator.fill_bytes(bytes));
-            let (many, rest) = rest.split_at_mut(rest.len() / BLOCK * BLOCK);
-            match Blocks::of(&self.generator) {
-                Some(mut blocks) if !many.is_empty() => {
-                    many.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| blocks.fill_bytes(bytes)));
-                    blocks.leave(&mut self.generator);
-                }
-                _ => many.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| self.generator.fill_bytes(bytes))),
-            }
-            rest
-        };
-        out.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| self.generator.fill_bytes(bytes)));
+        });
     }
 }
 

@@ -6,10 +6,8 @@ use core::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
 use num_traits::Float;
 
+use super::generator::BLOCK;
 use crate::simd::wide;
-
-/// How many words go through side by side.
-pub(super) const BLOCK: usize = 128;
 
 /// The standard normal number of `word`: its highest bit is the sign, the others the probability.
 #[inline(always)]
