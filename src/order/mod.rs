@@ -1,6 +1,8 @@
 #![doc = include_str!("order.md")]
 
 pub(crate) mod blocks;
+#[cfg(feature = "simd")]
+mod chacha;
 mod classes;
 pub(crate) mod draws;
 mod generator;
@@ -32,9 +34,9 @@ pub const VERSION: u64 = 1;
 ///
 /// An order is a pure function of its settings and the epoch: the same today and tomorrow, on every machine. This crate has
 /// [`Shuffle`](crate::Shuffle), [`Sequential`](crate::Sequential), [`Permutation`](crate::Permutation) (shuffled, without a
-/// table), [`Subset`](crate::Subset) (some of the samples, in turn or shuffled), [`Weighted`](crate::Weighted) (draws in
-/// proportion to weights) and [`Mixture`](crate::Mixture) (several orders in fixed shares). `&O`, `Box<O>` and `Arc<O>` are
-/// orders too.
+/// table), [`Blocks`](crate::Blocks) (shuffled in windows, for data that is read from disk), [`Subset`](crate::Subset) (some
+/// of the samples, in turn or shuffled), [`Weighted`](crate::Weighted) (draws in proportion to weights) and
+/// [`Mixture`](crate::Mixture) (several orders in fixed shares). `&O`, `Box<O>` and `Arc<O>` are orders too.
 ///
 /// The samples are indices of the caller's data. They need not be below [`len`](Order::len): those of a `Subset` are
 /// not. An epoch need not have each of them once: those of a `Weighted` and of a `Mixture` may not.
@@ -112,7 +114,7 @@ pub trait Order {
     /// it.
     ///
     /// Cost: that of [`fill`](Order::fill), and an allocation of [`scratch_len`](Order::scratch_len) numbers unless that
-    /// is 0, as it is for the orders of this crate.
+    /// is 0.
     ///
     /// # Errors
     /// [`Error::Count`] if `start` is not the start of a run, or `out` reaches past the epoch, or if this machine cannot
