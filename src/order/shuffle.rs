@@ -434,7 +434,7 @@ mod tests {
     /// Up to 2^22 an order has no scratch, and none in it changes where it has.
     #[test]
     fn value_stability_whatever_the_scratch() {
-        for (len, expected) in [((1 << 22), 0), ((1 << 22) + 3, PARTS * (1 + STAGE_ROOM) << 6)] {
+        for (len, expected) in [((1 << 22), 0), ((1 << 22) + 3, (PARTS * (1 + STAGE_ROOM)) << 6)] {
             assert_eq!(scratch_len(len), expected, "scratch for {len}");
             let order = |mut scratch: Vec<usize>| {
                 let mut indices = vec![usize::MAX; len];
