@@ -65,10 +65,10 @@
 //! the rows of a batch one after the other.
 //!
 //! An [`Order`] says which sample stands at each place of an epoch: [`Shuffle`], [`Sequential`], [`Permutation`] for
-//! sets that are too large for a table, or one of your own. For imbalanced classes there are [`Weighted`] (draws in
-//! proportion to weights) and [`Mixture`] (classes or data sets in fixed shares). [`Split`] makes training, validation
-//! and test sets, and folds; each part is a [`Subset`], an order again. The page [`order`] describes how seed and epoch
-//! become an order.
+//! sets that are too large for a table, [`Blocks`] for data that is read from disk, or one of your own. For imbalanced
+//! classes there are [`Weighted`] (draws in proportion to weights) and [`Mixture`] (classes or data sets in fixed shares).
+//! [`Split`] makes training, validation and test sets, and folds; each part is a [`Subset`], an order again. The page
+//! [`order`] describes how seed and epoch become an order.
 //!
 //! # Draws
 //! [`Draws`] are everything else that a seed decides: initial weights, noise, dropout, augmentation. Each purpose, and

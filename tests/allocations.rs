@@ -188,7 +188,9 @@ fn epochs_and_batches() {
     let labels: Vec<usize> = (0..1000).map(|i| i * i % 7).collect();
     let permutations = vec![Permutation::new(1 << 20, 1).unwrap(), Permutation::new(1 << 17, 2).unwrap()];
     let blocks = vec![common::Blocks { len: 100, block_len: 30 }, common::Blocks { len: 30, block_len: 7 }];
-    let orders: [Box<dyn Order>; 5] = [
+    let orders: [Box<dyn Order>; 7] = [
+        Box::new(gradstep::Blocks::new(1003, 10, 7, 1).unwrap().with_lanes(3).unwrap()),
+        Box::new(gradstep::Blocks::new(1 << 18, 2, 100, 1).unwrap()),
         Box::new(Weighted::new(&[1.0, 0.0, 2.5], 1000, 1).unwrap()),
         Box::new(Mixture::stratified(&labels, 1).unwrap()),
         Box::new(Mixture::balanced(&labels, 300, 1).unwrap()),
@@ -198,7 +200,7 @@ fn epochs_and_batches() {
     for order in &orders {
         let batcher = Batcher::over(order, 100).unwrap();
         let mut epoch = batcher.epoch(0);
-        allocates_nothing("refill by weight and of mixtures", || epoch.refill(5));
+        allocates_nothing("refill by blocks, by weight and of mixtures", || epoch.refill(5));
         let mut stream = batcher.stream();
         for _ in 0..30 {
             allocates_nothing("batches of them", || stream.next_batch().map(<[usize]>::len));

@@ -32,9 +32,9 @@ pub const VERSION: u64 = 1;
 ///
 /// An order is a pure function of its settings and the epoch: the same today and tomorrow, on every machine. This crate has
 /// [`Shuffle`](crate::Shuffle), [`Sequential`](crate::Sequential), [`Permutation`](crate::Permutation) (shuffled, without a
-/// table), [`Subset`](crate::Subset) (some of the samples, in turn or shuffled), [`Weighted`](crate::Weighted) (draws in
-/// proportion to weights) and [`Mixture`](crate::Mixture) (several orders in fixed shares). `&O`, `Box<O>` and `Arc<O>` are
-/// orders too.
+/// table), [`Blocks`](crate::Blocks) (shuffled in windows, for data that is read from disk), [`Subset`](crate::Subset) (some
+/// of the samples, in turn or shuffled), [`Weighted`](crate::Weighted) (draws in proportion to weights) and
+/// [`Mixture`](crate::Mixture) (several orders in fixed shares). `&O`, `Box<O>` and `Arc<O>` are orders too.
 ///
 /// The samples are indices of the caller's data. They need not be below [`len`](Order::len): those of a `Subset` are
 /// not. An epoch need not have each of them once: those of a `Weighted` and of a `Mixture` may not.

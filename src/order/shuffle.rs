@@ -79,7 +79,7 @@ impl Order for Shuffle {
 }
 
 /// Up to this length one Fisher–Yates shuffle, most of whose exchanges hit the caches; above it, buckets.
-const ONE_SHUFFLE: usize = 1 << 20;
+pub(super) const ONE_SHUFFLE: usize = 1 << 20;
 /// A bucket has on average at most 2 to this power indices, so that it fits the caches (1 MiB), as long as ...
 const BUCKET_BITS: u32 = 17;
 /// ... there are no more than 2 to this power of buckets: more write streams than that outgrow the caches.
@@ -244,7 +244,7 @@ fn shuffle_buckets(
 /// Fisher–Yates from the end, several indices drawn from one word (Brackett-Rozinsky and Lemire 2024).
 // Inlined, it would put a generator on the stack at each level of `shuffle_buckets`.
 #[inline(never)]
-fn shuffle(indices: &mut [usize], stream: u64, streams: &impl Fn(u64) -> ChaCha8Rng) {
+pub(super) fn shuffle(indices: &mut [usize], stream: u64, streams: &impl Fn(u64) -> ChaCha8Rng) {
     let generator = &mut streams(stream);
     let mut left = indices.len();
     // Up to 2^30 the product of the bounds is at most 2^60, so that a word is seldom drawn again.

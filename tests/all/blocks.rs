@@ -112,6 +112,26 @@ fn orders_are_equally_likely() {
     count(lanes, &|order| order.iter().position(|&sample| sample == 5).unwrap(), 6);
 }
 
+/// No two shuffles are the same: of lanes, windows, epochs or seeds.
+#[test]
+fn each_shuffle_is_its_own() {
+    let mut seen = std::collections::HashSet::new();
+    for seed in 0..4 {
+        let order = Blocks::new(1200, 20, 10, seed).unwrap().with_lanes(5).unwrap();
+        for number in 0..4 {
+            let samples = epoch(order, number);
+            for run in windows(order, number) {
+                for lane in 0..5 {
+                    let read = order.window(number, run.start, lane..lane + 1).unwrap();
+                    let in_order = samples[run.start as usize..run.end as usize].iter();
+                    let rows: Vec<usize> = in_order.filter_map(|&sample| order.row(&read, sample)).collect();
+                    assert!(rows.len() == 40 && seen.insert(rows));
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(config(128))]
 

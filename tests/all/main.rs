@@ -13,6 +13,7 @@ mod clip;
 mod draws;
 mod elementwise;
 mod error;
+mod exhaustive;
 mod finite;
 mod gather;
 mod grads;

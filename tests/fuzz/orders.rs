@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, ops::Range};
 
 use common::Whole;
 use gradstep::{
-    Batcher, DrawFloat, Draws, Error, Mixture, Order, Permutation, Sequential, Shuffle, Split, Subset, Weighted,
+    Batcher, Blocks, DrawFloat, Draws, Error, Mixture, Order, Permutation, Sequential, Shuffle, Split, Subset, Weighted,
 };
 use libfuzzer_sys::{
     arbitrary::{self, Arbitrary},
@@ -47,8 +47,37 @@ fuzz_target!(|input: Input| {
     splits(&input);
     weighted(&input);
     mixture(&input);
+    blocks(&input);
     draws(&input);
 });
+
+fn blocks(input: &Input) {
+    let (len, block_len, per_window, lanes) =
+        (input.n % 5000, input.len.into(), u64::from(input.change), input.counters[0] % 9);
+    let valid = (1..=len).contains(&block_len) && (1..=len.div_ceil(block_len)).contains(&per_window);
+    let order = Blocks::new(len, block_len, per_window, input.seed);
+    assert_eq!(order.is_ok(), valid, "{order:?}");
+    let Ok(order) = order.and_then(|order| order.with_lanes(lanes)) else { return };
+    let mut samples = Batcher::over(order, 1).unwrap().epoch(input.epoch).indices().to_vec();
+    let place = input.counters[1] % (len + 1);
+    let run = order.run(input.epoch, place);
+    if let Ok(window) = order.window(input.epoch, place, 0..lanes) {
+        let in_window = |place: u64| order.row(&window, samples[place as usize]).is_some();
+        assert!((0..len).all(|place| in_window(place) == run.contains(&place)));
+    }
+    samples.sort_unstable();
+    assert!(samples.into_iter().eq(0..len as usize));
+    // As many as there may be, from any place on.
+    let (per_window, block_len) = (1 + per_window, 1 + block_len);
+    let Ok(order) = Blocks::new(input.n, block_len, per_window, input.seed) else { return };
+    let run = order.run(input.epoch, input.counters[1]);
+    let mut out = vec![0; (run.end - run.start) as usize];
+    if order.try_fill(input.epoch, run.start, &mut out).is_ok() {
+        out.sort_unstable();
+        let window = order.window(input.epoch, run.start, 0..1).unwrap();
+        assert!(window.into_iter().flatten().map(|sample| sample as usize).eq(out));
+    }
+}
 
 fn weighted(input: &Input) {
     let (weights, len) = (&input.weights, usize::from(input.len));

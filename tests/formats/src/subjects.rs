@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use gradstep::{
-    Accumulator, Adam, Batcher, ByName, Error, FiniteGuard, Grads, LossScale, MasterCopy, Mixture, Momentum,
+    Accumulator, Adam, Batcher, Blocks, ByName, Error, FiniteGuard, Grads, LossScale, MasterCopy, Mixture, Momentum,
     MomentumForm, MomentumRule, NoiseScale, Optimizer, Order, ParamGroups, Permutation, Position, ReduceOnPlateau,
     Schedule, Sequential, Sgd, Shuffle, Step, Subset, WeightAverage, WeightDecay, Weighted, exact,
 };
@@ -374,7 +374,7 @@ master!(MasterBf16, bf16, {
 });
 master!(MasterF16, f16, FiniteGuard(Sgd::new(2e-8).unwrap().with_weight_decay(WeightDecay::Decoupled(0.1)).unwrap()));
 
-fn orders() -> [Box<dyn Order>; 9] {
+fn orders() -> [Box<dyn Order>; 10] {
     let mixed: Vec<Box<dyn Order>> =
         vec![Box::new(Shuffle::new(10, 3).unwrap()), Box::new(Sequential::new(7).unwrap())];
     [
@@ -383,6 +383,7 @@ fn orders() -> [Box<dyn Order>; 9] {
         Box::new(Shuffle::new(Shuffle::MAX_LEN, 0).unwrap()),
         Box::new(Sequential::new(10).unwrap()),
         Box::new(Permutation::new(1 << 48, 7).unwrap()),
+        Box::new(Blocks::new(1 << 62, 1 << 20, 512, u64::MAX).unwrap().with_lanes(8).unwrap()),
         Box::new(Subset::new((3..13).collect()).unwrap().shuffled(1).unwrap()),
         Box::new(Weighted::new(&[0.1, 0.0, 3.0], 1 << 30, u64::MAX).unwrap()),
         Box::new(Mixture::stratified(&[0, 1, 0, 2, 0, 1, 0], 1).unwrap()),
