@@ -156,7 +156,7 @@ impl<O: Readable> Feed<O> {
             let row = |reader: &'_ Reader| Some(self.order.row(&reader.part.ranges, sample)? * self.row_len);
             let found =
                 self.readers.iter().find_map(|reader| reader.part.rows.get(row(reader)?..)?.get(..self.row_len));
-            file::push(samples, found.context("an order and its ranges differ")?);
+            file::push(samples, found.context("an order and its ranges differ")?)?;
         }
         Ok(())
     }

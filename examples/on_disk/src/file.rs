@@ -99,10 +99,10 @@ impl Rows {
         ensure!(header.starts_with(FORMAT), "not a file of `on_disk make`");
         let number = |i: usize| u64::from_le_bytes(header[8 * i..8 * i + 8].try_into().expect("8 bytes"));
         let [inputs, count, held_out] = [1, 2, 3].map(number);
-        let expected = (u128::from(count) + u128::from(held_out)) * (u128::from(inputs) + 1) + u128::from(HEADER);
-        let expected = expected.next_multiple_of(PAGE.into());
+        let expected = (u128::from(count) + u128::from(held_out)).saturating_mul(u128::from(inputs) + 1);
+        let expected = expected.saturating_add(HEADER.into()).div_ceil(PAGE.into()).saturating_mul(PAGE.into());
         ensure!(u128::from(len) == expected, "cut off or added to: {len} bytes, expected {expected}");
-        (rows.inputs, rows.rows, rows.held_out) = (inputs as usize, count, held_out);
+        (rows.inputs, rows.rows, rows.held_out) = (usize::try_from(inputs)?, count, held_out);
         Ok(rows)
     }
 
@@ -126,7 +126,9 @@ impl Rows {
 }
 
 /// Appends a row as a sample.
-pub(crate) fn push(samples: &mut Samples, row: &[u8]) {
+pub(crate) fn push(samples: &mut Samples, row: &[u8]) -> Result<()> {
+    ensure!(row[0] < 10, "the file is damaged: a label is {}, expected 0 to 9", row[0]);
     samples.labels.push(row[0]);
     samples.pixels.extend(row[1..].iter().map(|&pixel| f32::from(pixel) / 255.0));
+    Ok(())
 }

@@ -46,9 +46,6 @@ enum Command {
     Train {
         #[command(flatten)]
         run: Run,
-        /// How the file is read
-        #[arg(long, value_enum, default_value_t = Way::Windows)]
-        order: Way,
         /// Where the checkpoint is, or will be
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
@@ -59,11 +56,10 @@ enum Command {
         #[arg(long, value_name = "STEP")]
         stop_at: Option<u64>,
     },
-    /// Read, and then train, in all three ways
-    Compare {
+    /// Only read: how fast samples come if nothing is done with them
+    Read {
         #[command(flatten)]
         run: Run,
-        /// How many seconds to read in each way, three times in turn
         #[arg(long, default_value_t = 5.0)]
         seconds: f64,
     },
@@ -82,6 +78,9 @@ enum Way {
 #[derive(Args)]
 struct Run {
     file: PathBuf,
+    /// How the file is read
+    #[arg(long, value_enum, default_value_t = Way::Windows)]
+    order: Way,
     /// How much memory the program may have, in MiB: the operating system gives it no more
     #[arg(long, default_value_t = 256)]
     memory: u64,
@@ -130,61 +129,65 @@ fn start() -> Result<()> {
     match Options::parse().command {
         Command::Make { file, size, data } => {
             let split = data.map_or_else(data::digits, |dir| data::mnist(&dir))?;
-            let rows = file::make(&file, size << 20, &split)?;
+            let rows = file::make(&file, bytes(size)?, &split)?;
             println!("{}: {rows} rows of {} bytes, sorted by label", file.display(), 1 + split.train.inputs);
             Ok(())
         }
-        Command::Train { run, order, checkpoint, save_every, stop_at } => {
+        Command::Train { run, checkpoint, save_every, stop_at } => {
             ensure!(save_every > 0, "save-every is 0, expected at least 1");
             limit(&run)?;
-            run.train(order, checkpoint.as_deref().map(|path| (path, save_every)), stop_at.unwrap_or(u64::MAX))
+            let checkpoint = checkpoint.as_deref().map(|path| (path, save_every));
+            run.by_order(Task::Train(checkpoint, stop_at.unwrap_or(u64::MAX)))
         }
-        Command::Compare { run, seconds } => {
+        Command::Read { run, seconds } => {
             limit(&run)?;
-            // Windows last: they need the most memory.
-            let ways = [Way::File, Way::Rows, Way::Windows];
-            for way in ways.repeat(3) {
-                println!(
-                    "{way:?}: reads {:.0} samples per second",
-                    run.read(way, Duration::try_from_secs_f64(seconds)?)?
-                );
-            }
-            ways.into_iter().try_for_each(|way| run.train(way, None, u64::MAX))
+            run.by_order(Task::Read(Duration::try_from_secs_f64(seconds)?))
         }
     }
 }
 
+fn bytes(mib: u64) -> Result<u64> {
+    mib.checked_mul(1 << 20).with_context(|| format!("{mib} MiB are too many"))
+}
+
 /// From here on, an allocation beyond `memory` fails.
 fn limit(run: &Run) -> Result<()> {
+    ensure!(run.memory > 0, "memory is 0, expected at least 1"); // Linux takes a limit of 0 for none
     let mut limit = getrlimit(Resource::Data);
-    limit.current = Some(run.memory << 20);
+    limit.current = Some(bytes(run.memory)?);
     setrlimit(Resource::Data, limit).with_context(|| format!("memory of {} MiB: not limited", run.memory))?;
     let len = run.file.metadata().with_context(|| run.file.display().to_string())?.len();
     println!("{}: {} MiB; memory: {} MiB", run.file.display(), len >> 20, run.memory);
     Ok(())
 }
 
+#[derive(Clone, Copy)]
+enum Task<'a> {
+    Read(Duration),
+    /// With the checkpoint and how often it is saved, and up to a step.
+    Train(Option<(&'a Path, u64)>, u64),
+}
+
 impl Run {
-    fn blocks(&self, rows: u64) -> Result<Blocks> {
-        Ok(Blocks::new(rows, self.block_len, self.blocks_per_window, self.seed)?.with_lanes(self.lanes)?)
-    }
-
-    /// A window of 1,024 blocks of one row each.
-    fn rows(&self, rows: u64) -> Result<Blocks> {
-        Ok(Blocks::new(rows, 1, rows.min(1024), self.seed)?.with_lanes(self.lanes)?)
-    }
-
-    fn read(&self, way: Way, time: Duration) -> Result<f64> {
+    fn by_order(&self, task: Task) -> Result<()> {
         let rows = Rows::open(&self.file)?.rows;
-        match way {
-            Way::File => self.read_by(Sequential::new(rows as usize)?, time),
-            Way::Rows => self.read_by(self.rows(rows)?, time),
-            Way::Windows => self.read_by(self.blocks(rows)?, time),
+        // One read per row is a window of 1,024 blocks of a row each.
+        let (block_len, blocks_per_window) = match self.order {
+            Way::File => return self.by(Sequential::new(usize::try_from(rows)?)?, task),
+            Way::Rows => (1, rows.min(1024)),
+            Way::Windows => (self.block_len, self.blocks_per_window),
+        };
+        self.by(Blocks::new(rows, block_len, blocks_per_window, self.seed)?.with_lanes(self.lanes)?, task)
+    }
+
+    fn by<O: Readable>(&self, order: O, task: Task) -> Result<()> {
+        match task {
+            Task::Read(time) => self.read(order, time),
+            Task::Train(checkpoint, stop_at) => self.train(order, checkpoint, stop_at),
         }
     }
 
-    /// How many samples per second come if nothing is done with them.
-    fn read_by<O: Readable>(&self, order: O, time: Duration) -> Result<f64> {
+    fn read<O: Readable>(&self, order: O, time: Duration) -> Result<()> {
         let batcher = Batcher::over(order, self.batch_size)?;
         let (start, mut samples, mut batch) = (Instant::now(), 0, Samples::default());
         let mut feed = Feed::new(&self.file, &batcher, &batcher.position(0, 0)?, self.readers)?;
@@ -192,26 +195,24 @@ impl Run {
             feed.next_batch(&mut batch)?;
             samples += batch.len();
         }
-        Ok(samples as f64 / start.elapsed().as_secs_f64())
+        let rate = samples as f64 / start.elapsed().as_secs_f64();
+        println!("{:?}: {rate:.0} samples per second, peak memory {} MiB", self.order, peak_memory()? >> 10);
+        Ok(())
     }
 
-    fn train(&self, way: Way, checkpoint: Option<(&Path, u64)>, stop_at: u64) -> Result<()> {
-        let rows = Rows::open(&self.file)?.rows;
-        match way {
-            Way::File => self.train_by(way, Sequential::new(rows as usize)?, checkpoint, stop_at),
-            Way::Rows => self.train_by(way, self.rows(rows)?, checkpoint, stop_at),
-            Way::Windows => self.train_by(way, self.blocks(rows)?, checkpoint, stop_at),
-        }
-    }
-
-    fn train_by<O: Readable>(&self, way: Way, order: O, checkpoint: Option<(&Path, u64)>, stop_at: u64) -> Result<()> {
-        let (held_out, digest) = held_out(&self.file)?;
-        let network = Network { inputs: held_out.inputs, hidden: self.hidden, classes: 10 };
+    fn train<O: Readable>(&self, order: O, checkpoint: Option<(&Path, u64)>, stop_at: u64) -> Result<()> {
+        let (inputs, held_out) = held_out(&self.file)?;
+        let network = Network { inputs, hidden: self.hidden, classes: 10 };
         let batcher = Batcher::over(order, self.batch_size)?;
         let steps = self.epochs.checked_mul(batcher.batches_per_epoch() as u64).context("too many epochs")?;
         let schedule = Schedule::cosine(LEARNING_RATE, 0.0, steps)?;
         let mut state = State {
-            settings: format!("on_disk 1, {} epochs, {} hidden, held out {digest:08x}", self.epochs, self.hidden),
+            settings: format!(
+                "on_disk 1, {} epochs, {} hidden, held out {:08x}",
+                self.epochs,
+                self.hidden,
+                crc32fast::hash(&held_out)
+            ),
             params: network.initial(self.seed),
             momentum: Momentum::new(LEARNING_RATE, 0.9, network.len())?,
             position: batcher.position(0, 0)?,
@@ -226,7 +227,7 @@ impl Run {
         let mut feed = Feed::new(&self.file, &batcher, &state.position, self.readers)?;
         let (start, first) = (Instant::now(), state.momentum.steps());
         let (mut samples, mut batch) = (0, Samples::default());
-        let all = Vec::from_iter(0..self.batch_size);
+        let all = Vec::from_iter(0..self.batch_size.min(batcher.len()));
         let mut grads = vec![0.0; network.len()];
         loop {
             let step = state.momentum.steps();
@@ -249,9 +250,10 @@ impl Run {
 
         let rate = samples as f64 / start.elapsed().as_secs_f64();
         let steps = state.momentum.steps() - first;
-        println!("{way:?}: {steps} steps, {rate:.0} samples per second, peak memory {} MiB", peak_memory()? >> 10);
+        let peak = peak_memory()? >> 10;
+        println!("{:?}: {steps} steps, {rate:.0} samples per second, peak memory {peak} MiB", self.order);
         println!("rows read: {:?}", feed.rows_read);
-        println!("held-out accuracy: {:.2} %", 100.0 * network.accuracy(&state.params, &held_out));
+        println!("held-out accuracy: {:.2} %", 100.0 * accuracy(&network, &state.params, &held_out)?);
         let bytes: Vec<u8> = state.params.iter().flat_map(|param| param.to_le_bytes()).collect();
         println!("parameters: {:08x}", crc32fast::hash(&bytes)); // the same, however it was read, and however often killed
         Ok(())
@@ -268,14 +270,22 @@ impl State {
     }
 }
 
-/// The held-out samples, and a digest of them.
-fn held_out(path: &Path) -> Result<(Samples, u32)> {
-    let mut file = Rows::open(path)?;
-    let mut rows = Vec::new();
+/// The number of pixels, and the held-out rows.
+fn held_out(path: &Path) -> Result<(usize, Vec<u8>)> {
+    let (mut file, mut rows) = (Rows::open(path)?, Vec::new());
     file.read(file.rows..file.rows + file.held_out, &mut rows).with_context(|| path.display().to_string())?;
-    let mut samples = Samples { inputs: file.inputs, ..Samples::default() };
-    rows.chunks_exact(1 + file.inputs).for_each(|row| file::push(&mut samples, row));
-    Ok((samples, crc32fast::hash(&rows)))
+    Ok((file.inputs, rows))
+}
+
+fn accuracy(network: &Network, params: &[f32], rows: &[u8]) -> Result<f64> {
+    let (row_len, mut correct) = (1 + network.inputs, 0.0);
+    // Some at a time: as numbers they are four times as long.
+    for rows in rows.chunks(1000 * row_len) {
+        let mut samples = Samples { inputs: network.inputs, ..Samples::default() };
+        rows.chunks(row_len).try_for_each(|row| file::push(&mut samples, row))?;
+        correct += network.accuracy(params, &samples) * samples.len() as f64;
+    }
+    Ok(correct / (rows.len() / row_len) as f64)
 }
 
 /// In KiB.

@@ -191,7 +191,7 @@ fn errors_say_what_is_wrong() {
     trained(&["--readers=13"], "world_size is 13, expected at most lanes = 12");
     trained(&["--readers=0"], "readers is 0");
     trained(&["--blocks-per-window=4043"], "blocks_per_window");
-    trained(&["--memory=0"], "memory");
+    trained(&["--memory=0"], "memory is 0");
 
     let checkpoint = path("wrong.checkpoint");
     let checkpoint = ["--stop-at=10", "--checkpoint", checkpoint.to_str().unwrap()];
