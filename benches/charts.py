@@ -18,6 +18,20 @@ HERE = Path(__file__).parent
 ORANGE, BLUE, SKY, GREEN, GREY = "#d55e00", "#0072b2", "#56b4e9", "#009e73", "#999999"
 RUST = ["descend", "stochastic_optimizers", "candle-optimisers", "burn"]
 RULES = ["Sgd", "Momentum"]
+# Where names would lie on each other: the text, and where it begins or ends, in points from the dot.
+LABELS = {
+    "Grain's window": ("Grain's window, Levanter's eras", (7, -4)),
+    "Levanter's eras": ("", (0, 0)),
+    "MosaicML py1s": ("MosaicML py1s", (8, 2)),
+    "MosaicML py1br": ("MosaicML py1br", (7, 2)),
+    "MosaicML py1e": ("MosaicML py1e", (-7, -4)),
+    "CorgiPile": ("CorgiPile, FFCV", (-7, -13)),
+    "FFCV quasi-random": ("", (0, 0)),
+    "Levanter's windows": ("Levanter's windows", (0, -16)),
+    "Blocks 16 x 2560": ("Blocks 16 × 2560", (6, -15)),
+    "Blocks 52 x 2560": ("Blocks 52 × 2560", (7, 2)),
+    "Blocks 256 x 512": ("Blocks 256 × 512", (7, 4)),
+}
 FEATURES = {"none": ("default features", GREY), "simd": ("simd", SKY), "simd+rayon": ("simd, rayon", BLUE)}
 
 
@@ -177,6 +191,52 @@ def models():
     save(figure, "models")
 
 
+def locality():
+    rows = list(records("locality"))
+    judged = [row for row in rows if row["tail"]]
+    figure, axes = plt.subplots(figsize=(8, 5.6), layout="constrained")
+    held = [2 ** (i / 8) / 10 for i in range(80)]
+    for unit in [4096, 256, 52, 16]:
+        # What stands in blocks.rs, for k of n blocks in a window.
+        n = 2**20 / unit
+        line = [(x, 1 + 256 / (k := x / 100 * n) * (1 - k / n)) for x in held if x / 100 * n >= 1]
+        axes.plot(*zip(*line), color="#cccccc", linewidth=1.5, zorder=0)
+        axes.annotate(f"blocks of {unit:,}", max(line[0], line[13]), (3, 4), textcoords="offset points", color=GREY, fontsize=9)
+    for row in judged:
+        if row["scheme"] in ("Blocks 52 x 2560 in 8 lanes", "Permutation", "Sequential"):
+            continue
+        own = row["scheme"].startswith("Blocks")
+        x, y = float(row["held"]), float(row["variance"])
+        axes.plot(x, y, "o", color=ORANGE if own else BLUE, markersize=7 if own else 5)
+        label, offset = LABELS.get(row["scheme"], (row["scheme"], (7, -4)))
+        side = "right" if offset[0] < 0 else "left"
+        axes.annotate(label, (x, y), offset, textcoords="offset points", ha=side, fontsize=9)
+    axes.set(xscale="log", yscale="log", xlim=(0.3, 400), ylim=(0.5, 600))
+    axes.set(xlabel="samples held in memory, % of all")
+    axes.set(ylabel="variance of a batch's shares of the classes\n(1: a full shuffle)")
+    axes.set_xticks([1, 10, 100], ["1", "10", "100"])
+    axes.set_yticks([1, 10, 100], ["1", "10", "100"])
+    axes.minorticks_off()
+    axes.set_title("2^20 samples sorted by label, ten classes, batches of 256; lines: predicted")
+    axes.grid(axis="y", color="#dddddd")
+    save(figure, "locality")
+
+    columns = ["tail", "parity", "neighbours", "epochs", "seeds", "displacement", "inversions", "spearman", "missing"]
+    name = lambda row: row["scheme"].replace(" x ", " × ")
+    ms = lambda row: f"{1000 * float(row['first']):.2g}" if row["first"] else "-"
+    variance = lambda row: f"{float(row['variance']):#.3g}".rstrip(".")
+    table(
+        ["", "held, %", "variance", *columns, "first batch, ms"],
+        ([name(row), row["held"], variance(row), *(row[column] for column in columns), ms(row)] for row in judged),
+    )
+    compared = [row for row in rows if row["predicted"] and row["scheme"].startswith("Blocks")]
+    table(
+        ["", "h", "held, %", "predicted", "measured"],
+        ([name(row), *(row[column] for column in ["h", "held", "predicted", "variance"])] for row in compared),
+    )
+
+
 epoch()
 step()
 models()
+locality()

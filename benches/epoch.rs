@@ -1,10 +1,13 @@
-//! One epoch's order, beside rand's shuffle (and torch's and numpy's, if PYTHON names an interpreter that has them).
+//! One epoch's order, beside rand's shuffle, one as Brackett-Rozinsky and Lemire describe it, rip_shuffle's with its feature,
+//! and torch's and numpy's, if PYTHON names an interpreter that has them.
 //!
 //! `cargo bench --bench epoch [-- LONGEST]`; nanoseconds an index, least of several rounds taken in turn. One thread; with
-//! feature `rayon` gradstep on as many as there are, and on one beside it.
+//! feature `rayon` gradstep on as many as there are, and on one beside it. 10^9 needs 16 GB of memory.
+
+use std::cell::RefCell;
 
 use gradstep::Batcher;
-use rand::{SeedableRng, seq::SliceRandom};
+use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 mod common;
@@ -17,55 +20,135 @@ fn assert_permutation(indices: &[usize]) {
     }
 }
 
+/// "Batched ranged random integer generation" (2024) shuffles so: as many draws from a word of 64 bits as the length allows.
+fn shuffle_in_batches(indices: &mut [usize], generator: &mut ChaCha8Rng) {
+    let left = &mut indices.len();
+    swap_down::<1>(indices, left, 1 << 30, generator);
+    swap_down::<2>(indices, left, 1 << 19, generator);
+    swap_down::<3>(indices, left, 1 << 14, generator);
+    swap_down::<4>(indices, left, 1 << 11, generator);
+    swap_down::<5>(indices, left, 1 << 9, generator);
+    swap_down::<6>(indices, left, 6, generator);
+    swap_down::<1>(indices, left, 1, generator);
+}
+
+/// `K` places at a time while more than `until` are left. The page divides by the product of the bounds only where a bound on it
+/// tells too little, and passes the bound on.
+fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usize, generator: &mut ChaCha8Rng) {
+    let mut most = (0..K as u64).map(|k| (*left as u64).saturating_sub(k).max(1)).product::<u64>();
+    while *left > until {
+        let rest = &mut indices[..*left];
+        let bounds: [u64; K] = std::array::from_fn(|k| (rest.len() - k) as u64);
+        let draw = |mut word: u64| {
+            let places = bounds.map(|bound| {
+                let wide = u128::from(word) * u128::from(bound);
+                word = wide as u64;
+                (wide >> 64) as usize
+            });
+            (places, word)
+        };
+        let (mut places, mut fraction) = draw(generator.next_u64());
+        if fraction < most {
+            most = bounds.iter().product();
+            while fraction < most.wrapping_neg() % most {
+                (places, fraction) = draw(generator.next_u64());
+            }
+        }
+        for (k, place) in places.into_iter().enumerate() {
+            rest.swap(rest.len() - 1 - k, place);
+        }
+        *left -= K;
+    }
+}
+
 fn main() {
     let versions = python("epoch.py", &[]).unwrap_or("PYTHON names no interpreter".to_string());
     heading(&format!("cargo bench --bench epoch ({versions})"));
     println!(
-        "{:>9}, gradstep,   rand,  torch,  numpy, rand/gradstep, torch/gradstep, numpy/gradstep, one thread, one thread/gradstep",
+        "{:>10}, gradstep,   rand, batched, rip_shuffle,  torch,  numpy, rand/gradstep, batched/gradstep, \
+         rip_shuffle/gradstep, torch/gradstep, numpy/gradstep, one thread, one thread/gradstep",
         "len"
     );
-    let longest = largest(100_000_000);
+    let longest = largest(1_000_000_000);
     for len in (3..=9).map(|digits| 10_usize.pow(digits)).take_while(|&len| len <= longest) {
-        let mut epoch = Batcher::new(len, 128, 1).expect("valid").epoch(0);
-        let mut indices = epoch.indices().to_vec();
-        let mut epoch_alone = epoch.clone();
-        let (mut number, mut number_alone, mut seed) = (0, 0, 0);
-        let calls = 3;
-        let rounds = (30_000_000 / len).clamp(2, 300);
-        let times = alternate(
-            rounds,
-            calls,
-            &mut [
-                &mut || {
-                    number += 1;
-                    epoch.refill(number);
-                },
-                &mut || {
-                    seed += 1;
-                    for (i, index) in indices.iter_mut().enumerate() {
-                        *index = i;
-                    }
-                    indices.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-                },
-                &mut || {
-                    number_alone += 1;
-                    alone(|| epoch_alone.refill(number_alone));
-                },
-            ],
-        );
-        assert_permutation(epoch.indices());
-        assert_permutation(&indices);
-        assert!(epoch == epoch_alone, "another order on one thread");
-        let mut figures: Vec<f64> = times.iter().map(|time| time / len as f64 * 1e9).collect();
+        let figures = figures(len);
         let others = python("epoch.py", &[&len.to_string()]).unwrap_or("nan nan".to_string());
-        figures.extend(others.split_whitespace().map(|figure| figure.parse::<f64>().expect("a figure")));
-        let [own, rand, alone, torch, numpy] = figures[..] else { panic!("epoch.py prints two figures") };
+        let others = others.split_whitespace().map(|figure| figure.parse::<f64>().expect("a figure"));
+        let [own, rand, batched, rip, alone, torch, numpy] = figures.into_iter().chain(others).collect::<Vec<_>>()[..]
+        else {
+            panic!("epoch.py prints two figures")
+        };
         println!(
-            "{len:>9}, {own:8.2}, {rand:6.2}, {torch:6.2}, {numpy:6.2}, {:13.2}, {:14.2}, {:14.2}, {alone:10.2}, {:19.2}",
+            "{len:>10}, {own:8.2}, {rand:6.2}, {batched:7.2}, {rip:11.2}, {torch:6.2}, {numpy:6.2}, {:13.2}, {:16.2}, \
+             {:20.2}, {:14.2}, {:14.2}, {alone:10.2}, {:19.2}",
             rand / own,
+            batched / own,
+            rip / own,
             torch / own,
             numpy / own,
             alone / own
         );
     }
+}
+
+/// Nanoseconds an index: gradstep, rand, batched, rip_shuffle, gradstep on one thread.
+fn figures(len: usize) -> Vec<f64> {
+    // In turn they fill one table, and gradstep another: at 10^9 there is no memory for more.
+    let (epoch, indices) =
+        (RefCell::new(Batcher::new(len, 128, 1).expect("valid").epoch(0)), RefCell::new(vec![0; len]));
+    let shuffled = |seed: &mut u64, shuffle: &dyn Fn(&mut [usize], u64)| {
+        *seed += 1;
+        let mut indices = indices.borrow_mut();
+        for (i, index) in indices.iter_mut().enumerate() {
+            *index = i;
+        }
+        shuffle(&mut indices, *seed);
+    };
+    let (mut number, mut number_alone, mut seeds) = (0, 0, [0_u64; 3]);
+    let [rand_seed, batched_seed, rip_seed] = &mut seeds;
+    // At 10^9 a round takes minutes, and no cache matters.
+    let (rounds, calls) = if len > 100_000_000 { (2, 1) } else { ((30_000_000 / len).clamp(2, 300), 3) };
+    let times = alternate(
+        rounds,
+        calls,
+        &mut [
+            &mut || {
+                number += 1;
+                epoch.borrow_mut().refill(number);
+            },
+            &mut || shuffled(rand_seed, &|indices, seed| indices.shuffle(&mut ChaCha8Rng::seed_from_u64(seed))),
+            &mut || {
+                shuffled(batched_seed, &|indices, seed| {
+                    shuffle_in_batches(indices, &mut ChaCha8Rng::seed_from_u64(seed))
+                })
+            },
+            &mut || {
+                #[cfg(feature = "rip_shuffle")]
+                shuffled(rip_seed, &|indices, seed| {
+                    use rand_chacha_0_3::{ChaCha8Rng, rand_core::SeedableRng};
+                    use rip_shuffle::RipShuffleSequential;
+                    indices.seq_shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+                });
+                #[cfg(not(feature = "rip_shuffle"))]
+                let _ = &rip_seed;
+            },
+            &mut || {
+                number_alone += 1;
+                let epoch = &mut *epoch.borrow_mut();
+                alone(|| epoch.refill(number_alone));
+            },
+        ],
+    );
+    let mut epoch = epoch.into_inner();
+    assert_permutation(epoch.indices());
+    assert_permutation(&indices.borrow());
+    let mut indices = indices.into_inner();
+    indices.copy_from_slice(epoch.indices()); // as one thread had it
+    epoch.refill(epoch.number());
+    assert!(epoch.indices() == indices, "another order on one thread");
+    let mut figures: Vec<f64> = times.iter().map(|time| time / len as f64 * 1e9).collect();
+    if cfg!(not(feature = "rip_shuffle")) {
+        figures[3] = f64::NAN;
+    }
+    figures
 }

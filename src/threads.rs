@@ -3,7 +3,9 @@
 #[cfg(feature = "rayon")]
 extern crate std;
 
-/// Up to this length one thread is faster than two: waking the other costs more than it takes over.
+/// Up to this length one thread is faster than two: waking the other costs more than it takes over. On an Intel of family 6,
+/// model 207, with other jobs on its two cores, the cheap passes (norm, check, clipping, `Sgd`) gained 0.6 to 1.2 from a
+/// second thread at 2^16, and 0.6 to 1.6 at 2^17; only `Adam` and `MasterCopy` 0.9 to 1.8 at both.
 pub(crate) const ONE_THREAD_LEN: usize = 1 << 17;
 
 /// What a thread takes at a time: less than a thread is woken for, so that one that wakes late finds something left.

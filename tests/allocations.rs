@@ -152,8 +152,8 @@ fn averages_and_accumulators() {
 
 #[test]
 fn epochs_and_batches() {
-    // The last has buckets.
-    for len in [10, 1000, (1 << 20) + 1] {
+    // The last two have buckets, the last stages for them.
+    for len in [10, 1000, (1 << 20) + 1, (1 << 22) + 1] {
         let batcher = Batcher::new(len, len / 2, 1).unwrap();
         let mut epoch = batcher.epoch(0);
         allocates_nothing("refill", || epoch.refill(1));

@@ -28,10 +28,12 @@ use crate::{
 ///
 /// # How well it shuffles
 /// If samples that are alike stand together (sorted by label, say), a batch of B samples has a share of a class whose
-/// variance is, of that in a full shuffle, 1 + h (B / k) (1 − k / n). Here k is `blocks_per_window`, n the number of blocks,
-/// and h the part of the variance that is between blocks: 1 if each block has one class, 0 if blocks are shuffled inside.
-/// With k = 10 B that is 1.1 at most. So what counts is the number of blocks in a window, not its samples: rather take
-/// small blocks, as small as the disk reads them well. [`order`](crate::order) describes the algorithm.
+/// variance is, of that in a full shuffle, 1 + h (B / k) (1 − k / n). Here k is the number of blocks in a window, n that of
+/// all blocks, and h the part of the variance that is between blocks: 1 if each block has one class, 0 if the samples were
+/// shuffled before. With a `blocks_per_window` of 10 B that is 1.1 at most, with 5 B 1.2. So what counts is the number of
+/// blocks in a window, not its samples: rather take small blocks, as small as the disk reads them well. Over the whole epoch
+/// the order is as even as that of n things: the rank correlation of samples and places is 0 ± 1 / √n.
+/// [`order`](crate::order) describes the algorithm.
 ///
 /// # Several machines
 /// [`with_lanes`](Blocks::with_lanes) cuts each window into lanes. Each batch takes turns among them, so that machines with
@@ -217,7 +219,7 @@ impl Blocks {
 
     /// The order of all blocks but the last, if that takes a table.
     fn fill_table(&self, epoch: u64, table: &mut [usize]) {
-        shuffle::fill_from(table, &|stream| self.generator(epoch, stream));
+        shuffle::fill_from(table, &mut [], &|stream| self.generator(epoch, stream));
     }
 
     /// The first sample of each block of the window, lane after lane.
@@ -259,7 +261,7 @@ impl Blocks {
                 }
                 shuffle::shuffle(samples, 0, &streams);
             } else {
-                shuffle::fill_from(samples, &streams);
+                shuffle::fill_from(samples, copy, &streams);
                 for sample in samples {
                     *sample = firsts[*sample / block_len] + *sample % block_len;
                 }
@@ -330,7 +332,8 @@ impl Order for Blocks {
 
     fn scratch_len(&self) -> usize {
         let blocks = usize::try_from(self.count().div_ceil(self.windows())).unwrap_or(usize::MAX);
-        let copy = if self.lanes > 1 { usize::try_from(self.longest_run()).unwrap_or(usize::MAX) } else { 0 };
+        let longest = usize::try_from(self.longest_run()).unwrap_or(usize::MAX);
+        let copy = if self.lanes > 1 { longest } else { shuffle::scratch_len(longest) };
         [blocks, 3 * self.lanes as usize, copy].into_iter().fold(self.table_len(), usize::saturating_add)
     }
 

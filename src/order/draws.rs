@@ -2,10 +2,9 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    generator::{generator, unit},
+    generator::{BLOCK, generator, unit, with_bytes},
     hash::stable_hash,
-    normal32,
-    normal64::{self, BLOCK},
+    normal32, normal64,
     shuffle::draw,
 };
 use crate::{check, error::Error, simd::wide};
@@ -29,8 +28,8 @@ use crate::{check, error::Error, simd::wide};
 /// | [`coin`](Self::coin) | true if a uniform f64 is below p | 2 |
 ///
 /// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream makes 256 bytes of it, so a
-/// stream for a single draw costs tens of times the draw. Feature `simd` fills with wide vectors. No allocation; some
-/// 300 bytes.
+/// stream for a single draw costs tens of times the draw. Feature `simd` fills slices on wide vectors, the ChaCha8 of
+/// more than 128 draws included. No allocation; some 300 bytes.
 ///
 /// # Example
 /// The usual initialisations, for a layer of `inputs` (fan-in) and `outputs` (fan-out):
@@ -163,7 +162,7 @@ impl Draws {
     /// [`Error::Number`] if `p` is not in 0..=1; then nothing is drawn.
     pub fn coin(&mut self, p: f64) -> Result<bool, Error> {
         check::fraction("p", p)?;
-        Ok(self.uniform::<f64>() < p)
+        Ok(self.word() >> 11 < heads(p))
     }
 
     /// Each is a [`coin`](Self::coin) of probability `p`.
@@ -172,23 +171,32 @@ impl Draws {
     /// [`Error::Number`] if `p` is not in 0..=1; then nothing is drawn or written.
     pub fn fill_coin(&mut self, p: f64, out: &mut [bool]) -> Result<(), Error> {
         check::fraction("p", p)?;
-        self.in_blocks::<f64, _>(out, |words, out| map_words(words, out, |word| unit(word) < p));
+        let heads = heads(p);
+        self.in_blocks::<f64, _>(out, |words, out| map_words(words, out, |word| word >> 11 < heads));
         Ok(())
     }
 
     /// Calls `take` with the words for each part of `out`.
     #[inline(always)]
     fn in_blocks<F: DrawFloat, T>(&mut self, out: &mut [T], take: impl Fn(&[F::Word], &mut [T])) {
-        let (mut bytes, mut words) = ([0; 8 * BLOCK], [F::Word::default(); BLOCK]);
-        for out in out.chunks_mut(BLOCK) {
-            let (bytes, words) = (&mut bytes[..size_of::<F::Word>() * out.len()], &mut words[..out.len()]);
-            self.generator.fill_bytes(bytes);
-            for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(size_of::<F::Word>())) {
+        let (size, mut words) = (size_of::<F::Word>(), [F::Word::default(); BLOCK]);
+        with_bytes(&mut self.generator, size, out, |bytes, out| {
+            let words = &mut words[..out.len()];
+            for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(size)) {
                 *word = F::read(bytes);
             }
             take(words, out);
-        }
+        });
     }
+}
+
+/// The least m for which m · 2^-53 is not below `p`. A coin compares integers with it: its uniform number is such a
+/// multiple, and `p` · 2^53 is exact, since only the exponent changes, and that upwards.
+#[inline(always)]
+fn heads(p: f64) -> u64 {
+    let scaled = p * (1_u64 << 53) as f64;
+    let whole = scaled as u64;
+    whole + u64::from((whole as f64) < scaled)
 }
 
 #[inline(always)]
@@ -277,5 +285,27 @@ impl Sealed for f64 {
     #[inline(always)]
     fn normals(words: &[u64], out: &mut [f64]) {
         normal64::normals(words, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_are_the_uniform_numbers_below_p() {
+        let step = 1.0 / (1_u64 << 53) as f64;
+        for p in [0.0, -0.0, f64::from_bits(1), step / 2.0, step, 0.25, 0.3, 0.5, 1.0 - step, 1.0] {
+            for bits in p.to_bits().saturating_sub(2)..=p.to_bits() + 2 {
+                let p = f64::from_bits(bits);
+                if !(0.0..=1.0).contains(&p) {
+                    continue;
+                }
+                let heads = heads(p);
+                for m in heads.saturating_sub(2)..(heads + 2).min(1 << 53) {
+                    assert_eq!(m < heads, unit(m << 11) < p, "{m} for {p:e}");
+                }
+            }
+        }
     }
 }

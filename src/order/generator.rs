@@ -1,5 +1,8 @@
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+#[cfg(feature = "simd")]
+use super::chacha::{AT_ONCE, Blocks};
 
 /// The generator of stream `stream` under the key (`tag`, `seed`, `len`, `epoch`).
 pub(crate) fn generator(tag: &[u8; 8], seed: u64, len: u64, epoch: u64, stream: u64) -> ChaCha8Rng {
@@ -11,6 +14,43 @@ pub(crate) fn generator(tag: &[u8; 8], seed: u64, len: u64, epoch: u64, stream: 
     let mut generator = ChaCha8Rng::from_seed(key);
     generator.set_stream(stream);
     generator
+}
+
+/// How many words come at once from [`with_bytes`].
+pub(super) const BLOCK: usize = 128;
+
+/// Calls `take` for all of `out`, up to [`BLOCK`] after the other, with the next bytes of `generator`: `size` for each.
+#[inline(always)]
+pub(super) fn with_bytes<T>(
+    generator: &mut ChaCha8Rng,
+    size: usize,
+    out: &mut [T],
+    mut take: impl FnMut(&[u8], &mut [T]),
+) {
+    let mut bytes = [0; 8 * BLOCK];
+    let mut fill = |out: &mut [T], fill_bytes: &mut dyn FnMut(&mut [u8])| {
+        let bytes = &mut bytes[..size * out.len()];
+        fill_bytes(bytes);
+        take(bytes, out);
+    };
+    #[cfg(feature = "simd")]
+    let out = {
+        const { assert!(4 * BLOCK % AT_ONCE == 0) }; // of the shorter words, of 4 bytes
+        // Up to the end of a ChaCha block, and then many of them as long as they are taken whole.
+        let before = generator.get_word_pos().wrapping_neg() as usize % 16 * 4 / size;
+        let (first, rest) = out.split_at_mut(before.min(out.len()));
+        fill(first, &mut |bytes| generator.fill_bytes(bytes));
+        let (many, rest) = rest.split_at_mut(rest.len() / BLOCK * BLOCK);
+        match Blocks::of(generator) {
+            Some(mut blocks) if !many.is_empty() => {
+                many.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| blocks.fill_bytes(bytes)));
+                blocks.leave(generator);
+            }
+            _ => many.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| generator.fill_bytes(bytes))),
+        }
+        rest
+    };
+    out.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| generator.fill_bytes(bytes)));
 }
 
 /// Of a word of it: uniform in [0, 1), on a grid of 2^-53.

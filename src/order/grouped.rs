@@ -63,7 +63,8 @@ pub(super) fn deal(
 /// Each group's size, the place of its first sample in the order of the seed, and the group; in the order of the first two.
 fn largest_first(groups: &Classes, seed: u64) -> Result<Vec<(Reverse<usize>, usize, usize)>, Error> {
     let mut samples = check::zeros("samples", groups.of.len())?;
-    shuffle::fill(&mut samples, b"split v1", seed, 0);
+    let mut scratch = check::zeros("scratch", shuffle::scratch_len(samples.len()))?;
+    shuffle::fill(&mut samples, &mut scratch, b"split v1", seed, 0);
     let mut order = check::room("groups", groups.sizes.len())?;
     let mut seen: Vec<u8> = check::zeros("groups", groups.sizes.len())?;
     for (place, sample) in samples.into_iter().enumerate() {

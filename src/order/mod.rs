@@ -1,6 +1,8 @@
 #![doc = include_str!("order.md")]
 
 pub(crate) mod blocks;
+#[cfg(feature = "simd")]
+mod chacha;
 mod classes;
 pub(crate) mod draws;
 mod generator;
@@ -112,7 +114,7 @@ pub trait Order {
     /// it.
     ///
     /// Cost: that of [`fill`](Order::fill), and an allocation of [`scratch_len`](Order::scratch_len) numbers unless that
-    /// is 0, as it is for the orders of this crate.
+    /// is 0.
     ///
     /// # Errors
     /// [`Error::Count`] if `start` is not the start of a run, or `out` reaches past the epoch, or if this machine cannot

@@ -6,16 +6,14 @@ use core::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
 use num_traits::Float;
 
+use super::generator::BLOCK;
 use crate::simd::wide;
-
-/// How many words go through side by side.
-pub(super) const BLOCK: usize = 128;
 
 /// The standard normal number of `word`: its highest bit is the sign, the others the probability.
 #[inline(always)]
 pub(super) fn normal(word: u64) -> f64 {
     if odd(word) <= CENTRE {
-        return signed(word, central(word));
+        return signed(word, central(from_half(word)));
     }
     let depth = depth(word);
     signed(word, if depth <= NEAR { near(depth) } else { far(depth) })
@@ -26,8 +24,13 @@ pub(super) fn normals(words: &[u64], out: &mut [f64]) {
     wide(
         #[inline(always)]
         || {
-            for (x, &word) in out.iter_mut().zip(words) {
-                *x = signed(word, central(word));
+            // In two loops, here and below: as one, the chain of operations is longer than a CPU looks ahead.
+            let mut numbers = [0.0; BLOCK];
+            for (q, &word) in numbers.iter_mut().zip(words) {
+                *q = from_half(word);
+            }
+            for ((x, &q), &word) in out.iter_mut().zip(&numbers).zip(words) {
+                *x = signed(word, central(q));
             }
             // 15 % are not central. They are gathered, so that they too go side by side, and put over what stands there.
             let (mut places, mut count) = ([0_u8; BLOCK], 0);
@@ -40,8 +43,10 @@ pub(super) fn normals(words: &[u64], out: &mut [f64]) {
             for (tail, &place) in tails.iter_mut().zip(places) {
                 *tail = words[usize::from(place)];
             }
-            for tail in &mut *tails {
-                let depth = depth(*tail);
+            for (depth, &tail) in numbers.iter_mut().zip(&*tails) {
+                *depth = self::depth(tail);
+            }
+            for (tail, &depth) in tails.iter_mut().zip(&numbers) {
                 any_far |= u64::from(depth > NEAR);
                 *tail = signed(*tail, near(depth)).to_bits();
             }
@@ -75,8 +80,12 @@ fn signed(word: u64, magnitude: f64) -> f64 {
 }
 
 #[inline(always)]
-fn central(word: u64) -> f64 {
-    let q = odd(word) as f64 * STEP;
+fn from_half(word: u64) -> f64 {
+    odd(word) as f64 * STEP
+}
+
+#[inline(always)]
+fn central(q: f64) -> f64 {
     let r = 0.180625 - q * q;
     q * polynomial(&A, r) / polynomial(&B, r)
 }

@@ -1,5 +1,5 @@
 use alloc::{vec, vec::Vec};
-use core::{array, mem, ops::Range, slice};
+use core::{array, hint::black_box, mem, ops::Range, slice};
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +16,8 @@ use crate::{
 ///
 /// Given uniform random words, every order is equally likely. Seed and epoch have 128 bits, so from 35 samples on, most
 /// orders can never occur (35! is above 2^128). [`order`](crate::order) describes how it is made. Cost: the table of
-/// the epoch, one `usize` a sample, and a few nanoseconds a sample.
+/// the epoch, one `usize` per sample, with more than 2^22 samples a hundredth of that as scratch, and a few nanoseconds per
+/// sample.
 ///
 /// # Example
 /// ```
@@ -65,12 +66,12 @@ impl Order for Shuffle {
     }
 
     fn scratch_len(&self) -> usize {
-        0
+        scratch_len(self.len)
     }
 
     fn fill(&self, run: &mut Fill<'_>) {
         if run.out.len() == self.len {
-            fill(run.out, b"order v1", self.seed, run.epoch);
+            fill(run.out, run.scratch, b"order v1", self.seed, run.epoch);
         } else {
             // An order around this one that names other runs gets no sample, rather than those of another length.
             run.out.fill(usize::MAX);
@@ -89,37 +90,61 @@ const MAX_BITS: u32 = 10;
 /// bandwidth.
 const PARTS: usize = 4;
 
+/// Up to 2 to this power of buckets, each index is written where it belongs at once; with more ...
+const DIRECT_BITS: u32 = 5;
+/// ... it waits in a stage of its bucket until so many words are full, and 2 KiB are written. One by one the indices would miss
+/// the caches of memory and of page addresses, which hold only so many places.
+const STAGE_LEN: usize = 128;
+/// Indices are below 2^32, so that a word of a stage holds two on a 64-bit machine.
+const PER_WORD: usize = usize::BITS as usize / 32;
+/// A stage with room for what overflows while four indices are dealt out; and no power of two, which would put all stages
+/// in the same few lines of the first cache.
+const STAGE_ROOM: usize = STAGE_LEN + 8;
+/// So many indices are a cache line.
+const LINE: usize = 8;
+
 /// One number a bucket.
 type Buckets = [usize; 1 << MAX_BITS];
 
-/// Writes the order of version 1 for (`seed`, `indices.len()`, `epoch`) into `indices`.
-pub(crate) fn fill(indices: &mut [usize], tag: &[u8; 8], seed: u64, epoch: u64) {
+/// How many numbers of scratch [`fill`] is fastest with.
+pub(crate) fn scratch_len(len: usize) -> usize {
+    if len <= ONE_SHUFFLE { 0 } else { PARTS * part_scratch_len(bucket_bits(len as u64)) }
+}
+
+/// For each bucket a stage, and how many indices are in it.
+fn part_scratch_len(bits: u32) -> usize {
+    if bits <= DIRECT_BITS { 0 } else { (1 + STAGE_ROOM) << bits }
+}
+
+/// Writes the order of version 1 for (`seed`, `indices.len()`, `epoch`) into `indices`. `scratch` may hold anything, and
+/// with less than [`scratch_len`] the order is the same, only later.
+pub(crate) fn fill(indices: &mut [usize], scratch: &mut [usize], tag: &[u8; 8], seed: u64, epoch: u64) {
     let len = indices.len() as u64;
-    fill_from(indices, &|stream| generator(tag, seed, len, epoch, stream));
+    fill_from(indices, scratch, &|stream| generator(tag, seed, len, epoch, stream));
 }
 
 /// The same from other streams of words.
-pub(super) fn fill_from(indices: &mut [usize], streams: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
+pub(super) fn fill_from(indices: &mut [usize], scratch: &mut [usize], streams: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
     if indices.len() <= ONE_SHUFFLE {
         for (i, index) in indices.iter_mut().enumerate() {
             *index = i;
         }
         shuffle(indices, 0, streams);
     } else {
-        fill_in_buckets(indices, streams);
+        fill_in_buckets(indices, scratch, streams);
     }
 }
 
 // Its stack is not for shorter orders.
 #[inline(never)]
-fn fill_in_buckets(indices: &mut [usize], streams: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
+fn fill_in_buckets(indices: &mut [usize], scratch: &mut [usize], streams: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
     let bits = bucket_bits(indices.len() as u64);
     let mut ends = [0; 1 << MAX_BITS];
     if threads::alone() {
-        scatter(indices, bits, &mut ends, || streams(0));
+        scatter(indices, scratch, bits, &mut ends, || streams(0));
     } else {
         // On a thread of the pool, as `join` runs it: the caller's may have no 100 KiB of stack left.
-        join(|| scatter_in_parts(indices, bits, &mut ends, || streams(0)), || ());
+        join(|| scatter_in_parts(indices, scratch, bits, &mut ends, || streams(0)), || ());
     }
     shuffle_buckets(indices, &ends[..1 << bits], 0, 1, streams);
 }
@@ -132,25 +157,47 @@ fn bucket_bits(len: u64) -> u32 {
 /// Deals 0..len out to 2^bits buckets, each index to a random one, and writes where each bucket ends to `next`.
 ///
 /// The same draws twice: first to learn the sizes, then to place.
-fn scatter(indices: &mut [usize], bits: u32, next: &mut Buckets, lanes: impl Fn() -> ChaCha8Rng) {
+fn scatter(
+    indices: &mut [usize],
+    scratch: &mut [usize],
+    bits: u32,
+    next: &mut Buckets,
+    lanes: impl Fn() -> ChaCha8Rng,
+) {
     let len = indices.len();
     count(indices, 0..len, bits, next, lanes());
     let mut start = 0;
     for next in &mut *next {
         start += mem::replace(next, start);
     }
+    if let Some(stages) = stages(scratch, bits) {
+        return deal_by_stages(0..len, stages, bits, lanes(), |bucket, words, count| {
+            unpack(words, &mut indices[next[bucket]..][..count]);
+            next[bucket] += count;
+        });
+    }
     each_lanes(0..len, lanes(), |first, lanes| {
-        for (i, &lane) in lanes.iter().enumerate() {
-            let next = &mut next[bucket(lane, bits)];
-            indices[*next] = first + i;
-            *next += 1;
+        let mut places = [0; 4];
+        // Their places first: a CPU that does not know yet where the last index goes may not read what the next one's is.
+        for (place, &lane) in places.iter_mut().zip(lanes) {
+            *place = next[bucket(lane, bits)];
+            next[bucket(lane, bits)] += 1;
+        }
+        for (i, place) in places[..lanes.len()].iter().enumerate() {
+            indices[*place] = first + i;
         }
     });
 }
 
 /// [`scatter`] on several threads: each counts a part of 0..len, and then deals it out to its own places in each bucket.
 #[inline(never)]
-fn scatter_in_parts(indices: &mut [usize], bits: u32, ends: &mut Buckets, lanes: impl Fn() -> ChaCha8Rng + Sync) {
+fn scatter_in_parts(
+    indices: &mut [usize],
+    scratch: &mut [usize],
+    bits: u32,
+    ends: &mut Buckets,
+    lanes: impl Fn() -> ChaCha8Rng + Sync,
+) {
     let len = indices.len();
     let part_len = len.div_ceil(PARTS).next_multiple_of(4);
     let range = |part: usize| part * part_len..len.min((part + 1) * part_len);
@@ -170,7 +217,17 @@ fn scatter_in_parts(indices: &mut [usize], bits: u32, ends: &mut Buckets, lanes:
         }
         ends[bucket] = end;
     }
-    share(PARTS, places.iter_mut().enumerate(), |(part, places)| {
+    let mut scratches = scratch.chunks_exact_mut(part_scratch_len(bits).max(1));
+    let parts = places.iter_mut().map(|places| (places, scratches.next().unwrap_or_default())).enumerate();
+    share(PARTS, parts, |(part, (places, scratch))| {
+        if let Some(stages) = stages(scratch, bits) {
+            return deal_by_stages(range(part), stages, bits, lanes(), |bucket, words, count| {
+                let rest = places[bucket].take().unwrap_or_default().into_slice();
+                let (first, others) = rest.split_at_mut(count);
+                unpack(words, first);
+                places[bucket] = Some(others.iter_mut());
+            });
+        }
         each_lanes(range(part), lanes(), |first, lanes| {
             for (i, &lane) in lanes.iter().enumerate() {
                 if let Some(place) = places[bucket(lane, bits)].as_mut().and_then(Iterator::next) {
@@ -179,6 +236,71 @@ fn scatter_in_parts(indices: &mut [usize], bits: u32, ends: &mut Buckets, lanes:
             }
         });
     });
+}
+
+/// `None` with few buckets, and where an order around this one asked for less than [`scratch_len`].
+fn stages(scratch: &mut [usize], bits: u32) -> Option<(&mut [usize], &mut [usize])> {
+    scratch.get_mut(..part_scratch_len(bits))?.split_at_mut_checked(1 << bits)
+}
+
+/// Deals the indices of `range` out to the buckets, by way of their stages: `write` gets a bucket, words, and how many
+/// indices they hold, the next of that bucket.
+#[inline(always)]
+fn deal_by_stages(
+    range: Range<usize>,
+    (counts, stages): (&mut [usize], &mut [usize]),
+    bits: u32,
+    lanes: ChaCha8Rng,
+    mut write: impl FnMut(usize, &[usize], usize),
+) {
+    const FULL: usize = STAGE_LEN * PER_WORD;
+    counts.fill(0);
+    each_lanes(range, lanes, |first, lanes| {
+        let mut places = [0; 4];
+        for (place, &lane) in places.iter_mut().zip(lanes) {
+            *place = counts[bucket(lane, bits)];
+            counts[bucket(lane, bits)] += 1;
+        }
+        for (i, (place, &lane)) in places.iter().zip(lanes).enumerate() {
+            push(&mut stages[bucket(lane, bits) * STAGE_ROOM + place / PER_WORD], first + i);
+        }
+        for (place, &lane) in places.iter().zip(lanes) {
+            let bucket = bucket(lane, bits);
+            if *place >= FULL - 1 && counts[bucket] >= FULL {
+                let stage = &mut stages[bucket * STAGE_ROOM..][..STAGE_ROOM];
+                write(bucket, &stage[..STAGE_LEN], FULL);
+                stage.copy_within(STAGE_LEN..STAGE_LEN + 4, 0);
+                counts[bucket] -= FULL;
+            }
+        }
+    });
+    for (bucket, (stage, &count)) in stages.chunks_exact_mut(STAGE_ROOM).zip(&*counts).enumerate() {
+        if count % PER_WORD > 0 {
+            push(&mut stage[count / PER_WORD], 0);
+        }
+        write(bucket, stage, count);
+    }
+}
+
+/// The first index of a word goes to its high half, and with the second to the low one.
+#[inline(always)]
+fn push(word: &mut usize, index: usize) {
+    *word = if PER_WORD == 2 { word.wrapping_shr(32) | index.wrapping_shl(32) } else { index };
+}
+
+/// Writes the indices that `words` begin with to all of `places`.
+#[inline(always)]
+fn unpack(words: &[usize], places: &mut [usize]) {
+    let (mut whole, mut words) = (places.chunks_exact_mut(PER_WORD), words.iter());
+    // In this order, or the word of the last place would be lost.
+    for (places, &word) in whole.by_ref().zip(words.by_ref()) {
+        for (place, shift) in places.iter_mut().zip([0, 32]) {
+            *place = (word as u64 >> shift) as u32 as usize;
+        }
+    }
+    for (place, &word) in whole.into_remainder().iter_mut().zip(words) {
+        *place = word as u32 as usize;
+    }
 }
 
 /// The bucket of an index whose lane is `lane`.
@@ -229,6 +351,8 @@ fn shuffle_buckets(
     streams: &(impl Fn(u64) -> ChaCha8Rng + Sync),
 ) {
     if let [_] = ends {
+        // Read from end to end, so that it is in the caches, which fetch ahead, before it is exchanged all over.
+        black_box(indices.iter().step_by(LINE).fold(0, |all, index| all | index));
         return shuffle(indices, stream, streams);
     }
     let (left_ends, right_ends) = ends.split_at(ends.len() / 2);
@@ -305,6 +429,23 @@ mod tests {
         let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
         let bytes = indices.iter().flat_map(|&index| (index as u64).to_le_bytes());
         assert_eq!(bytes.fold(0xCBF2_9CE4_8422_2325, fold), 0x9EB9_8FE3_A97A_FE0D);
+    }
+
+    /// Up to 2^22 an order has no scratch, and none in it changes where it has.
+    #[test]
+    fn value_stability_whatever_the_scratch() {
+        for (len, expected) in [((1 << 22), 0), ((1 << 22) + 3, PARTS * (1 + STAGE_ROOM) << 6)] {
+            assert_eq!(scratch_len(len), expected, "scratch for {len}");
+            let order = |mut scratch: Vec<usize>| {
+                let mut indices = vec![usize::MAX; len];
+                fill(&mut indices, &mut scratch, b"order v1", 42, 7);
+                indices
+            };
+            let without = order(Vec::new());
+            for (len, number) in [(expected, 0), (expected, usize::MAX), (expected / PARTS * 2 + 5, 1 << 31)] {
+                assert!(order(vec![number; len]) == without, "{len} numbers {number}");
+            }
+        }
     }
 
     #[test]

@@ -360,7 +360,8 @@ impl Split {
     fn deal(mut classes: Classes, shares: &Shares, seed: u64) -> Result<Self, Error> {
         let (mut parts, count) = (classes.of, shares.len());
         let mut samples = check::zeros("samples", parts.len())?;
-        shuffle::fill(&mut samples, b"split v1", seed, 0);
+        let mut scratch = check::zeros("scratch", shuffle::scratch_len(samples.len()))?;
+        shuffle::fill(&mut samples, &mut scratch, b"split v1", seed, 0);
 
         // How many samples of each class each part still gets, and which part gets the next one.
         let mut left = check::zeros("classes", classes.sizes.len().saturating_mul(count))?;

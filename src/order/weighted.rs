@@ -1,16 +1,15 @@
 use alloc::{vec, vec::Vec};
 use core::ops::Range;
 
-use rand::Rng;
-
-use super::{Fill, Order, VERSION, generator::generator, hash::fnv};
+use super::{
+    Fill, Order, VERSION,
+    generator::{generator, with_bytes},
+    hash::fnv,
+};
 use crate::{
     check,
     error::{Error, Relation},
 };
-
-/// How many words are drawn at a time.
-const BLOCK: usize = 64;
 
 /// Draws with replacement, each sample in proportion to its weight: for imbalanced data, hard examples, importance
 /// sampling. (torch's `WeightedRandomSampler`.)
@@ -190,14 +189,11 @@ impl Order for Weighted {
     fn fill(&self, fill: &mut Fill<'_>) {
         let mut generator = generator(b"weight 1", self.seed, self.weights, fill.epoch, 0);
         generator.set_word_pos(2 * u128::from(fill.start)); // in words of 32 bits
-        let mut bytes = [0; 8 * BLOCK];
-        for out in fill.out.chunks_mut(BLOCK) {
-            let bytes = &mut bytes[..8 * out.len()];
-            generator.fill_bytes(bytes);
+        with_bytes(&mut generator, 8, fill.out, |bytes, out| {
             for (sample, word) in out.iter_mut().zip(bytes.chunks_exact(8)) {
                 *sample = self.sample(u64::from_le_bytes(word.first_chunk().copied().unwrap_or_default()));
             }
-        }
+        });
     }
 }
 

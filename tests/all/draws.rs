@@ -97,7 +97,7 @@ fn filling_is_drawing_one_after_another() {
             _ => "",
         };
         for len in [0, 1, 2, 3, 7, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 1000] {
-            for start in [0, 1, 2, 63, 64] {
+            for start in [0, 1, 2, 7, 14, 63, 64] {
                 let mut draws = stream();
                 draws.seek(start);
                 let [single, filled] = both(&draws, kind, argument, len).unwrap();

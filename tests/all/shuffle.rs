@@ -43,36 +43,40 @@ fn other_seeds_and_epochs_give_other_orders() {
     assert_eq!(orders.len(), 100);
 }
 
-/// Also above 2^20, where the order needs the most: 20 KiB with all that a thread of std needs, in a build for tests, and 16 in
-/// a release.
+/// Also above 2^20, where the order needs the most, and above 2^22, where it has scratch: 20 KiB with all that a thread of std
+/// needs, in a build for tests, and 16 in a release.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn refill_takes_little_stack() {
-    let mut epoch = Batcher::new(1 << 21, 64, 42).unwrap().epoch(7);
-    let expected = epoch.clone();
-    epoch.refill(8);
-    // std may give more than it is asked for where that is little: so of 64 KiB, 44 or 48 are taken.
-    let thread = std::thread::Builder::new().stack_size(64 << 10);
-    let epoch = thread.spawn(move || {
-        let mut taken = [0_u8; if cfg!(debug_assertions) { 44 << 10 } else { 48 << 10 }];
-        std::hint::black_box(&mut taken);
-        epoch.refill(7);
-        std::hint::black_box(&mut taken);
-        epoch
-    });
-    assert!(epoch.unwrap().join().unwrap() == expected);
+    for len in [1 << 21, (1 << 22) + 1] {
+        let mut epoch = Batcher::new(len, 64, 42).unwrap().epoch(7);
+        let expected = epoch.clone();
+        epoch.refill(8);
+        // std may give more than it is asked for where that is little: so of 64 KiB, 44 or 48 are taken.
+        let thread = std::thread::Builder::new().stack_size(64 << 10);
+        let epoch = thread.spawn(move || {
+            let mut taken = [0_u8; if cfg!(debug_assertions) { 44 << 10 } else { 48 << 10 }];
+            std::hint::black_box(&mut taken);
+            epoch.refill(7);
+            std::hint::black_box(&mut taken);
+            epoch
+        });
+        assert!(epoch.unwrap().join().unwrap() == expected);
+    }
 }
 
 /// The parts that are dealt out side by side need the most; and the order is that of one thread.
 #[test]
 #[cfg(feature = "rayon")]
 fn refill_in_a_pool_takes_less_than_192_kib_of_stack() {
-    let epoch = |threads: usize| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(192 << 10).build().unwrap();
-        pool.install(|| Batcher::new((1 << 21) + 3, 64, 42).unwrap().epoch(7))
-    };
-    let expected = epoch(1);
-    for threads in [2, 3, 5] {
-        assert!(epoch(threads) == expected, "{threads} threads");
+    for len in [(1 << 21) + 3, (1 << 22) + 3] {
+        let epoch = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(192 << 10).build().unwrap();
+            pool.install(|| Batcher::new(len, 64, 42).unwrap().epoch(7))
+        };
+        let expected = epoch(1);
+        for threads in [2, 3, 5] {
+            assert!(epoch(threads) == expected, "{threads} threads, {len} samples");
+        }
     }
 }
