@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use flate2::read::MultiGzDecoder;
 
 /// Images, each a row of `inputs` pixels from 0 to 1, and their classes from 0 to 9.
+#[derive(Default)]
 pub(crate) struct Samples {
     pub(crate) inputs: usize,
     pub(crate) pixels: Vec<f32>,
