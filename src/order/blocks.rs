@@ -32,8 +32,9 @@ use crate::{
 /// all blocks, and h the part of the variance that is between blocks: 1 if each block has one class, 0 if the samples were
 /// shuffled before. With a `blocks_per_window` of 10 B that is 1.1 at most, with 5 B 1.2. So what counts is the number of
 /// blocks in a window, not its samples: rather take small blocks, as small as the disk reads them well. Over the whole epoch
-/// the order is as even as that of n things: the rank correlation of samples and places is 0 ± 1 / √n.
-/// [`order`](crate::order) describes the algorithm.
+/// the order is as even as that of n things: the rank correlation of samples and places is 0 ± 1 / √n. All batches of a
+/// window share what it has too much or too little of, so that a class of share p is off by √((1 − p) / (p k)) of it for as
+/// long: with momentum over many batches, take more blocks. [`order`](crate::order) describes the algorithm.
 ///
 /// # Several machines
 /// [`with_lanes`](Blocks::with_lanes) cuts each window into lanes. Each batch takes turns among them, so that machines with
@@ -168,6 +169,7 @@ impl Blocks {
     }
 
     /// The place of a sample in what was read of the ranges `window`, one after the other; `None` if it is in none of them.
+    /// The ranges must be those that [`window`](Blocks::window) returned, in their order and not joined.
     pub fn row(&self, window: &[Range<u64>], sample: usize) -> Option<usize> {
         let sample = sample as u64;
         let block = window.partition_point(|range| range.end <= sample);
