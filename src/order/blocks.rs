@@ -144,7 +144,9 @@ impl Blocks {
     /// The next window's begin at place [`run`](Order::run)`(epoch, place).end`, and after the last one at place 0 of the
     /// next epoch. Without [`with_lanes`](Blocks::with_lanes) there is lane 0 only: `0..1`.
     ///
-    /// Cost: two lists of the window's blocks, and with fewer than 65,537 blocks one of all blocks' numbers.
+    /// Where a batch is read by itself, its runs of neighbours are, once it is sorted, `batch.chunk_by(|a, b| a + 1 == *b)`.
+    ///
+    /// Cost: a list of the window's ranges, and with fewer than 65,537 blocks one of all blocks' numbers.
     ///
     /// # Errors
     /// [`Error::Count`] if `place` is not below `len`, or `lanes` reaches beyond the number of lanes; [`Error::Memory`] if
