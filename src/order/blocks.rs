@@ -158,7 +158,7 @@ impl Blocks {
         self.fill_table(epoch, &mut table);
         let window = self.window_at(epoch, place);
         let lane_start = |lane| (u128::from(lane) * u128::from(window.count) / u128::from(self.lanes)) as usize;
-        let lanes = lane_start(lanes.start.min(lanes.end))..lane_start(lanes.end);
+        let lanes = lane_start(lanes.start)..lane_start(lanes.end);
         let mut ranges = check::room("blocks", lanes.len())?;
         ranges.extend(
             self.firsts(epoch, &window, &table)

@@ -294,6 +294,47 @@ fn other_settings_are_not_resumed() {
     other(order.with_lanes(2), "saved lanes is 1, expected 2");
 }
 
+/// An order around it that names other runs, or has less scratch, gets no sample rather than a wrong one.
+#[test]
+fn other_runs_get_no_sample() {
+    struct Around(Blocks, u64, usize);
+    impl Order for Around {
+        fn len(&self) -> u64 {
+            self.0.len()
+        }
+        fn settings(&self) -> Vec<(&'static str, u64)> {
+            self.0.settings()
+        }
+        fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
+            if place < self.1 { 0..self.1 } else { self.1..self.len() }
+        }
+        fn longest_run(&self) -> u64 {
+            self.len()
+        }
+        fn scratch_len(&self) -> usize {
+            self.2
+        }
+        fn fill(&self, fill: &mut gradstep::Fill<'_>) {
+            self.0.fill(fill);
+        }
+    }
+    let order = Blocks::new(40, 5, 2, 1).unwrap(); // windows of 10
+    let scratch = order.scratch_len();
+    let samples = |first, scratch| {
+        let mut samples = vec![0; 40];
+        let (left, right) = samples.split_at_mut(first);
+        let order = Around(order, first as u64, scratch);
+        order.try_fill(3, 0, left).unwrap();
+        order.try_fill(3, first as u64, right).unwrap();
+        samples
+    };
+    assert_eq!(samples(20, scratch), epoch(order, 3));
+    assert_eq!(samples(1, scratch), [usize::MAX; 40]);
+    assert_eq!(samples(25, scratch)[..20], epoch(order, 3)[..20]);
+    assert_eq!(samples(25, scratch)[20..], [usize::MAX; 20]);
+    assert_eq!(samples(20, scratch - 1), [usize::MAX; 40]);
+}
+
 #[test]
 fn what_is_wrong_is_named() {
     says(Blocks::new(0, 1, 1, 1), "len is 0, expected at least 1");
