@@ -14,7 +14,8 @@ use crate::{
 /// an order of your own does. It ends after the last batch of epoch 2^64 − 1.
 ///
 /// Memory: one `usize` for each sample of a batch and of two of the order's runs, but for no more than an epoch. So for
-/// [`Sequential`](crate::Sequential) and [`Permutation`](crate::Permutation) it is a batch, for a [`Shuffle`] an epoch.
+/// [`Sequential`](crate::Sequential) and [`Permutation`](crate::Permutation) it is a batch, for [`Blocks`](crate::Blocks) two
+/// windows, for a [`Shuffle`] an epoch.
 ///
 /// # Example
 /// ```
