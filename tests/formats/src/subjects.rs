@@ -383,7 +383,7 @@ fn orders() -> [Box<dyn Order>; 10] {
         Box::new(Shuffle::new(Shuffle::MAX_LEN, 0).unwrap()),
         Box::new(Sequential::new(10).unwrap()),
         Box::new(Permutation::new(1 << 48, 7).unwrap()),
-        Box::new(Blocks::new(1 << 62, 1 << 20, 512, u64::MAX).unwrap().with_lanes(8).unwrap()),
+        Box::new(Blocks::new(1 << 62, 1 << 10, 16, u64::MAX).unwrap().with_lanes(8).unwrap()),
         Box::new(Subset::new((3..13).collect()).unwrap().shuffled(1).unwrap()),
         Box::new(Weighted::new(&[0.1, 0.0, 3.0], 1 << 30, u64::MAX).unwrap()),
         Box::new(Mixture::stratified(&[0, 1, 0, 2, 0, 1, 0], 1).unwrap()),
