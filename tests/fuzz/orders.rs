@@ -203,7 +203,7 @@ fn splits(input: &Input) {
 
 /// Groups stay whole in parts that are not empty.
 fn groups(input: &Input, shares: &[f64], groups: &[u8]) {
-    let labels: Vec<u8> = groups.iter().zip(0_u8..).map(|(group, i)| (group ^ i) % 5).collect();
+    let labels: Vec<u8> = groups.iter().zip(0_u8..=255).map(|(group, i)| (group ^ i) % 5).collect();
     let labels: Vec<u8> = labels.into_iter().chain(std::iter::repeat(9)).take(groups.len()).collect();
     let plain = Split::by_group(groups, shares, input.seed);
     let stratified = Split::stratified_by_group(&labels, groups, shares, input.seed);
