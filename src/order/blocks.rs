@@ -23,8 +23,8 @@ use crate::{
 /// uniform order, as far as the bits of the seed go ([`Shuffle`]); the order of the blocks is that of a [`Shuffle`], or
 /// from 65,537 blocks on that of a [`Permutation`].
 ///
-/// So a program that holds a window, and reads the next one ahead, reads long stretches of its file only:
-/// [`window`](Blocks::window) says which.
+/// A program that holds a window and reads the next one ahead reads only long stretches of its file:
+/// [`window`](Blocks::window) returns them.
 ///
 /// # How well it shuffles
 /// If samples that are alike stand together (sorted by label, say), a batch of B samples has a share of a class whose
@@ -157,8 +157,9 @@ impl Blocks {
         let mut table = check::zeros("table of the blocks", self.table_len())?;
         self.fill_table(epoch, &mut table);
         let window = self.window_at(epoch, place);
-        let lane_start = |lane| (u128::from(lane) * u128::from(window.count) / u128::from(self.lanes)) as usize;
-        let lanes = lane_start(lanes.start)..lane_start(lanes.end);
+        // Where a range of lanes is the wrong way round, none is asked for.
+        let block = |lane| start_of(lane, self.lanes, window.count) as usize;
+        let lanes = block(lanes.start.min(lanes.end))..block(lanes.end);
         let mut ranges = check::room("blocks", lanes.len())?;
         ranges.extend(
             self.firsts(epoch, &window, &table)
@@ -259,7 +260,7 @@ impl Blocks {
             let number = window.number * self.lanes + lane;
             let streams = |stream| generator(b"window 1", self.seed, number, epoch, stream);
             if len <= shuffle::ONE_SHUFFLE {
-                // What the other branch does, without a division per sample.
+                // The other branch gives the same samples. This one takes no division per sample.
                 for (samples, first) in samples.chunks_mut(block_len).zip(firsts) {
                     samples.iter_mut().zip(*first..).for_each(|(to, sample)| *to = sample);
                 }
@@ -301,8 +302,12 @@ fn take_turns(turns: &mut [usize], samples: &[usize], out: &mut [usize]) {
 
 /// Part `i` of `total` things in `parts` parts that are equal, to within one.
 fn part(i: u64, parts: u64, total: u64) -> Range<u64> {
-    let start = |i: u64| (u128::from(i) * u128::from(total) / u128::from(parts)) as u64;
-    start(i)..start(i + 1)
+    start_of(i, parts, total)..start_of(i + 1, parts, total)
+}
+
+/// Where [`part`] `i` begins.
+fn start_of(i: u64, parts: u64, total: u64) -> u64 {
+    (u128::from(i) * u128::from(total) / u128::from(parts)) as u64
 }
 
 /// Which [`part`] the thing `i` is in.

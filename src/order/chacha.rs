@@ -11,13 +11,13 @@ pub(super) const AT_ONCE: usize = 64 * SIDE;
 const SIDE: usize = 8;
 
 /// The bytes of a generator, from the start of a block on.
-pub(super) struct Blocks {
+pub(super) struct Bytes {
     key: [u32; 8],
     stream: u64,
     next: u64,
 }
 
-impl Blocks {
+impl Bytes {
     /// From where `generator` stands, if a block starts there.
     pub(super) fn of(generator: &ChaCha8Rng) -> Option<Self> {
         let position = generator.get_word_pos();
@@ -25,8 +25,8 @@ impl Blocks {
         for (number, bytes) in key.iter_mut().zip(generator.get_seed().chunks_exact(4)) {
             *number = u32::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default());
         }
-        let blocks = Blocks { key, stream: generator.get_stream(), next: (position / 16) as u64 };
-        (position % 16 == 0).then_some(blocks)
+        let bytes = Bytes { key, stream: generator.get_stream(), next: (position / 16) as u64 };
+        (position % 16 == 0).then_some(bytes)
     }
 
     /// Takes `generator` to where these bytes have come.
@@ -117,12 +117,12 @@ mod tests {
             let mut generator = ChaCha8Rng::from_seed(core::array::from_fn(|i| 7 * i as u8));
             generator.set_stream(0x0123_4567_89AB_CDEF);
             generator.set_word_pos(16 * u128::from(block) + 5);
-            assert!(Blocks::of(&generator).is_none());
+            assert!(Bytes::of(&generator).is_none());
             generator.set_word_pos(16 * u128::from(block));
             let (mut bytes, mut expected, mut other) = ([0; 2 * AT_ONCE], [0; 2 * AT_ONCE], generator.clone());
-            let ours = Blocks::of(&generator).map(|mut blocks| {
-                blocks.fill_bytes(&mut bytes);
-                blocks.leave(&mut other);
+            let ours = Bytes::of(&generator).map(|mut ours| {
+                ours.fill_bytes(&mut bytes);
+                ours.leave(&mut other);
             });
             generator.fill_bytes(&mut expected);
             assert_eq!((ours, bytes), (Some(()), expected), "block {block}");

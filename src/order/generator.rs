@@ -2,7 +2,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 #[cfg(feature = "simd")]
-use super::chacha::{AT_ONCE, Blocks};
+use super::chacha::{AT_ONCE, Bytes};
 
 /// The generator of stream `stream` under the key (`tag`, `seed`, `len`, `epoch`).
 pub(crate) fn generator(tag: &[u8; 8], seed: u64, len: u64, epoch: u64, stream: u64) -> ChaCha8Rng {
@@ -40,15 +40,16 @@ pub(super) fn with_bytes<T>(
         let before = generator.get_word_pos().wrapping_neg() as usize % 16 * 4 / size;
         let (first, rest) = out.split_at_mut(before.min(out.len()));
         fill(first, &mut |bytes| generator.fill_bytes(bytes));
-        let (many, rest) = rest.split_at_mut(rest.len() / BLOCK * BLOCK);
-        match Blocks::of(generator) {
-            Some(mut blocks) if !many.is_empty() => {
-                many.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| blocks.fill_bytes(bytes)));
-                blocks.leave(generator);
+        let many = rest.len() / BLOCK * BLOCK;
+        match (many > 0).then(|| Bytes::of(generator)).flatten() {
+            Some(mut ours) => {
+                let (many, rest) = rest.split_at_mut(many);
+                many.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| ours.fill_bytes(bytes)));
+                ours.leave(generator);
+                rest
             }
-            _ => many.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| generator.fill_bytes(bytes))),
+            None => rest,
         }
-        rest
     };
     out.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| generator.fill_bytes(bytes)));
 }

@@ -100,7 +100,7 @@ const PER_WORD: usize = usize::BITS as usize / 32;
 /// A stage with room for what overflows while four indices are dealt out; and no power of two, which would put all stages
 /// in the same few lines of the first cache.
 const STAGE_ROOM: usize = STAGE_LEN + 8;
-/// So many indices are a cache line.
+/// How many indices a cache line holds.
 const LINE: usize = 8;
 
 /// One number a bucket.

@@ -343,7 +343,7 @@ impl Split {
         self.samples(part, end, |of| is_before(of) || of == NO_PART)
     }
 
-    /// Of the first `end` samples, those whose part is to be kept.
+    /// Returns those of the first `end` samples whose part `keep` accepts.
     fn samples(&self, part: usize, end: usize, keep: impl Fn(u32) -> bool) -> Result<Subset, Error> {
         check::count("part", part as u64, Relation::Below, self.parts() as u64, "number of parts")?;
         let count = self.parts[..end].iter().filter(|&&of| keep(of)).count();

@@ -51,14 +51,14 @@ fn value_stability_of_blocks() {
 
 const ROWS: usize = 103;
 
-/// By bisection: windows are nearly equal, but where one begins depends on where the last block is.
+/// Walks there, if that is not far.
 fn run_of_window(order: Blocks, epoch: u64, window: u64) -> Range<u64> {
     let mut run = order.run(epoch, 0);
     if window < 100 {
         (0..window).for_each(|_| run = order.run(epoch, run.end));
         return run;
     }
-    // The windows before it, all of the same length but for the one with the last block: all rows here are so.
+    // In the rows with a distant window, all windows have the same length.
     let longest = order.longest_run();
     order.run(epoch, window * longest)
 }
@@ -108,7 +108,7 @@ fn orders_are_equally_likely() {
     count(Blocks::new(5, 5, 1, 1).unwrap(), &rank, 120);
     let short = Blocks::new(10, 3, 1, 1).unwrap();
     count(short, &|order| order.iter().position(|&sample| sample == 9).unwrap() / 3, 4);
-    // Which half the first half of the samples of a window comes from: three lanes of one block each.
+    // Three lanes of one block each: sample 5 is as often at each of the six places.
     let lanes = Blocks::new(6, 2, 3, 1).unwrap().with_lanes(3).unwrap();
     count(lanes, &|order| order.iter().position(|&sample| sample == 5).unwrap(), 6);
 }
@@ -171,7 +171,7 @@ proptest! {
             prop_assert!(window.iter().all(|range| range.start % block_len == 0
                 && (range.end - range.start == block_len || range.end == len)));
             blocks_of.push(window.len());
-            // What is read is what is in the window, and where `row` says.
+            // The ranges hold the samples of the window, each at the row that `row` returns.
             let read = samples(&window);
             let mut sorted = in_order.to_vec();
             sorted.sort_unstable();
@@ -358,5 +358,10 @@ fn what_is_wrong_is_named() {
     #[expect(clippy::reversed_empty_ranges, reason = "it is what is tried")]
     let none = [order.window(0, 99, 1..1).unwrap(), order.window(0, 99, 3..2).unwrap()];
     assert_eq!(none, [vec![], vec![]]);
+    // Twice as many blocks as lanes, so that the first block of lane 2^63 is number 2^64.
+    let order = Blocks::new(40, 5, 8, 1).unwrap().with_lanes(4).unwrap();
+    #[expect(clippy::reversed_empty_ranges, reason = "it is what is tried")]
+    let none = order.window(0, 0, 1 << 63..3).unwrap();
+    assert_eq!(none, []);
     assert_eq!(order.run(0, u64::MAX), order.run(0, 99));
 }
