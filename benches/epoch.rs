@@ -91,7 +91,7 @@ fn main() {
     }
 }
 
-/// Nanoseconds an index: gradstep, rand, batched, rip_shuffle, gradstep on one thread.
+/// Returns the nanoseconds per index of gradstep, rand, batched, rip_shuffle, and gradstep on one thread.
 fn figures(len: usize) -> Vec<f64> {
     // In turn they fill one table, and gradstep another: at 10^9 there is no memory for more.
     let (epoch, indices) =

@@ -63,7 +63,8 @@ fn with_64_bits_it_is_the_order_of_the_crate() {
     }
 }
 
-/// Of all words of 8 and of 13 bits, each outcome has the same number, and only as few are rejected as leave the rest equal.
+/// Tries all words of 8 and of 13 bits: each outcome comes from the same number of words, and no more words are rejected than
+/// that takes.
 #[test]
 fn every_outcome_of_a_draw_is_equally_likely() {
     let mut cases = 0;

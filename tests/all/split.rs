@@ -586,7 +586,7 @@ fn a_list_is_split_in_its_order() {
     assert_eq!((list(twice.part(0)), list(twice.part(1))), (vec![9, 7, 9], vec![7, 9]));
 }
 
-/// Of scikit-learn's own cases those whose lengths leave nothing over.
+/// A case of scikit-learn's own tests, in which both libraries cut a set into parts of the same lengths.
 #[test]
 fn expanding_windows() {
     let split = Split::in_order(7, &[1.0 / 3.0; 3], 0).unwrap();

@@ -533,7 +533,7 @@ def batcher_rows():
         for seed, epoch in CROSS if length <= 33 else FEW if length <= 2**16 + 1 else [(42, 1)]:
             x = batcher(length, seed, epoch)
             assert sorted(x) == list(range(length))
-            yield length, seed, epoch, digest(x), x if length in whole else x[:8] + x[-8:]
+            yield length, seed, epoch, digest(x), " ".join(map(str, x if length in whole else x[:8] + x[-8:]))
 
 
 def permutation_rows():
@@ -542,7 +542,7 @@ def permutation_rows():
         for seed, epoch in FEW:
             get = permutation(length, seed, epoch)
             positions = [*range(8), length // 2, *range(length - 4, length)]
-            yield length, seed, epoch, digest(map(get, range(5000))), map(get, positions)
+            yield length, seed, epoch, digest(map(get, range(5000))), " ".join(str(get(i)) for i in positions)
 
 
 def draws_rows():
@@ -607,13 +607,13 @@ def write_draws():
         print(f"src/order/normal32.rs: (0x{w:08X}, 0x{bits('f', normal32(w)):08X}),")
 
 
-def write(name, rows, comment):
+def write(name, columns, rows, comment):
     with open(Path(__file__).with_name(name), "w", newline="\n") as file:
         print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
         print(f"# {comment}", file=file)
-        print("len,seed,epoch,digest,values", file=file)
-        for length, seed, epoch, digest_, values in rows:
-            print(length, seed, epoch, digest_, " ".join(map(str, values)), sep=",", file=file)
+        print(columns, file=file)
+        for row in rows:
+            print(*row, sep=",", file=file)
 
 
 # The label, another one with many small classes, the group and the key of sample i.
@@ -726,12 +726,12 @@ def mixture_rows():
 
 
 def write_blocks():
-    with open(Path(__file__).with_name("order_blocks.csv"), "w", newline="\n") as file:
-        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
-        print("# digest: FNV-1a of the samples of an epoch, or of one window of a long one. values: the first 40.", file=file)
-        print("len,block_len,blocks_per_window,lanes,seed,epoch,window,digest,values", file=file)
-        for row in blocks_rows():
-            print(*row, sep=",", file=file)
+    write(
+        "order_blocks.csv",
+        "len,block_len,blocks_per_window,lanes,seed,epoch,window,digest,values",
+        blocks_rows(),
+        "digest: FNV-1a of the samples of an epoch, or of one window of a long one. values: the first 40.",
+    )
 
 
 def blocks_rows():
@@ -752,21 +752,21 @@ def blocks_rows():
 
 
 def write_weighted_and_mixture():
-    with open(Path(__file__).with_name("order_weighted.csv"), "w", newline="\n") as file:
-        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
-        print("# hash: of the weights. samples: at places 0..16, 2^31 - 2 and 2^31 - 1.", file=file)
-        print("weights,number,seed,epoch,hash,samples", file=file)
-        for row in weighted_rows():
-            print(*row, sep=",", file=file)
+    write(
+        "order_weighted.csv",
+        "weights,number,seed,epoch,hash,samples",
+        weighted_rows(),
+        "hash: of the weights. samples: at places 0..16, 2^31 - 2 and 2^31 - 1.",
+    )
     for name, n in (("thirds", 5), ("squares", 6), ("wide", 5), ("subnormal", 3)):
         q = integers([WEIGHTS[name](i) for i in range(n)])
         print(f"src/order/weighted.rs: {name} of {n}: {q}")
-    with open(Path(__file__).with_name("order_mixture.csv"), "w", newline="\n") as file:
-        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
-        print("# digest: FNV-1a of all samples, or of the sources of a period. values: the first 40.", file=file)
-        print("what,len,digest,values", file=file)
-        for row in mixture_rows():
-            print(*row, sep=",", file=file)
+    write(
+        "order_mixture.csv",
+        "what,len,digest,values",
+        mixture_rows(),
+        "digest: FNV-1a of all samples, or of the sources of a period. values: the first 40.",
+    )
 
 
 if __name__ == "__main__":
@@ -785,11 +785,13 @@ if __name__ == "__main__":
         sys.exit()
     write(
         "order_batcher.csv",
+        "len,seed,epoch,digest,values",
         batcher_rows(),
         "digest: FNV-1a of the whole order. values: the whole order up to len 33, else its first 8 and last 8.",
     )
     write(
         "order_permutation.csv",
+        "len,seed,epoch,digest,values",
         permutation_rows(),
         "digest: FNV-1a of positions 0..5000. values: at positions 0..8, len / 2, and the last 4.",
     )

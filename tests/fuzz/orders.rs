@@ -67,7 +67,7 @@ fn blocks(input: &Input) {
     }
     samples.sort_unstable();
     assert!(samples.into_iter().eq(0..len as usize));
-    // As many as there may be, from any place on.
+    // An order of up to 2^62 samples: one of its windows has the samples of the ranges that it names.
     let (per_window, block_len) = (1 + per_window, 1 + block_len);
     let Ok(order) = Blocks::new(input.n, block_len, per_window, input.seed) else { return };
     let run = order.run(input.epoch, input.counters[1]);

@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 
 use super::data::{Samples, Split};
 
-/// Of the header: this, and the numbers of pixels, rows, and held-out rows (u64, little-endian).
+/// The header begins with this. The numbers of pixels, rows, and held-out rows follow (u64, little-endian).
 const FORMAT: &[u8; 8] = b"on_disk1";
 const HEADER: u64 = 32;
 /// Direct reads begin and end at multiples of it, in the file and in memory.
@@ -125,7 +125,7 @@ impl Rows {
     }
 }
 
-/// Appends a row as a sample.
+/// Appends the pixels and the label of a row to `samples`.
 pub(crate) fn push(samples: &mut Samples, row: &[u8]) -> Result<()> {
     ensure!(row[0] < 10, "the file is damaged: a label is {}, expected 0 to 9", row[0]);
     samples.labels.push(row[0]);

@@ -67,7 +67,7 @@ enum Command {
 
 #[derive(Clone, Copy, PartialEq, Debug, ValueEnum)]
 enum Way {
-    /// As it is in the file
+    /// Rows come in the order of the file
     File,
     /// A full shuffle: one read per row
     Rows,

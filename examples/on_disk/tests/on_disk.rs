@@ -1,4 +1,4 @@
-//! What README.md promises, on a small file of the digits.
+//! Tests each promise of README.md on a small file of the digits.
 
 #[expect(dead_code, reason = "the program makes the file")]
 #[path = "../../common/data.rs"]

@@ -8,6 +8,8 @@
 
 #[path = "../../../common/mod.rs"]
 mod common;
+#[path = "../statistics.rs"]
+mod statistics;
 #[path = "../task.rs"]
 mod task;
 
@@ -16,6 +18,7 @@ use clap::Parser;
 use gradstep::{Batcher, Blocks, Draws, Error, Optimizer, Order, Sequential, Sgd, Shuffle};
 use indicatif::ProgressBar;
 use rayon::prelude::*;
+use statistics::mean_and_deviation;
 use task::Task;
 
 /// Compares orders of data on disk on samples sorted by label.
@@ -84,12 +87,10 @@ fn main() -> Result<()> {
     for (name, order) in ORDERS {
         let run = |seed| train(&task, &options, &sorted, order, seed).inspect(|_| bar.inc(1));
         let accuracies = (0..options.seeds).into_par_iter().map(run).collect::<Result<Vec<f64>, Error>>()?;
-        let count = accuracies.len() as f64;
-        let mean = accuracies.iter().sum::<f64>() / count;
-        let variance = accuracies.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        let (mean, deviation) = mean_and_deviation(&accuracies);
         let least = accuracies.iter().copied().fold(f64::INFINITY, f64::min);
         let most = accuracies.iter().copied().fold(0.0, f64::max);
-        println!("{name:42}{mean:8.2}{:8.2}{least:8.2}{most:8.2}", variance.sqrt());
+        println!("{name:42}{mean:8.2}{deviation:8.2}{least:8.2}{most:8.2}");
     }
     bar.finish_and_clear();
     Ok(())

@@ -10,6 +10,8 @@
 
 #[path = "../../../common/mod.rs"]
 mod common;
+#[path = "../statistics.rs"]
+mod statistics;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,7 @@ use gradstep::{Batcher, Draws, Error, Momentum, Optimizer, Sgd};
 use indicatif::ProgressBar;
 use plotters::prelude::*;
 use rayon::prelude::*;
+use statistics::mean_and_deviation;
 
 /// Compares three ways to order the samples, on two samples, on least squares and on the digits.
 #[derive(Parser)]
@@ -74,14 +77,6 @@ fn runs<T: Send>(seeds: u64, run: impl Fn(Order, u64) -> Result<T, Error> + Sync
     let runs = ORDERS.iter().map(|&(order, ..)| all_seeds(order)).collect();
     bar.finish_and_clear();
     runs
-}
-
-/// The mean, and the standard deviation (with count - 1).
-fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
-    let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
-    (mean, (squares / (count - 1.0)).sqrt())
 }
 
 /// Draws the mean over the seeds of each order's runs, in a band from the least to the largest.
