@@ -11,7 +11,7 @@ use crate::{
 /// `work` on each of `parts`, which have at most [`PART_LEN`] values each and `len` in all. `work` is
 /// `#[inline(always)]`, so that it is compiled for wide vectors.
 #[inline(always)]
-pub(crate) fn pass<T: Send>(len: usize, parts: impl Iterator<Item = T> + Send, work: impl Fn(T) + Sync) {
+pub(crate) fn pass<T: Send>(len: usize, parts: impl DoubleEndedIterator<Item = T> + Send, work: impl Fn(T) + Sync) {
     let work = |part| {
         wide(
             #[inline(always)]
@@ -64,7 +64,7 @@ pub(crate) fn together<S: Copy>(slices: impl Iterator<Item = S>, empty: S, mut v
 #[inline(always)]
 pub(crate) fn all<T: Send>(
     len: usize,
-    parts: impl Iterator<Item = T> + Send,
+    parts: impl DoubleEndedIterator<Item = T> + Send,
     holds: impl Fn(T) -> bool + Sync,
 ) -> bool {
     let all = AtomicBool::new(true);

@@ -1,5 +1,3 @@
-use core::iter;
-
 use num_traits::Float;
 
 #[cfg(feature = "half")]
@@ -139,12 +137,10 @@ impl<'a, P> Grads<'a, P> {
         self.source
     }
 
-    pub(super) fn chunks(self, len: usize) -> impl Iterator<Item = Self> {
-        let mut rest = self;
-        iter::from_fn(move || {
-            let first;
-            (first, rest) = rest.split_at(rest.len().min(len));
-            (!first.is_empty()).then_some(first)
+    pub(super) fn chunks(self, len: usize) -> impl DoubleEndedIterator<Item = Self> {
+        (0..self.len()).step_by(len).map(move |start| {
+            let (_, rest) = self.split_at(start);
+            rest.split_at(rest.len().min(len)).0
         })
     }
 

@@ -1,4 +1,4 @@
-use core::{iter, mem::take};
+use core::mem::take;
 
 use crate::{
     check,
@@ -108,21 +108,35 @@ fn run_on_threads<P: Copy + Send + Sync, G: Read<P>, const N: usize>(
     ) {
         run_alone(slices, rule);
     }
-    share(params.len().div_ceil(PART_LEN), parts((params, state, grads)), |slices| work(slices, rule));
+    share(params.len().div_ceil(PART_LEN), Parts(Some((params, state, grads))), |slices| work(slices, rule));
 }
 
 /// Parameters, state, gradients.
 type Slices<'a, P, G, const N: usize> = (&'a mut [P], [&'a mut [P]; N], G);
 
-fn parts<P, G: Read<P>, const N: usize>(slices: Slices<P, G, N>) -> impl Iterator<Item = Slices<P, G, N>> {
-    let mut rest = Some(slices);
-    iter::from_fn(move || {
-        let slices = rest.take()?;
+/// Slices of at most [`PART_LEN`], from either end.
+struct Parts<'a, P, G, const N: usize>(Option<Slices<'a, P, G, N>>);
+
+impl<'a, P, G: Read<P>, const N: usize> Iterator for Parts<'a, P, G, N> {
+    type Item = Slices<'a, P, G, N>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let slices = self.0.take()?;
         let len = slices.0.len();
         let (first, others) = split(slices, len.min(PART_LEN));
-        rest = (len > PART_LEN).then_some(others);
+        self.0 = (len > PART_LEN).then_some(others);
         Some(first)
-    })
+    }
+}
+
+impl<P, G: Read<P>, const N: usize> DoubleEndedIterator for Parts<'_, P, G, N> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let slices = self.0.take()?;
+        let len = slices.0.len();
+        let (others, last) = split(slices, len.saturating_sub(1) / PART_LEN * PART_LEN);
+        self.0 = (len > PART_LEN).then_some(others);
+        Some(last)
+    }
 }
 
 #[inline(always)]
@@ -194,6 +208,38 @@ fn plain_loop<P: Copy, G: Read<P>, const N: usize>(
         grads.param(i, param);
         for n in 0..N {
             state[n][i] = new[n];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::{PART_LEN, Parts};
+
+    #[test]
+    fn parts_taken_from_both_ends_are_those_taken_from_one() {
+        for len in [0, 1, PART_LEN, PART_LEN + 1, 3 * PART_LEN - 1, 3 * PART_LEN, 4 * PART_LEN + 5] {
+            let params: Vec<u32> = (0..len as u32).collect();
+            let mut state_and_params = [params.clone(), params.clone()];
+            let expected: Vec<_> = params.chunks(PART_LEN).collect();
+            for pattern in 0..32 {
+                let [state, changed] = &mut state_and_params;
+                let mut parts = Parts(Some((&mut changed[..], [&mut state[..]], &params[..])));
+                let mut taken = Vec::new();
+                for turn in 0.. {
+                    let from_back = pattern >> (turn % 5) & 1 == 1;
+                    let Some(part) = (if from_back { parts.next_back() } else { parts.next() }) else { break };
+                    taken.push(part);
+                }
+                taken.sort_by_key(|(params, ..)| params.first().copied());
+                // An empty slice is one empty part.
+                assert_eq!(taken.len(), expected.len().max(1));
+                for ((params, [state], grads), expected) in taken.into_iter().zip(&expected) {
+                    assert!(params == *expected && state == *expected && grads == *expected);
+                }
+            }
         }
     }
 }

@@ -128,7 +128,8 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
             iter::zip(&self.groups, &*tensors).try_for_each(|(group, tensor)| check(group, tensor))?;
             let len = total(tensors.iter().map(|(_, params, _)| params.len()));
             if len > SIDE_BY_SIDE_LEN {
-                try_share(len.div_ceil(PART_LEN), runs(&mut self.groups, tensors), |(groups, tensors)| {
+                let runs = Runs { groups: &mut self.groups, tensors, len: |(_, params, _)| params.len() };
+                try_share(len.div_ceil(PART_LEN), runs, |(groups, tensors)| {
                     iter::zip(groups, tensors).try_for_each(step)
                 })?;
             } else {
@@ -228,22 +229,74 @@ impl<O> Group<O> {
     }
 }
 
-/// Neighbours: as many as make up at least [`PART_LEN`] parameters.
-fn runs<'a, 'n, 'p, O, P, G>(
-    mut groups: &'a mut [Group<O>],
-    mut tensors: &'a mut [Tensor<'n, 'p, P, G>],
-) -> impl Iterator<Item = (&'a mut [Group<O>], &'a mut [Tensor<'n, 'p, P, G>])> {
-    iter::from_fn(move || {
-        let mut len = 0;
-        let fits = |(_, params, _): &&Tensor<P, G>| {
+/// Neighbours, from either end: as many groups and tensors as make up at least [`PART_LEN`] parameters.
+struct Runs<'a, G, T> {
+    groups: &'a mut [G],
+    tensors: &'a mut [T],
+    len: fn(&T) -> usize,
+}
+
+impl<G, T> Runs<'_, G, T> {
+    fn run_len<'t>(&self, tensors: impl Iterator<Item = &'t T>) -> usize
+    where
+        T: 't,
+    {
+        let mut len = 0_usize;
+        let fits = |tensor: &&T| {
             let before = len;
-            len = params.len().saturating_add(len);
+            len = len.saturating_add((self.len)(tensor));
             before < PART_LEN
         };
-        let count = tensors.iter().take_while(fits).count();
-        let (run, run_tensors);
-        (run, groups) = mem::take(&mut groups).split_at_mut(count);
-        (run_tensors, tensors) = mem::take(&mut tensors).split_at_mut(count);
-        (count > 0).then_some((run, run_tensors))
-    })
+        tensors.take_while(fits).count()
+    }
+}
+
+impl<'a, G, T> Iterator for Runs<'a, G, T> {
+    type Item = (&'a mut [G], &'a mut [T]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let count = self.run_len(self.tensors.iter());
+        let (groups, tensors);
+        (groups, self.groups) = mem::take(&mut self.groups).split_at_mut(count);
+        (tensors, self.tensors) = mem::take(&mut self.tensors).split_at_mut(count);
+        (count > 0).then_some((groups, tensors))
+    }
+}
+
+impl<G, T> DoubleEndedIterator for Runs<'_, G, T> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let count = self.run_len(self.tensors.iter().rev());
+        let at = self.tensors.len() - count;
+        let (groups, tensors);
+        (self.groups, groups) = mem::take(&mut self.groups).split_at_mut(at);
+        (self.tensors, tensors) = mem::take(&mut self.tensors).split_at_mut(at);
+        (count > 0).then_some((groups, tensors))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{vec, vec::Vec};
+
+    use super::{PART_LEN, Runs};
+
+    #[test]
+    fn runs_from_both_ends_have_every_tensor_once() {
+        let lens = [1, PART_LEN, 3, PART_LEN - 4, 2, 2 * PART_LEN, 0, 5, 0];
+        for pattern in 0..256 {
+            let mut groups: Vec<usize> = (0..lens.len()).collect();
+            let mut tensors: Vec<(usize, usize)> = lens.into_iter().enumerate().collect();
+            let mut runs = Runs { groups: &mut groups, tensors: &mut tensors, len: |&(_, len)| len };
+            let mut seen = vec![0; lens.len()];
+            for turn in 0.. {
+                let from_back = pattern >> (turn % 8) & 1 == 1;
+                let Some((groups, tensors)) = (if from_back { runs.next_back() } else { runs.next() }) else { break };
+                assert!(groups.iter().eq(tensors.iter().map(|(index, _)| index)));
+                let len: usize = tensors.iter().map(|(_, len)| len).sum();
+                assert!(len >= PART_LEN || runs.tensors.is_empty());
+                groups.iter().for_each(|&index| seen[index] += 1);
+            }
+            assert_eq!(seen, [1; 9]);
+        }
+    }
 }
