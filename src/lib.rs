@@ -210,9 +210,10 @@
 //!
 //! With `rayon`, calls run on the caller's thread where no thread can be started. The first long call builds rayon's
 //! global pool, if you have not. A training loop that runs inside the pool (in `rayon::join` or `ThreadPool::install`) does
-//! not wait for threads that sleep: with short calls and much else between them, that is faster. Wherever these pages say that a call does not allocate, the queue of rayon is left
-//! out: a call that threads share allocates a few times there. Inside a rayon pool, do not call this crate while you
-//! hold a lock: while the call waits, its thread may run another job that needs the lock.
+//! not wait for threads that sleep: that is faster where a step is short and much else lies between two steps. Wherever these
+//! pages say that a call does not allocate, the queue of rayon is left out: a call that threads share allocates a few times
+//! there. Inside a rayon pool, do not call this crate while you hold a lock: while the call waits, its thread may run another
+//! job that needs the lock.
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // No input may panic.
