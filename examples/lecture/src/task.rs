@@ -9,6 +9,7 @@ use anyhow::{Result, ensure};
 use crate::common::data::{self, Split};
 use crate::common::layers::Layers;
 use crate::common::network::Network;
+use crate::common::sharpness::sharpness;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -67,29 +68,9 @@ impl Task {
         self.layers.loss_and_accuracy(params, &self.data.train, &self.probe).0
     }
 
-    /// The largest eigenvalue of the loss's Hessian H, by power iteration: H v ≈ (g(θ + εv) - g(θ - εv)) / 2ε.
     pub(crate) fn sharpness(&self, params: &[f32]) -> f64 {
-        const EPSILON: f32 = 1e-2;
-        let gradient = |sign: f32, v: &[f32]| {
-            let moved: Vec<f32> = params.iter().zip(v).map(|(p, v)| p + sign * EPSILON * v).collect();
-            let mut grads = vec![0.0; params.len()];
-            self.loss_and_gradient(&moved, &self.probe, &mut grads);
-            grads
-        };
-        let norm = |v: &[f32]| v.iter().map(|v| v * v).sum::<f32>().sqrt();
-        let mut v = self.layers.initial(1); // any direction will do
-        let mut eigenvalue = 0.0;
-        for _ in 0..20 {
-            let length = norm(&v);
-            if length == 0.0 {
-                break; // flat to the last digit
-            }
-            v.iter_mut().for_each(|v| *v /= length);
-            let product: Vec<f32> =
-                gradient(1.0, &v).iter().zip(gradient(-1.0, &v)).map(|(a, b)| (a - b) / (2.0 * EPSILON)).collect();
-            eigenvalue = product.iter().zip(&v).map(|(p, v)| f64::from(p * v)).sum();
-            v = product;
-        }
-        eigenvalue
+        sharpness(params, &self.layers.initial(1), |params, grads| {
+            self.loss_and_gradient(params, &self.probe, grads);
+        })
     }
 }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use common::curve::{End, LEARNING_RATE, START, gradient, loss};
 use common::plot::{self, COLORS, axes, label, legend};
 use gradstep::{Momentum, MomentumForm, Optimizer, Sgd};
 use plotters::prelude::*;
@@ -33,18 +34,6 @@ fn main() -> Result<()> {
     sweep(&dir.join("momentum_sweep.svg"))?;
     quadratic(&dir.join("momentum_quadratic.svg"))
 }
-
-/// A curve with a small minimum at 0, a rim at 1, a flat place at 3 (falling on both sides) and its lowest point at 5.
-fn loss(x: f64) -> f64 {
-    x * x * ((((x / 6.0 - 2.4) * x + 12.5) * x - 28.0) * x + 22.5) / 20.0
-}
-
-fn gradient(x: f64) -> f64 {
-    x * (x - 1.0) * (x - 3.0) * (x - 3.0) * (x - 5.0) / 20.0
-}
-
-const START: f64 = -0.6;
-const LEARNING_RATE: f64 = 0.05;
 
 /// The place of `optimizer` on the curve before each step, and after the last.
 fn roll(mut optimizer: impl Optimizer<f64>, start: f64, steps: usize) -> Result<Vec<f64>> {
@@ -105,25 +94,10 @@ fn draw_curve(figure: &Path, runs: &[Roll]) -> Result<()> {
     })
 }
 
-/// How a run from the start may end.
-#[derive(Clone, Copy, PartialEq, Debug)]
-enum End {
-    SmallMinimum,
-    FlatPlace,
-    Lowest,
-    NoRest,
-}
-
 /// Near which place it is after 10,000 steps, if it has come to rest.
 fn end(learning_rate: f64, momentum: f64, form: MomentumForm) -> Result<End> {
     let path = roll(Momentum::new(learning_rate, momentum, 1)?.with_form(form), START, 10_000)?;
-    let (x, before) = (path[path.len() - 1], path[path.len() - 2]);
-    Ok(match x {
-        _ if (x - before).abs() > 1e-3 => End::NoRest,
-        _ if x < 1.0 => End::SmallMinimum,
-        _ if x < 4.0 => End::FlatPlace,
-        _ => End::Lowest,
-    })
+    Ok(End::of(path[path.len() - 1], path[path.len() - 2]))
 }
 
 /// The first and the last of several neighbouring λ with the same end.

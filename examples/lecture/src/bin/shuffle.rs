@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use common::orders::{Order, epochs};
 use common::plot::{self, COLORS, Chart};
 use common::{data, network::Network};
 use gradstep::{Batcher, Draws, Error, Momentum, Optimizer, Sgd};
@@ -44,31 +45,11 @@ fn main() -> Result<()> {
     digits(&figures.join("shuffle_digits.svg"), seeds, epochs)
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Order {
-    Replacement,
-    Fixed,
-    Reshuffled,
-}
-
 const ORDERS: [(Order, &str, RGBColor); 3] = [
     (Order::Replacement, "with replacement", COLORS[0]),
     (Order::Fixed, "one fixed order", COLORS[2]),
     (Order::Reshuffled, "reshuffled", COLORS[1]),
 ];
-
-/// The samples of one epoch after another, `len` in each.
-fn epochs(order: Order, len: usize, seed: u64) -> Result<impl Iterator<Item = Vec<usize>>, Error> {
-    let batcher = Batcher::new(len, 1, seed)?;
-    Ok((0..).map(move |epoch| match order {
-        Order::Reshuffled => batcher.epoch(epoch).indices().to_vec(),
-        Order::Fixed => batcher.epoch(0).indices().to_vec(),
-        Order::Replacement => {
-            let mut draws = Draws::new("with replacement", [epoch, 0], seed);
-            (0..len).map(|_| draws.below(len as u64).expect("len is at least 1") as usize).collect()
-        }
-    }))
-}
 
 /// Calls `run` with every order and seed, on all cores. The result has a `Vec` for each order, with a value a seed.
 fn runs<T: Send>(seeds: u64, run: impl Fn(Order, u64) -> Result<T, Error> + Sync) -> Result<Vec<Vec<T>>, Error> {
