@@ -113,7 +113,7 @@ impl Ball {
     }
 
     fn has_left(&self) -> bool {
-        !(self.x().abs() < FAR) // also where x is NaN
+        self.x().is_nan() || self.x().abs() >= FAR
     }
 
     fn velocities(&self) -> impl Iterator<Item = f64> {

@@ -54,7 +54,7 @@ impl Training {
         self.optimizer.step(&mut self.params, &self.grads)?;
         self.done += 1;
         self.losses = (self.losses.0 + loss, self.losses.1 + 1);
-        if self.done % per_epoch.div_ceil(CHECKS) == 0 || self.done == per_epoch {
+        if self.done.is_multiple_of(per_epoch.div_ceil(CHECKS)) || self.done == per_epoch {
             let epochs = self.epoch.number() as f64 + self.done as f64 / per_epoch as f64;
             let accuracy = 100.0 * NETWORK.accuracy(&self.params, &DATA.held_out);
             self.checks.push([epochs, self.losses.0 / self.losses.1 as f64, accuracy]);

@@ -120,9 +120,35 @@ fn add_gradient(layer: &mut [f32], input: &[Lanes], d: &[Lanes], rows: &mut [f32
 }
 
 fn add_rows(sum: &mut [f32], x: &Lanes, rows: &[f32]) {
-    for (&x, row) in x.iter().zip(rows.chunks_exact(sum.len())) {
-        for (sum, r) in sum.iter_mut().zip(row) {
-            *sum += x * r;
+    let len = sum.len();
+    let rows: [&[f32]; LANES] = std::array::from_fn(|lane| &rows[lane * len..][..len]);
+    // Lane after lane for each number, so that it is read and written once.
+    for (i, sum) in sum.iter_mut().enumerate() {
+        for (&x, row) in x.iter().zip(rows) {
+            *sum += x * row[i];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::common::data::digits;
+
+    #[test]
+    fn eight_at_once_are_what_one_by_one_are() {
+        let samples = digits().unwrap().train;
+        let network = Network { inputs: 64, hidden: 34, classes: 10 };
+        let params = network.initial(7);
+        for batch_size in [1, 2, 7, 8, 9, 32, 1_001] {
+            let batch: Vec<usize> = (0..batch_size).map(|i| i * 31 % samples.len()).collect();
+            let [mut grads, mut expected] = [(); 2].map(|()| vec![f32::NAN; params.len()]); // overwritten, not added to
+            let loss = network.by_lanes(&params, &samples, &batch, &mut grads);
+            let expected_loss = network.loss_and_gradient(&params, &samples, &batch, &mut expected);
+            assert!((loss - expected_loss).abs() < 1e-5, "{loss} and {expected_loss}");
+            for (i, (a, b)) in grads.iter().zip(&expected).enumerate() {
+                assert!((a - b).abs() <= 1e-5, "batch size {batch_size}, at {i}: {a} and {b}");
+            }
         }
     }
 }
