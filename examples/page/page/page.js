@@ -105,6 +105,13 @@ class Chart {
     this.parts.push(`<path class="path ${look}" d="M${kept.map(([x, y]) => this.x(x) + " " + this.y(y)).join("L")}${close}"/>`);
   }
 
+  arrow(from, to, look, size) {
+    const [x0, y0, x1, y1] = [this.x(from[0]), this.y(from[1]), this.x(to[0]), this.y(to[1])];
+    const angle = Math.atan2(y1 - y0, x1 - x0);
+    const barb = (turn) => `${x1 - size * Math.cos(angle + turn)} ${y1 - size * Math.sin(angle + turn)}`;
+    this.parts.push(`<path class="path ${look}" d="M${x0} ${y0}L${x1} ${y1}M${barb(0.5)}L${x1} ${y1}L${barb(-0.5)}"/>`);
+  }
+
   dots(points, look, radius) {
     for (const [x, y] of points) {
       this.parts.push(`<circle class="full ${look}" cx="${this.x(x)}" cy="${this.y(y)}" r="${radius}"/>`);
@@ -131,10 +138,10 @@ function legend(id, entries) {
 
 const RULES = [
   ["Sgd", "a", "full", 0, ""],
-  ["Momentum, classical", "b", "full", 1, ""],
-  ["Momentum, Nesterov", "c", "full", 2, ""],
-  ["Momentum, PyTorch", "d", "open", 3, "dash"],
-  ["Momentum, PyTorch Nesterov", "e", "open", 4, "dash"],
+  ["classical", "b", "full", 1, ""],
+  ["Nesterov", "c", "full", 2, ""],
+  ["PyTorch", "d", "open", 3, "dash"],
+  ["PyTorch Nesterov", "e", "open", 4, "dash"],
 ];
 const PLACES = ["moving", "at rest in the small minimum", "at rest at the flat place", "at rest at the lowest point", "out of the picture"];
 
@@ -205,14 +212,12 @@ const rooms = {
       }
       chart.mark([bestA, bestB], "ink open", 0);
       const per = this.perEpoch(room.settings), now = Math.max(0, Math.ceil(updates / per) - 1) * per;
-      chart.line(path.slice(0, now + 1), "b thin pale");
+      chart.line(path.slice(0, now + 1), "b pale");
       chart.line(path.slice(now), "b");
       chart.dots(path.slice(now), "b", per > 32 ? 2 : 3);
       const LENGTH = 0.3;
-      for (const [ga, gb] of cloud) chart.line([[a, b], [a - LENGTH * ga, b - LENGTH * gb]], "e thin");
-      chart.dots(cloud.map(([ga, gb]) => [a - LENGTH * ga, b - LENGTH * gb]), "e", 2);
-      chart.line([[a, b], [a - LENGTH * da, b - LENGTH * db]], "ink");
-      chart.dots([[a - LENGTH * da, b - LENGTH * db]], "ink", 4);
+      for (const [ga, gb] of cloud) chart.arrow([a, b], [a - LENGTH * ga, b - LENGTH * gb], "e thin", 5);
+      chart.arrow([a, b], [a - LENGTH * da, b - LENGTH * db], "ink", 10);
       chart.mark([a, b], "b full", 0);
       chart.show();
 
@@ -277,9 +282,10 @@ const rooms = {
       const { batch, rate, momentum, seed } = room.settings;
       const [loss, , held, sharpness] = numbers(wasm.digits_end());
       this.earlier.push(room.checks);
-      $("#digits-table tbody").insertAdjacentHTML("beforeend", `<tr>${[batch, rate, momentum, seed].map((v) => `<td>${v}</td>`).join("")}
-        <td>${data(room.steps, room.steps.toLocaleString("en"))}</td><td>${data(loss)}</td><td>${data(held, held.toFixed(2))}</td>
-        <td>${data(sharpness)}</td><td>${room.seconds.toFixed(2)}</td></tr>`);
+      const settings = [rate, momentum, seed].map((value) => `<td>${value}</td>`).join("");
+      $("#digits-table tbody").insertAdjacentHTML("beforeend", `<tr><td>${batch}</td><td>${data(held, held.toFixed(2))}</td>
+        <td>${data(sharpness)}</td><td>${data(loss)}</td><td>${data(room.steps, room.steps.toLocaleString("en"))}</td>
+        <td>${room.seconds.toFixed(2)}</td>${settings}</tr>`);
       return Number.isFinite(loss) ? "The run is over: its row is in the table." : "The steps were too long: the loss is no number any more.";
     },
   },

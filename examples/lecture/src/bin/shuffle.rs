@@ -20,7 +20,7 @@ use clap::Parser;
 use common::orders::{Order, epochs};
 use common::plot::{self, COLORS, Chart};
 use common::{data, network::Network};
-use gradstep::{Batcher, Draws, Error, Momentum, Optimizer, Sgd};
+use gradstep::{Draws, Error, Momentum, Optimizer, Sgd};
 use indicatif::ProgressBar;
 use plotters::prelude::*;
 use rayon::prelude::*;
