@@ -323,10 +323,17 @@ fn reduced_motion_changes_the_picture_twice_a_second() {
     let features = json!({ "features": [{ "name": "prefers-reduced-motion", "value": "reduce" }] });
     browser.devtools("Emulation.setEmulatedMedia", features);
     browser.open("ball");
+    browser.run(
+        "window.at = [];
+        const { tick } = open.ball;
+        open.ball.tick = function () { at.push(performance.now()); tick.call(this); };",
+    );
     browser.click("#ball [data-do=play]");
     browser.wait("open.ball.steps >= 45");
     browser.click("#ball [data-do=play]");
     assert_eq!(browser.text("open.ball.steps % 15"), "0");
+    let gaps = browser.numbers("at.slice(1).map((time, i) => time - at[i])");
+    assert!(gaps.len() >= 2 && gaps.iter().all(|&gap| gap >= 490.0), "{gaps:?} ms");
     browser.finish();
 }
 
@@ -353,7 +360,7 @@ fn every_room_can_be_read() {
                     unbase64(shot["data"].as_str().unwrap()),
                 )
                 .unwrap();
-                let faults = browser.run(READABLE);
+                let faults = browser.run(&format!("const WIDTH = {width}; {READABLE}"));
                 assert_eq!(faults, json!([]), "{room}, {width} pixels, {scheme}");
             }
         }
@@ -364,7 +371,7 @@ fn every_room_can_be_read() {
 /// Lists what is wider than the window, texts of a chart that overlap or leave it, and texts with too little contrast.
 const READABLE: &str = r#"
 const faults = [];
-if (document.documentElement.scrollWidth > innerWidth) faults.push("wider than the window");
+if (document.documentElement.scrollWidth > WIDTH) faults.push("wider than the window");
 for (const svg of all("section:not([hidden]) svg")) {
   const frame = svg.getBoundingClientRect();
   const boxes = all("text", svg).map((text) => [text.textContent, text.getBoundingClientRect()]);
