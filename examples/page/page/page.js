@@ -189,7 +189,7 @@ const rooms = {
     begin({ batch, rate, order, seed }) {
       const number = ["replacement", "fixed", "shuffle"].indexOf(order);
       // The chosen size, and beside it whole runs with 1 and with all points.
-      [batch, 1, 256].forEach((size, which) => wasm.valley(which, rate, 0, size, number, seed));
+      [batch, 1, 256].forEach((size, which) => wasm.valley(which, rate, size, number, seed));
       for (const which of [1, 2]) while (wasm.valley_step(which));
     },
     step: () => wasm.valley_step(0),

@@ -87,8 +87,8 @@ extern "C" fn ball_curve() -> *const f64 {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn valley(which: usize, learning_rate: f64, momentum: f64, batch_size: usize, order: u8, seed: f64) {
-    let valley = valid(Valley::new(learning_rate, momentum, batch_size, order, seed as u64));
+extern "C" fn valley(which: usize, learning_rate: f64, batch_size: usize, order: u8, seed: f64) {
+    let valley = valid(Valley::new(learning_rate, batch_size, order, seed as u64));
     VALLEYS.with(|valleys| valleys[which].replace(Some(valley)));
 }
 

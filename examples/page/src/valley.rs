@@ -1,6 +1,6 @@
 //! A batch in a valley: a line through points, by batches of any size. What is fast per update, and what per sample?
 
-use gradstep::{Batcher, Draws, Error, Momentum, Optimizer};
+use gradstep::{Batcher, Draws, Error, Optimizer, Sgd};
 
 use crate::common::orders::{Order, epochs};
 
@@ -17,7 +17,7 @@ pub struct Valley {
     points: Vec<[f64; 2]>,
     batch_size: usize,
     seed: u64,
-    optimizer: Momentum<f64>,
+    sgd: Sgd<f64>,
     epochs: Box<dyn Iterator<Item = Vec<usize>>>,
     /// The samples of this epoch, of which the first `done` have been used.
     epoch: Vec<usize>,
@@ -29,7 +29,7 @@ pub struct Valley {
 
 impl Valley {
     /// `order`: 0 with replacement, 1 one fixed order, 2 reshuffled each epoch.
-    pub fn new(learning_rate: f64, momentum: f64, batch_size: usize, order: u8, seed: u64) -> Result<Self, Error> {
+    pub fn new(learning_rate: f64, batch_size: usize, order: u8, seed: u64) -> Result<Self, Error> {
         let order = [Order::Replacement, Order::Fixed, Order::Reshuffled][usize::from(order)];
         let mut draws = Draws::new("points", [0, 0], seed);
         let point = |_| {
@@ -40,7 +40,7 @@ impl Valley {
             points: (0..POINTS).map(point).collect(),
             batch_size,
             seed,
-            optimizer: Momentum::new(learning_rate, momentum, 2)?,
+            sgd: Sgd::new(learning_rate)?,
             epochs: Box::new(epochs(order, POINTS, seed)?),
             epoch: Vec::new(),
             done: 0,
@@ -61,7 +61,7 @@ impl Valley {
         let batch = &self.epoch[self.done..to];
         let mut params = self.params();
         let grads = self.gradient(params, batch);
-        self.optimizer.step(&mut params, &grads)?;
+        self.sgd.step(&mut params, &grads)?;
         self.samples += batch.len();
         self.done = to;
         self.path.push(params);

@@ -232,7 +232,7 @@ fn runs_end_with_the_native_bits() {
         for (batch, order, number) in [(1, "replacement", 0), (8, "shuffle", 2), (32, "fixed", 1), (256, "shuffle", 2)]
         {
             browser.open(&format!("valley?batch={batch}&rate=0.1&order={order}&seed=3&steps=4096"));
-            let mut valley = Valley::new(0.1, 0.0, batch, number, 3).unwrap();
+            let mut valley = Valley::new(0.1, batch, number, 3).unwrap();
             while valley.step().unwrap() {}
             same_bits("path", &browser.numbers("numbers(wasm.valley_path(0))"), valley.path());
             same_bits("losses", &browser.numbers("numbers(wasm.valley_losses(0))"), valley.losses());

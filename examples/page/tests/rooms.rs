@@ -34,7 +34,7 @@ fn noise_is_the_seeds() {
 }
 
 fn run(batch_size: usize, order: u8, learning_rate: f64) -> Valley {
-    let mut valley = Valley::new(learning_rate, 0.0, batch_size, order, 0).unwrap();
+    let mut valley = Valley::new(learning_rate, batch_size, order, 0).unwrap();
     while valley.step().unwrap() {}
     valley
 }
