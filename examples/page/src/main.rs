@@ -12,6 +12,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use flate2::{Compression, write::GzEncoder};
 
 /// From target/page in this package.
@@ -25,7 +26,7 @@ fn main() -> Result<()> {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&wasm(package)?)?;
     // A script, because a page that was opened as a file may not fetch another file.
-    let script = format!("const WASM = \"{}\";\n", base64(&gzip.finish()?));
+    let script = format!("const WASM = \"{}\";\n", BASE64_STANDARD.encode(gzip.finish()?));
     fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
     let mut total = 0;
     for (name, text) in [
@@ -60,19 +61,4 @@ fn wasm(package: &Path) -> Result<Vec<u8>> {
     ensure!(status.success(), "the library was not compiled; `rustup target add {TARGET}` may be missing");
     let path = target.join(TARGET).join("wasm/page.wasm");
     fs::read(&path).with_context(|| path.display().to_string())
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut three = [0; 3];
-        three[..chunk.len()].copy_from_slice(chunk);
-        let number = u32::from_be_bytes([0, three[0], three[1], three[2]]);
-        for digit in 0..4 {
-            let sixth = (number >> (18 - 6 * digit)) as usize % 64;
-            text.push(if digit <= chunk.len() { char::from(DIGITS[sixth]) } else { '=' });
-        }
-    }
-    text
 }

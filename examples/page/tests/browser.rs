@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use page::{ball::Balls, digits::Training, valley::Valley};
 use serde_json::{Value, json};
 
@@ -361,7 +362,7 @@ fn every_room_can_be_read() {
                 let shot = browser.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true }));
                 fs::write(
                     pictures.join(format!("{room}-{width}-{scheme}.png")),
-                    unbase64(shot["data"].as_str().unwrap()),
+                    BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap(),
                 )
                 .unwrap();
                 let faults = browser.run(&format!("const WIDTH = {width}; {READABLE}"));
@@ -404,22 +405,6 @@ for (const element of all("body *")) {
 }
 return faults;
 "#;
-
-fn unbase64(text: &str) -> Vec<u8> {
-    let value = |c: u8| match c {
-        b'A'..=b'Z' => c - b'A',
-        b'a'..=b'z' => c - b'a' + 26,
-        b'0'..=b'9' => c - b'0' + 52,
-        b'+' => 62,
-        _ => 63,
-    };
-    let bits = |four: &[u8]| four.iter().fold(0, |sum, &c| sum << 6 | u32::from(value(c)));
-    text.trim_end_matches('=')
-        .as_bytes()
-        .chunks(4)
-        .flat_map(|four| (bits(four) << (32 - 6 * four.len())).to_be_bytes().into_iter().take(four.len() * 6 / 8))
-        .collect()
-}
 
 #[test]
 fn the_page_is_small() {
