@@ -112,3 +112,21 @@ pub(crate) fn room<T>(name: &'static str, len: usize) -> Result<Vec<T>, Error> {
     room.try_reserve_exact(len).map_err(|_| Error::Memory { name, len })?;
     Ok(room)
 }
+
+/// The items in a list, or an error.
+pub(crate) fn list<T, I>(name: &'static str, items: I) -> Result<Vec<T>, Error>
+where
+    I: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+{
+    let items = items.into_iter();
+    let mut list = room(name, items.len())?;
+    list.extend(items);
+    Ok(list)
+}
+
+/// Adds an item, or returns an error.
+pub(crate) fn push<T>(name: &'static str, list: &mut Vec<T>, item: T) -> Result<(), Error> {
+    list.try_reserve(1).map_err(|_| Error::Memory { name, len: list.len() + 1 })?;
+    list.push(item);
+    Ok(())
+}

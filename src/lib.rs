@@ -116,9 +116,12 @@
 //! says which.) The message says what was wrong, the value, and what was expected. [`Error::is_bad_gradient`] tells
 //! gradients that are NaN, infinite or too large from all else. A call changes its `&mut` arguments and nothing else.
 //!
-//! No input panics. Without memory for it, [`Batcher::epoch`], [`Batcher::stream`], saving and loading end the process,
-//! as `Vec` does; [`Batcher::try_epoch`] and [`Batcher::try_stream`] return an error. A rule of your own that panics
-//! may leave a part of the parameters updated.
+//! No input panics. A rule of your own that panics may leave a part of the parameters updated.
+//!
+//! Where memory is missing, what grows with the parameters or the samples is an error, [`Error::Memory`]: state, orders,
+//! splits, tables, batches. The rest is small, and ends the process as `Vec` does: names, messages, the settings of an
+//! order, the pieces of a schedule, the queue of rayon. So do clones, saving, loading, restoring, positions and resuming,
+//! [`Batcher::epoch`] and [`Batcher::stream`]; [`Batcher::try_epoch`] and [`Batcher::try_stream`] return an error.
 //!
 //! # Saving
 //! With feature `serde`, save the parameters, the optimizer (or the [`ParamGroups`]) and the [`Stream`]'s

@@ -83,6 +83,7 @@ fn groups() {
     allocates_nothing("clipped", || model.step_clipped(&mut tensors, 0.1).unwrap());
     tensors.reverse();
     allocates_nothing("clipped, in order", || model.step_clipped(&mut tensors, 0.1).unwrap());
+    allocates_nothing("removed", || model.remove("tensor 7").unwrap());
 }
 
 #[test]

@@ -171,7 +171,8 @@ impl<O: Order> Batcher<O> {
     /// The same as [`epoch`](Batcher::epoch).
     ///
     /// # Errors
-    /// [`Error::Memory`] if there is no memory for it.
+    /// [`Error::Memory`] if there is no memory for it. Only the clone of an order with a list in it ends the process also
+    /// here, and that of a reference needs no memory.
     pub fn try_epoch(&self, epoch: u64) -> Result<Epoch<O>, Error>
     where
         O: Clone,

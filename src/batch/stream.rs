@@ -111,7 +111,8 @@ impl<O: Order + Clone> Batcher<O> {
     /// The same as [`stream`](Batcher::stream).
     ///
     /// # Errors
-    /// [`Error::Memory`] if there is no memory for it.
+    /// [`Error::Memory`] if there is no memory for it, but for the clone of the order, as in
+    /// [`try_epoch`](Batcher::try_epoch).
     pub fn try_stream(&self) -> Result<Stream<O>, Error> {
         self.stream_from(0, 0, check::zeros)
     }

@@ -1,4 +1,4 @@
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use super::shuffle::Shuffle;
 use crate::{
@@ -20,7 +20,11 @@ impl Classes {
     /// All samples are one class. `parts` can be made of it, or it is an error.
     pub(super) fn one(len: usize, parts: usize) -> Result<Self, Error> {
         check_len(len, parts)?;
-        Ok(Classes { of: check::zeros("samples", len)?, sizes: vec![len], samples: vec![0] })
+        Ok(Classes {
+            of: check::zeros("samples", len)?,
+            sizes: check::list("classes", [len])?,
+            samples: check::list("classes", [0])?,
+        })
     }
 
     /// Not by std's sorts, which may panic where `Ord` is no total order.

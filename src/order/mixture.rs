@@ -82,9 +82,9 @@ impl<O: Order> Mixture<O> {
         for source in &sources {
             check::at_least_one("len of a source", source.len())?;
         }
-        let blend = Blend::new(shares, 0, vec![0; sources.len()])?;
+        let blend = Blend::new(shares, 0, check::zeros("sources", sources.len())?)?;
         let any_place = sources.iter().all(|source| source.longest_run() == 1);
-        Ok(Mixture { sources, len, numbered: false, any_place, blends: vec![blend] })
+        Ok(Mixture { sources, len, numbered: false, any_place, blends: check::list("shares", [blend])? })
     }
 
     /// The same over different sets: sample i of set s, of k sets, is `i * k + s`. So of an index `i` of a batch,
@@ -111,7 +111,8 @@ impl<O: Order> Mixture<O> {
             let last_epoch = (last.start / u128::from(self.len)) as u64;
             check::count("epoch", epoch, Relation::Above, last_epoch, "the epoch of the last change")?;
             let start = u128::from(epoch) * u128::from(self.len);
-            self.blends.push(Blend::new(shares, start, last.counts(start))?);
+            let blend = Blend::new(shares, start, last.counts(start)?)?;
+            check::push("changes of the shares", &mut self.blends, blend)?;
         }
         Ok(self)
     }
@@ -193,7 +194,7 @@ impl Mixture<Subset<Shuffle>> {
     /// ```
     pub fn stratified<L: Ord>(labels: &[L], seed: u64) -> Result<Self, Error> {
         let classes = Subset::by_label(labels)?;
-        let sizes: Vec<u64> = classes.iter().map(Order::len).collect();
+        let sizes = check::list("shares", classes.iter().map(Order::len))?;
         Self::new(shuffled(classes, seed)?, &sizes, labels.len() as u64)
     }
 
@@ -214,7 +215,7 @@ impl Mixture<Subset<Shuffle>> {
     /// ```
     pub fn balanced<L: Ord>(labels: &[L], len: u64, seed: u64) -> Result<Self, Error> {
         let classes = shuffled(Subset::by_label(labels)?, seed)?;
-        let shares = vec![1; classes.len()];
+        let shares = check::list("shares", classes.iter().map(|_| 1))?;
         Self::new(classes, &shares, len)
     }
 }
@@ -222,7 +223,11 @@ impl Mixture<Subset<Shuffle>> {
 /// Each with a seed of its own.
 fn shuffled(classes: Vec<Subset>, seed: u64) -> Result<Vec<Subset<Shuffle>>, Error> {
     let seed_of = |class| generator(b"classes1", seed, class, 0, 0).next_u64();
-    (0..).zip(classes).map(|(class, samples)| samples.shuffled(seed_of(class))).collect()
+    let mut all = check::room("classes", classes.len())?;
+    for (class, samples) in (0..).zip(classes) {
+        all.push(samples.shuffled(seed_of(class))?);
+    }
+    Ok(all)
 }
 
 /// The samples of `source` from its place `place` on, counted over all of its epochs.
@@ -350,7 +355,7 @@ impl Blend {
         check::length("shares", shares.len(), "sources", before.len())?;
         shares.iter().try_for_each(|&share| check::at_least_one("share", share))?;
         let divisor = shares.iter().fold(0, |a, &b| greatest_common_divisor(a, b)).max(1);
-        let shares: Vec<u64> = shares.iter().map(|share| share / divisor).collect();
+        let shares = check::list("shares", shares.iter().map(|share| share / divisor))?;
         let len = shares.iter().fold(0_u64, |sum, &share| sum.saturating_add(share));
         check::count(
             "sum of the shares",
@@ -363,33 +368,30 @@ impl Blend {
     }
 
     /// How many places each source has had before `place`.
-    fn counts(&self, place: u128) -> Vec<u128> {
+    fn counts(&self, place: u128) -> Result<Vec<u128>, Error> {
         let (place, len) = (place - self.start, self.period.len() as u128);
-        let mut counts: Vec<u128> = self
-            .before
-            .iter()
-            .zip(&self.shares)
-            .map(|(before, &share)| before + place / len * u128::from(share))
-            .collect();
+        let cycles = self.before.iter().zip(&self.shares);
+        let mut counts =
+            check::list("sources", cycles.map(|(before, &share)| before + place / len * u128::from(share)))?;
         for &(source, _) in &self.period[..(place % len) as usize] {
             counts[source as usize] += 1;
         }
-        counts
+        Ok(counts)
     }
 }
 
 /// The how many-th place of source s is n: it may stand from place ⌊n · len / share⌋ on, and has to stand before place
 /// ⌈(n + 1) · len / share⌉. Each place goes to the one that has to stand first.
 fn period(shares: &[u64], len: u64) -> Result<Vec<(u32, u32)>, Error> {
-    let mut period = Vec::new();
-    let too_long = Error::Memory { name: "period of the shares", len: usize::try_from(len).unwrap_or(usize::MAX) };
-    period.try_reserve_exact(usize::try_from(len).unwrap_or(usize::MAX)).map_err(|_| too_long)?;
+    let mut period = check::room("period of the shares", usize::try_from(len).unwrap_or(usize::MAX))?;
     let from = |source: usize, n: u64| (u128::from(n) * u128::from(len) / u128::from(shares[source])) as u64;
     let before =
         |source: usize, n: u64| (u128::from(n + 1) * u128::from(len)).div_ceil(u128::from(shares[source])) as u64;
-    let mut had = vec![0; shares.len()];
-    let mut waiting = BinaryHeap::new(); // by the place from which on they may stand
-    let mut ready: BinaryHeap<_> = (0..shares.len()).map(|source| Reverse((before(source, 0), source))).collect();
+    let mut had = check::zeros("sources", shares.len())?;
+    // By the place from which on they may stand, and before which they have to. There is room for all sources in both.
+    let mut waiting = BinaryHeap::from(check::room("sources", shares.len())?);
+    let all = (0..shares.len()).map(|source| Reverse((before(source, 0), source)));
+    let mut ready = BinaryHeap::from(check::list("sources", all)?);
     for place in 0..len {
         while waiting.peek().is_some_and(|&Reverse((from, _))| from <= place) {
             let Some(Reverse((_, source))) = waiting.pop() else { break };

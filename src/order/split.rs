@@ -263,8 +263,7 @@ impl Split {
         let mut counts = check::zeros("counts", shares.len())?;
         for key in keys {
             let part = part_of(key);
-            parts.try_reserve(1).map_err(|_| Error::Memory { name: "keys", len: parts.len() + 1 })?;
-            parts.push(part as u32);
+            check::push("keys", &mut parts, part as u32)?;
             counts[part] += 1;
         }
         Self::without_empty_part(parts, counts, &shares)

@@ -65,8 +65,11 @@ impl Subset {
         for (sample, &class) in of.iter().enumerate() {
             lists[class as usize].push(sample);
         }
-        let list_of = |sample: u32| mem::take(&mut lists[of[sample as usize] as usize]);
-        ascending.into_iter().map(list_of).map(Subset::new).collect()
+        let mut subsets = check::room("classes", ascending.len())?;
+        for sample in ascending {
+            subsets.push(Subset::new(mem::take(&mut lists[of[sample as usize] as usize]))?);
+        }
+        Ok(subsets)
     }
 
     /// The same samples, shuffled anew each epoch.

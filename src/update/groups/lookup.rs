@@ -57,7 +57,8 @@ impl Lookup {
         self.last_call.remove(index);
         self.sorted.retain(|&other| other != index);
         self.sorted.iter_mut().filter(|other| **other > index).for_each(|other| *other -= 1);
-        self.order = (0..self.names.len()).collect();
+        self.order.clear();
+        self.order.extend(0..self.names.len());
     }
 
     /// Whether `names` are all tensors in the order of insertion.

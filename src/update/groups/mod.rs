@@ -135,10 +135,11 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     ///
     /// # Errors
     /// [`Error::Number`] if `factor` is NaN, infinite or negative; [`Error::InTensor`] if an optimizer rejects the
-    /// product. Nothing has changed then.
+    /// product; [`Error::Memory`]. Nothing has changed then.
     pub fn scale_learning_rates(&mut self, factor: f64) -> Result<(), Error> {
         check::at_least_zero("factor", factor)?;
-        let before: Vec<f64> = self.groups.iter().map(|group| group.optimizer.learning_rate()).collect();
+        let rates = self.groups.iter().map(|group| group.optimizer.learning_rate());
+        let before = check::list("learning rates", rates)?;
         for i in 0..self.groups.len() {
             let group = &mut self.groups[i];
             if let Err(error) = set_product(&mut group.optimizer, group.learning_rate, factor) {
