@@ -1,5 +1,6 @@
 //! `examples/resume.rs`, killed in mid-run again and again, comes to the same end, bit for bit, as a run that nothing
-//! disturbed; and a checkpoint that is damaged, foreign or of another run is refused.
+//! disturbed; a checkpoint that is damaged, foreign, unreadable or of another run is refused; and where none can be written,
+//! the last one stays.
 //!
 //! `cargo test --test resume -- --ignored --nocapture` is the long form: 100 runs.
 
@@ -251,6 +252,108 @@ fn a_place_that_cannot_be_written_to_is_refused() {
             "{said}"
         );
         assert!(files(directory).is_empty());
+    });
+}
+
+/// Stops in mid-run, spoils the directory, and goes on, the program started `by` another one: it cannot save and says why.
+/// The last checkpoint is still there, and a run from it on comes to the usual end.
+#[cfg(target_os = "linux")]
+fn spoiled(name: &str, by: &[&str], [spoil, mend]: [&dyn Fn(&Path); 2], reason: &str) {
+    in_directory(name, |directory| {
+        let expected = undisturbed(&directory.join("undisturbed"));
+        let path = directory.join("checkpoint");
+        killed(&path, 7, Duration::ZERO);
+        let _ = fs::remove_file(directory.join("checkpoint.tmp"));
+        let before = fs::read(&path).unwrap();
+
+        spoil(directory);
+        let output = Command::new(by[0]).args(&by[1..]).arg(program().get_program()).arg(&path).output().unwrap();
+        mend(directory);
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected_text = format!("error: {}: not saved: {reason}\n", path.display());
+        assert_eq!((output.status.code(), said), (Some(1), expected_text));
+        assert!(fs::read(&path).unwrap() == before);
+        assert!(undisturbed(&path) == expected);
+    });
+}
+
+/// Nothing can be written, or only a part.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_leaves_the_last_checkpoint() {
+    let unfinished = |directory: &Path| directory.join("checkpoint.tmp");
+    let full = |directory: &Path| std::os::unix::fs::symlink("/dev/full", unfinished(directory)).unwrap();
+    let mend = |directory: &Path| fs::remove_file(unfinished(directory)).unwrap();
+    spoiled("full", &["env"], [&full, &mend], "No space left on device (os error 28)");
+    // Ignored, the signal of a file that grows too long becomes an error.
+    let limit = "trap '' XFSZ; ulimit -f 8; exec \"$@\"";
+    let mend = |directory: &Path| assert!(fs::metadata(unfinished(directory)).unwrap().len() > 0);
+    spoiled("limit", &["sh", "-c", limit, "sh"], [&|_| (), &mend], "File too large (os error 27)");
+}
+
+/// What starts a program so that permissions hold, also for root.
+#[cfg(target_os = "linux")]
+fn by_permission() -> &'static [&'static str] {
+    use std::os::unix::fs::MetadataExt;
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    if is_root { &["setpriv", "--bounding-set=-dac_override,-dac_read_search"] } else { &["env"] }
+}
+
+#[cfg(target_os = "linux")]
+fn permit(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_read_only_directory_leaves_the_last_checkpoint() {
+    let [read_only, mend] = [0o555, 0o755].map(|mode| move |directory: &Path| permit(directory, mode));
+    spoiled("read-only", by_permission(), [&read_only, &mend], "Permission denied (os error 13)");
+}
+
+/// It is not taken for a fresh start, which would write over it.
+#[test]
+#[cfg(target_os = "linux")]
+fn an_unreadable_checkpoint_is_refused() {
+    in_directory("unreadable", |directory| {
+        let path = directory.join("checkpoint");
+        let (good, _) = undisturbed(&path);
+        permit(&path, 0o000);
+        let by = by_permission();
+        let output = Command::new(by[0]).args(&by[1..]).arg(program().get_program()).arg(&path).output().unwrap();
+        permit(&path, 0o644);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+        assert_eq!(said, format!("error: {}: Permission denied (os error 13)\n", path.display()));
+        assert!(fs::read(&path).unwrap() == good);
+        assert_eq!(files(directory), ["checkpoint"]);
+    });
+}
+
+/// What a power cut may leave depends on their order: contents before the name, and the name before the next step.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "needs strace"]
+fn the_system_calls_of_a_save() {
+    in_directory("traced", |directory| {
+        let trace = directory.join("trace");
+        let mut traced = Command::new("strace");
+        traced.args(["-y", "-e", "trace=write,fsync,fdatasync,rename,renameat,renameat2,unlink,ftruncate", "-o"]);
+        traced.arg(&trace).arg(program().get_program()).arg(directory.join("checkpoint")).arg("--steps=1");
+        assert!(traced.output().unwrap().status.success());
+
+        let trace = fs::read_to_string(trace).unwrap().replace(directory.to_str().unwrap(), "DIRECTORY");
+        let on_files = trace.lines().filter(|line| line.contains("DIRECTORY") && !line.starts_with("write(1<"));
+        let mut calls: Vec<&str> = on_files.map(|line| line.split_once(['>', ')']).unwrap().0).collect();
+        calls.dedup(); // several writes
+        let save = [
+            "write(3<DIRECTORY/checkpoint.tmp",
+            "fsync(3<DIRECTORY/checkpoint.tmp",
+            "rename(\"DIRECTORY/checkpoint.tmp\", \"DIRECTORY/checkpoint\"",
+            "fsync(4<DIRECTORY",
+        ];
+        assert_eq!(calls, [save, save].concat()); // before the first step and after the last
     });
 }
 
