@@ -2,7 +2,7 @@
 //! disturbed; a checkpoint that is damaged, foreign, unreadable or of another run is refused; and where none can be written,
 //! the last one stays.
 //!
-//! `cargo test --test resume -- --ignored --nocapture` is the long form: 100 runs.
+//! `cargo test --test resume -- --ignored --nocapture killed` is the long form: 100 runs.
 
 #[path = "../examples/common/checkpoint.rs"]
 mod checkpoint;

@@ -7,7 +7,7 @@ use core::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-const ROOM: usize = 1 << 16;
+const ROOM: usize = 3 << 20;
 /// What the room is aligned to; more than that is refused.
 const ALIGN: usize = 16;
 
