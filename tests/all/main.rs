@@ -9,6 +9,7 @@ mod average;
 mod batcher;
 mod blocks;
 mod by_name;
+mod chacha;
 mod clip;
 mod draws;
 mod elementwise;
