@@ -293,6 +293,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_uniform_f32_is_the_multiple_of_its_word() {
+        for m in 0..1_u32 << 24 {
+            let [first, last] = [m << 8, m << 8 | 0xFF].map(f32::uniform);
+            assert_eq!([first, last].map(f64::from), [f64::from(m) / (1 << 24) as f64; 2], "{m}");
+        }
+    }
+
+    #[test]
     fn heads_are_the_uniform_numbers_below_p() {
         let step = 1.0 / (1_u64 << 53) as f64;
         for p in [0.0, -0.0, f64::from_bits(1), step / 2.0, step, 0.25, 0.3, 0.5, 1.0 - step, 1.0] {

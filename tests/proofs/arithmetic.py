@@ -64,7 +64,8 @@ print("shown: the product of the bounds of one word fits 64 bits (it grows with 
 
 i, parts, total = Ints("i parts total")
 start = lambda i: i * total / parts
-valid = And(parts >= 1, total >= 1)
+valid = And(parts >= 1, total >= 0)  # a batch of none has empty shards
+shown("i · total fits 128 bits", Implies(And(0 <= i, i < 2**64, 0 <= total, total < 2**64), i * total < 2**128))
 shown("parts begin at 0 and end at total", Implies(valid, And(start(0) == 0, start(parts) == total)))
 q, r, s, t = Ints("q r s t")
 # i total = q parts + r, (i + 1) total = s parts + t
