@@ -46,7 +46,10 @@ fn times(len: usize, pause: Duration) -> [f64; 4] {
 
 fn main() {
     heading("cargo bench --bench pauses");
-    println!("{:>8}, {:>9}, {:8}, {:>8}, {:>8}, {:>8}, {:>8}", "n", "pause", "threads", "norm", "Sgd", "Momentum", "Adam");
+    println!(
+        "{:>8}, {:>9}, {:8}, {:>8}, {:>8}, {:>8}, {:>8}",
+        "n", "pause", "threads", "norm", "Sgd", "Momentum", "Adam"
+    );
     for len in [1 << 17, 200_000, 1 << 18, 1 << 19, 1 << 20] {
         for pause in [0, 100, 1000].map(Duration::from_micros) {
             let show = |threads, times: [f64; 4]| {
