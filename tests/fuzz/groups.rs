@@ -366,6 +366,7 @@ impl From<Error> for Rejected {
             Error::MissingTensor { name } => Rejected("missing", name),
             Error::InTensor { name, .. } => Rejected("in", name),
             Error::Number { name, .. } => Rejected("number", name.into()),
+            Error::Overflow { name, .. } => Rejected("overflow", name),
             Error::Saved { .. } => Rejected("saved", String::new()),
             other => panic!("{other}"),
         }
