@@ -32,6 +32,13 @@ fn mutable<'a>(tensors: &'a mut [(&str, Vec<f32>)]) -> Vec<(&'a str, &'a mut [f3
 const ORDERS: [[&str; 3]; 4] = [["a", "b", "c"], ["c", "b", "a"], ["b", "a", "c"], ["b", "a", "c"]];
 
 #[test]
+fn other_names_are_not_equal() {
+    let of = |name| ByName::new([(name, Accumulator::new(1).unwrap())]).unwrap();
+    assert_eq!(of("a"), of("a"));
+    assert_ne!(of("a"), of("b"));
+}
+
+#[test]
 fn in_any_order_as_each_alone() {
     let (mut accumulators, mut averages) = (accumulators(), averages());
     let mut alone: Vec<_> = TENSORS

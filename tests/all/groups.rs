@@ -1,6 +1,9 @@
 //! Several named tensors as one model: all or nothing, errors that name the tensor, common schedules, frozen groups.
 
-use std::ops::Bound::Included;
+use std::{
+    ops::Bound::Included,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 use gradstep::{
     Error, FiniteGuard, Grads, Momentum, MomentumForm, Optimizer, ParamGroups, Schedule, Sgd, Step, WeightDecay,
@@ -1031,6 +1034,42 @@ fn an_error_on_a_thread_comes_out() {
     let error = model.step(&mut [("a", &mut a, &grads), ("b", &mut b, &grads[..100])]).unwrap_err();
     assert_eq!(error, Error::InTensor { name: "b".into(), error: Box::new(Error::NotASlice) });
     assert_eq!((model.steps(), b), (0, vec![1.0; 100]));
+}
+
+/// Each thread meets an error in its first part, so there are no more parts begun than threads.
+#[test]
+fn after_an_error_no_part_is_begun() {
+    static BEGUN: AtomicUsize = AtomicUsize::new(0);
+    struct Rejects(Sgd<f32>);
+    impl Optimizer<f32> for Rejects {
+        fn update(&mut self, _: Step<f32>) -> Result<(), Error> {
+            BEGUN.fetch_add(1, Relaxed);
+            Err(Error::NotASlice)
+        }
+
+        forward!(f32, self => self.0, self.0; check learning_rate set_learning_rate steps reset state_len);
+    }
+    let names: Vec<String> = (0..64).map(|i| format!("{i}")).collect();
+    let mut model = ParamGroups::new();
+    for name in &names {
+        model.insert(name, Rejects(Sgd::new(0.5).unwrap())).unwrap();
+    }
+    let (mut params, grads) = (vec![vec![1.0; 1 << 16]; 64], vec![1.0; 1 << 16]);
+    let mut tensors: Vec<_> =
+        names.iter().zip(&mut params).map(|(name, p)| (&name[..], &mut p[..], &grads[..])).collect();
+    model.step(&mut tensors).unwrap_err();
+    assert!((1..=rayon::current_num_threads()).contains(&BEGUN.load(Relaxed)), "{BEGUN:?}");
+}
+
+#[test]
+fn models_with_other_names_are_not_equal() {
+    let model = |name| {
+        let mut model = ParamGroups::<f32, Sgd<f32>>::new();
+        model.insert(name, Sgd::new(0.5).unwrap()).unwrap();
+        model
+    };
+    assert_eq!(model("a"), model("a"));
+    assert_ne!(model("a"), model("b"));
 }
 
 /// Own rates 1/2, 1/4 and 1/8 at factor 1/2: what comes out of the model has the product, as its documentation says.
