@@ -47,14 +47,17 @@ fuzz_target!(|input: Input| {
         (ramp && has_power, from, to, Schedule::polynomial(from, to, power, steps).ok()),
         (ramp, from, to, Schedule::cosine(from, to, steps).ok()),
     ];
-    let shapes: [&dyn Fn(f64) -> f64; 4] = [&|_| 1.0, &|t| 1.0 - t, &|t| (power * (-t).ln_1p()).exp(), &|t| cosine(t)];
+    // Of what is done and what is left: close to the end 1 - t would be rounded to 0.
+    let shapes: [&dyn Fn(f64, f64) -> f64; 4] =
+        [&|_, _| 1.0, &|_, left| left, &|_, left| (power * left.ln()).exp(), &|t, _| cosine(t)];
     for ((holds, first, last, schedule), shape) in all.into_iter().zip(shapes) {
         assert_eq!(schedule.is_some(), holds);
         let Some(schedule) = schedule else { continue };
         // The sign of a zero aside.
         assert_eq!([0, steps, u64::MAX].map(|k| schedule.at(k)), [first, last, last]);
         for k in input.at.iter().map(|k| k.get()) {
-            close(schedule.at(k), line(from, last, shape(t(k, steps))), largest);
+            let left = steps.saturating_sub(k) as f64 / steps as f64;
+            close(schedule.at(k), line(from, last, shape(t(k, steps), left)), largest);
         }
     }
 
