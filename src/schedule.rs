@@ -397,10 +397,13 @@ impl Shape {
                     (high * power_of_two(-exponent / 4), low * power_of_two(-exponent / 4))
                 };
                 let share = (u128::from(k) << 64) / u128::from(steps); // below 2^64
-                let mean = geometric_mean(fourth_root(from), fourth_root(to), share as u64);
-                let square = product(mean, mean);
+                let (high, low) = geometric_mean(fourth_root(from), fourth_root(to), share as u64);
+                // Of half of a large one: parts of a product near the largest f64 would overflow.
+                let part = if high > 1.0 { 0.5 } else { 1.0 };
+                let square = product((high * part, low * part), (high * part, low * part));
+                let rate = product(square, square).0 / (part * part * part * part);
                 // Rounded beyond an end, it is that end: also beyond f64.
-                product(square, square).0.min(from.max(to)).max(from.min(to))
+                rate.min(from.max(to)).max(from.min(to))
             }
             Shape::StepDecay { learning_rate, factor, every } => {
                 learning_rate * whole_power((factor, 0.0), k / every).0

@@ -72,7 +72,9 @@ fn geometric_up_and_down() {
     assert_eq!(at(Schedule::geometric(1.0, 0.25, u64::MAX).unwrap(), [0, 1 << 63, u64::MAX]), [1.0, 0.5, 0.25]);
     // From the smallest number to the largest, and never beyond.
     let all = Schedule::geometric(f64::from_bits(1), f64::MAX, u64::MAX).unwrap();
-    assert_eq!(at(&all, [1, 1000, u64::MAX - 1, u64::MAX]), [f64::from_bits(1), f64::from_bits(1), f64::MAX, f64::MAX]);
+    assert_eq!(at(&all, [1, 1000, u64::MAX]), [f64::from_bits(1), f64::from_bits(1), f64::MAX]);
+    // The largest times exp(-1454 / 2^64), which is 0.7 units in the last place less.
+    assert_eq!(all.at(u64::MAX - 1), f64::from_bits(f64::MAX.to_bits() - 1));
 }
 
 /// `geometric` to 0.1^8 in 8 steps is `step_decay` at every step by 0.1, but for the last bits.
@@ -884,7 +886,7 @@ fn a_power_below_the_normal_numbers_loses_digits() {
 /// `(from, to, steps, k, truth)`. Python's mpmath with 60 digits: `from ** (1 - k / steps) * to ** (k / steps)`.
 #[test]
 fn geometric_schedules_are_right_to_the_last_bit_or_two() {
-    let truths: [(f64, f64, u64, u64, f64); 11] = [
+    let truths: [(f64, f64, u64, u64, f64); 13] = [
         (1e-8, 10.0, 100, 1, 1.230_268_770_812_381_6e-8),
         (1e-8, 10.0, 100, 37, 2.137_962_089_502_232e-5),
         (1e-8, 10.0, 100, 99, 8.128_305_161_640_993),
@@ -896,6 +898,9 @@ fn geometric_schedules_are_right_to_the_last_bit_or_two() {
         (f64::from_bits(1), f64::MAX, 1_000, 500, 2.980_232_238_769_531e-8),
         (f64::from_bits(1), f64::MAX, 1_000, 999, 4.199_084_643_015_037e307),
         (f64::MIN_POSITIVE, 1e300, u64::MAX, (1 << 63) + 12_345, 0.000_149_166_814_624_143_83),
+        // Found by the fuzz target: they were the largest f64.
+        (f64::MAX, f64::from_bits(1), TRILLION, 1, 1.797_693_132_248_069_5e308),
+        (f64::MAX, f64::from_bits(1), u64::MAX, 1 << 23, 1.797_693_133_673_494e308),
     ];
     for (from, to, steps, k, truth) in truths {
         let got = Schedule::geometric(from, to, steps).unwrap().at(k);
