@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn runs_from_both_ends_have_every_tensor_once() {
-        let lens = [1, PART_LEN, 3, PART_LEN - 4, 2, 2 * PART_LEN, 0, 5, 0];
+        let lens = [1, PART_LEN, 4, PART_LEN - 4, 2, 2 * PART_LEN, 0, 5, 0];
         for pattern in 0..256 {
             let mut groups: Vec<usize> = (0..lens.len()).collect();
             let mut tensors: Vec<(usize, usize)> = lens.into_iter().enumerate().collect();
@@ -294,6 +294,8 @@ mod tests {
                 assert!(groups.iter().eq(tensors.iter().map(|(index, _)| index)));
                 let len: usize = tensors.iter().map(|(_, len)| len).sum();
                 assert!(len >= PART_LEN || runs.tensors.is_empty());
+                let (_, last) = tensors[if from_back { 0 } else { tensors.len() - 1 }];
+                assert!(len - last < PART_LEN);
                 groups.iter().for_each(|&index| seen[index] += 1);
             }
             assert_eq!(seen, [1; 9]);
