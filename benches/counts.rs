@@ -19,7 +19,7 @@ fn mark() {
 }
 
 fn counted(name: &str, calls: u32, mut call: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
-    // What only the first call does.
+    // The first call also prepares what later ones find done, so it is not counted.
     call()?;
     mark();
     for _ in 0..calls {

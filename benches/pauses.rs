@@ -1,4 +1,4 @@
-//! What a second thread gains where the program does something else between two calls, as training does: a thread of the
+//! Measures what a second thread gains where the program does something else between two calls, as training does: a thread of the
 //! pool that sleeps must be woken, and the call waits for it.
 //!
 //! `cargo bench --features simd,rayon --bench pauses`; median of 151 calls in microseconds, f32, after a pause in which this

@@ -398,7 +398,7 @@ impl Shape {
                 };
                 let share = (u128::from(k) << 64) / u128::from(steps); // below 2^64
                 let (high, low) = geometric_mean(fourth_root(from), fourth_root(to), share as u64);
-                // Of half of a large one: parts of a product near the largest f64 would overflow.
+                // A large one is halved first, since the parts of a product near the largest f64 overflow.
                 let part = if high > 1.0 { 0.5 } else { 1.0 };
                 let square = product((high * part, low * part), (high * part, low * part));
                 let rate = product(square, square).0 / (part * part * part * part);

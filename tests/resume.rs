@@ -255,6 +255,12 @@ fn a_place_that_cannot_be_written_to_is_refused() {
     });
 }
 
+/// A run that is started `by` another program.
+#[cfg(target_os = "linux")]
+fn started(by: &[&str], checkpoint: &Path) -> Output {
+    Command::new(by[0]).args(&by[1..]).arg(program().get_program()).arg(checkpoint).output().unwrap()
+}
+
 /// Stops in mid-run, spoils the directory, and goes on, the program started `by` another one: it cannot save and says why.
 /// The last checkpoint is still there, and a run from it on comes to the usual end.
 #[cfg(target_os = "linux")]
@@ -267,7 +273,7 @@ fn spoiled(name: &str, by: &[&str], [spoil, mend]: [&dyn Fn(&Path); 2], reason: 
         let before = fs::read(&path).unwrap();
 
         spoil(directory);
-        let output = Command::new(by[0]).args(&by[1..]).arg(program().get_program()).arg(&path).output().unwrap();
+        let output = started(by, &path);
         mend(directory);
         let said = String::from_utf8(output.stderr).unwrap();
         let expected_text = format!("error: {}: not saved: {reason}\n", path.display());
@@ -291,7 +297,7 @@ fn a_full_disk_leaves_the_last_checkpoint() {
     spoiled("limit", &["sh", "-c", limit, "sh"], [&|_| (), &mend], "File too large (os error 27)");
 }
 
-/// What starts a program so that permissions hold, also for root.
+/// The command that starts a program so that permissions hold, also for root.
 #[cfg(target_os = "linux")]
 fn by_permission() -> &'static [&'static str] {
     use std::os::unix::fs::MetadataExt;
@@ -320,8 +326,7 @@ fn an_unreadable_checkpoint_is_refused() {
         let path = directory.join("checkpoint");
         let (good, _) = undisturbed(&path);
         permit(&path, 0o000);
-        let by = by_permission();
-        let output = Command::new(by[0]).args(&by[1..]).arg(program().get_program()).arg(&path).output().unwrap();
+        let output = started(by_permission(), &path);
         permit(&path, 0o644);
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
@@ -331,7 +336,7 @@ fn an_unreadable_checkpoint_is_refused() {
     });
 }
 
-/// What a power cut may leave depends on their order: contents before the name, and the name before the next step.
+/// Their order decides what a power cut may leave: contents before the name, and the name before the next step.
 #[test]
 #[cfg(target_os = "linux")]
 #[ignore = "needs strace"]

@@ -388,7 +388,8 @@ fn period(shares: &[u64], len: u64) -> Result<Vec<(u32, u32)>, Error> {
     let before =
         |source: usize, n: u64| (u128::from(n + 1) * u128::from(len)).div_ceil(u128::from(shares[source])) as u64;
     let mut had = check::zeros("sources", shares.len())?;
-    // By the place from which on they may stand, and before which they have to. There is room for all sources in both.
+    // One is sorted by the place from which on a source may stand, the other by the place before which it has to. Both have
+    // room for all sources, so that no push allocates.
     let mut waiting = BinaryHeap::from(check::room("sources", shares.len())?);
     let all = (0..shares.len()).map(|source| Reverse((before(source, 0), source)));
     let mut ready = BinaryHeap::from(check::list("sources", all)?);

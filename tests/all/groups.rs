@@ -2,7 +2,10 @@
 
 use std::{
     ops::Bound::Included,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use gradstep::{
@@ -1015,21 +1018,25 @@ fn many_tensors_give_the_bits_of_each_alone() {
     }
 }
 
+/// Lets every gradient through and then rejects the update, which it counts.
+struct Rejects(Sgd<f32>, Arc<AtomicUsize>);
+
+impl Optimizer<f32> for Rejects {
+    fn update(&mut self, _: Step<f32>) -> Result<(), Error> {
+        self.1.fetch_add(1, Relaxed);
+        Err(Error::NotASlice)
+    }
+
+    forward!(f32, self => self.0, self.0; check learning_rate set_learning_rate steps reset state_len);
+}
+
 /// A rule that does not keep the one sentence: its `update` rejects what its `check` does not. The error comes out, and the
 /// step does not count.
 #[test]
 fn an_error_on_a_thread_comes_out() {
-    struct Rejects(Sgd<f32>);
-    impl Optimizer<f32> for Rejects {
-        fn update(&mut self, _: Step<f32>) -> Result<(), Error> {
-            Err(Error::NotASlice)
-        }
-
-        forward!(f32, self => self.0, self.0; check learning_rate set_learning_rate steps reset state_len);
-    }
     let mut model = ParamGroups::<f32, Box<dyn Optimizer<f32>>>::new();
     model.insert("a", Box::new(Sgd::new(0.5).unwrap())).unwrap();
-    model.insert("b", Box::new(Rejects(Sgd::new(0.5).unwrap()))).unwrap();
+    model.insert("b", Box::new(Rejects(Sgd::new(0.5).unwrap(), Arc::default()))).unwrap();
     let (mut a, mut b, grads) = (vec![1.0; 1 << 20], vec![1.0; 100], vec![1.0; 1 << 20]);
     let error = model.step(&mut [("a", &mut a, &grads), ("b", &mut b, &grads[..100])]).unwrap_err();
     assert_eq!(error, Error::InTensor { name: "b".into(), error: Box::new(Error::NotASlice) });
@@ -1039,26 +1046,17 @@ fn an_error_on_a_thread_comes_out() {
 /// Each thread meets an error in its first part, so there are no more parts begun than threads.
 #[test]
 fn after_an_error_no_part_is_begun() {
-    static BEGUN: AtomicUsize = AtomicUsize::new(0);
-    struct Rejects(Sgd<f32>);
-    impl Optimizer<f32> for Rejects {
-        fn update(&mut self, _: Step<f32>) -> Result<(), Error> {
-            BEGUN.fetch_add(1, Relaxed);
-            Err(Error::NotASlice)
-        }
-
-        forward!(f32, self => self.0, self.0; check learning_rate set_learning_rate steps reset state_len);
-    }
+    let begun = Arc::new(AtomicUsize::new(0));
     let names: Vec<String> = (0..64).map(|i| format!("{i}")).collect();
     let mut model = ParamGroups::new();
     for name in &names {
-        model.insert(name, Rejects(Sgd::new(0.5).unwrap())).unwrap();
+        model.insert(name, Rejects(Sgd::new(0.5).unwrap(), begun.clone())).unwrap();
     }
     let (mut params, grads) = (vec![vec![1.0; 1 << 16]; 64], vec![1.0; 1 << 16]);
     let mut tensors: Vec<_> =
         names.iter().zip(&mut params).map(|(name, p)| (&name[..], &mut p[..], &grads[..])).collect();
     model.step(&mut tensors).unwrap_err();
-    assert!((1..=rayon::current_num_threads()).contains(&BEGUN.load(Relaxed)), "{BEGUN:?}");
+    assert!((1..=rayon::current_num_threads()).contains(&begun.load(Relaxed)), "{begun:?}");
 }
 
 #[test]

@@ -47,7 +47,8 @@ fuzz_target!(|input: Input| {
         (ramp && has_power, from, to, Schedule::polynomial(from, to, power, steps).ok()),
         (ramp, from, to, Schedule::cosine(from, to, steps).ok()),
     ];
-    // Of what is done and what is left: near the end 1 - t would be rounded to 0, near the beginning to 1.
+    // Each gets the share that is done and the share that is left: near the end 1 - t would be rounded to 0, near the
+    // beginning to 1.
     let log = |t: f64, left: f64| if t < 0.5 { (-t).ln_1p() } else { left.ln() };
     let shapes: [&dyn Fn(f64, f64) -> f64; 4] =
         [&|_, _| 1.0, &|_, left| left, &|t, left| (power * log(t, left)).exp(), &|t, _| cosine(t)];

@@ -30,7 +30,7 @@ struct Ball {
     rule: Rule,
     /// The place before each step, and after the last.
     path: Vec<f64>,
-    /// What each step was made with.
+    /// The gradient that each step was made with.
     gradients: Vec<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! What the script calls. Each room has one run at a time (the valley three); a list of numbers is written to one place in
+//! The functions that the script calls. Each room has one run at a time (the valley three); a list of numbers is written to one place in
 //! memory, where the script reads `len()` numbers before its next call.
 
 #![allow(unsafe_code, reason = "a name that is not mangled could be another's; nothing is linked to these")]

@@ -224,7 +224,7 @@ fn runs_end_with_the_native_bits() {
             for rule in 0..5 {
                 same_bits("path", &browser.numbers(&format!("numbers(wasm.ball_path({rule}))")), balls.path(rule));
             }
-            // What the reader sees: x, velocity and gradient in each row.
+            // The reader sees x, velocity and gradient in each row.
             let shown =
                 balls.state().enumerate().filter(|(i, _)| [0, 2, 3].contains(&(i % 5))).map(|(_, number)| number);
             same_bits("table", &browser.numbers("all('#ball-table data').map((data) => data.value)"), shown);

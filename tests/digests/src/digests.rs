@@ -133,7 +133,7 @@ fn schedules() -> Result<Vec<u64>, Error> {
     Ok(schedules.iter().flat_map(|schedule| (0..1_010).step_by(7).map(|k| schedule.at(k).to_bits())).collect())
 }
 
-/// Of many magnitudes, subnormal ones too.
+/// Numbers of many magnitudes, subnormal ones too.
 fn values<F: Float>(len: usize, at: u64) -> Vec<F> {
     let mut draws = Draws::new("values", [at, 0], 42);
     let small = F::min_positive_value() / F::from(2).unwrap_or(F::one());

@@ -11,7 +11,7 @@ use gradstep::{
 
 use crate::{changes, ends, makes, rejected};
 
-/// What a failed allocation ends in: [`gradstep::Error::Memory`] with nothing changed, or the end of the process.
+/// How a call ends where an allocation fails: with [`gradstep::Error::Memory`] and nothing changed, or with the process.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum End {
     Error,
@@ -119,7 +119,7 @@ pub(crate) fn calls() -> Vec<Call> {
         error("ParamGroups::scale_learning_rates", |k| {
             changes(k, &mut model(), |model| model.scale_learning_rates(0.5));
         }),
-        // What ends the process: names, messages, settings, pieces, clones, and what says so itself.
+        // These end the process: names, messages, settings, pieces, clones, and calls whose own pages say so.
         process("ParamGroups::insert", |k| changes(k, &mut model(), |model| model.insert("c", sgd()))),
         process("ParamGroups::restore", |k| {
             let saved = model();

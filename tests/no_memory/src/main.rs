@@ -47,7 +47,8 @@ fn main() {
     println!("{} calls: {errors} allocations whose failure is an error, {ends} that end the process", calls.len());
 }
 
-/// What `call` does where allocations fail; `None` if it has fewer.
+/// Runs `call` in a process where the allocations of these numbers fail, and returns how it ends there; `None` if the call has
+/// fewer allocations.
 fn ended(call: &Call, index: usize, numbers: Range<u64>) -> Option<End> {
     let arguments = [index as u64, numbers.start, numbers.end].map(|number| number.to_string());
     // Two threads, also on a machine with one core; no backtraces, which take long.
@@ -57,7 +58,7 @@ fn ended(call: &Call, index: usize, numbers: Range<u64>) -> Option<End> {
     match output.status.code() {
         Some(0) => None,
         Some(RETURNED) => Some(End::Error),
-        // By a signal: as documented, in std's words.
+        // A signal ended it, as documented, and std's message says why.
         None if said.starts_with("memory allocation of ") => Some(End::Process),
         _ => panic!("{} with allocations {numbers:?} failing: {}, {said}", call.name, output.status),
     }
