@@ -49,32 +49,39 @@ where
     run(params, state, grads, rule)
 }
 
-/// What the loop reads gradients from, and whatever else becomes the new parameter (a half: `halves.rs`).
-pub(super) trait Read<P>: Sized + Send {
+/// The gradients of a step, and whatever else it is about (halves: `halves.rs`).
+pub(super) trait Input<P>: Sized + Send {
     fn split_at(self, at: usize) -> (Self, Self);
-    fn grad(&self, i: usize) -> P;
-    fn param(&mut self, i: usize, param: P);
+    /// Steps as many parameters as there are gradients.
+    fn run<const N: usize>(
+        self,
+        params: &mut [P],
+        state: [&mut [P]; N],
+        rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy),
+    );
 }
 
-impl<P: Copy + Sync> Read<P> for &[P] {
+impl<P: Copy + Sync> Input<P> for &[P] {
     #[inline(always)]
     fn split_at(self, at: usize) -> (Self, Self) {
         <[P]>::split_at(self, at)
     }
 
     #[inline(always)]
-    fn grad(&self, i: usize) -> P {
-        self[i]
+    fn run<const N: usize>(
+        self,
+        params: &mut [P],
+        state: [&mut [P]; N],
+        rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy),
+    ) {
+        run_alone((params, state, self), rule);
     }
-
-    #[inline(always)]
-    fn param(&mut self, _: usize, _: P) {}
 }
 
 /// The loop over as many gradients as parameters.
 // Inlined, as what it calls: a step of 64 parameters would feel each call.
 #[inline(always)]
-pub(super) fn run<P: Copy + Send + Sync, G: Read<P>, const N: usize>(
+pub(super) fn run<P: Copy + Send + Sync, G: Input<P>, const N: usize>(
     params: &mut [P],
     state: [&mut [P]; N],
     grads: G,
@@ -85,7 +92,7 @@ pub(super) fn run<P: Copy + Send + Sync, G: Read<P>, const N: usize>(
         check::length("state", slice.len(), "params", len)?;
     }
     if len <= ONE_THREAD_LEN {
-        run_alone((params, state, grads), &rule);
+        grads.run(params, state, &rule);
     } else {
         run_on_threads(params, state, grads, &rule);
     }
@@ -94,30 +101,31 @@ pub(super) fn run<P: Copy + Send + Sync, G: Read<P>, const N: usize>(
 
 // Not inlined, so that the way of a short step stays short.
 #[inline(never)]
-fn run_on_threads<P: Copy + Send + Sync, G: Read<P>, const N: usize>(
+fn run_on_threads<P: Copy + Send + Sync, G: Input<P>, const N: usize>(
     params: &mut [P],
     state: [&mut [P]; N],
     grads: G,
     rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy + Sync),
 ) {
-    // Compiled once, and not for each way in which parts are handed out.
-    #[inline(never)]
-    fn work<P: Copy, G: Read<P>, const N: usize>(
-        slices: Slices<P, G, N>,
-        rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy),
-    ) {
-        run_alone(slices, rule);
-    }
-    share(params.len().div_ceil(PART_LEN), Parts(Some((params, state, grads))), |slices| work(slices, rule));
+    share(params.len().div_ceil(PART_LEN), Parts(Some((params, state, grads))), |slices| run_part(slices, rule));
+}
+
+// Not inlined: compiled once for a rule, and not for each way in which parts are handed out.
+#[inline(never)]
+pub(super) fn run_part<P: Copy, G: Input<P>, const N: usize>(
+    (params, state, grads): Slices<P, G, N>,
+    rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy),
+) {
+    grads.run(params, state, rule);
 }
 
 /// Parameters, state, gradients.
-type Slices<'a, P, G, const N: usize> = (&'a mut [P], [&'a mut [P]; N], G);
+pub(super) type Slices<'a, P, G, const N: usize> = (&'a mut [P], [&'a mut [P]; N], G);
 
 /// Slices of at most [`PART_LEN`], from either end.
 struct Parts<'a, P, G, const N: usize>(Option<Slices<'a, P, G, N>>);
 
-impl<'a, P, G: Read<P>, const N: usize> Iterator for Parts<'a, P, G, N> {
+impl<'a, P, G: Input<P>, const N: usize> Iterator for Parts<'a, P, G, N> {
     type Item = Slices<'a, P, G, N>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -129,7 +137,7 @@ impl<'a, P, G: Read<P>, const N: usize> Iterator for Parts<'a, P, G, N> {
     }
 }
 
-impl<P, G: Read<P>, const N: usize> DoubleEndedIterator for Parts<'_, P, G, N> {
+impl<P, G: Input<P>, const N: usize> DoubleEndedIterator for Parts<'_, P, G, N> {
     fn next_back(&mut self) -> Option<Self::Item> {
         let slices = self.0.take()?;
         let len = slices.0.len();
@@ -140,7 +148,7 @@ impl<P, G: Read<P>, const N: usize> DoubleEndedIterator for Parts<'_, P, G, N> {
 }
 
 #[inline(always)]
-fn split<P, G: Read<P>, const N: usize>(
+pub(super) fn split<P, G: Input<P>, const N: usize>(
     (params, state, grads): Slices<P, G, N>,
     at: usize,
 ) -> (Slices<P, G, N>, Slices<P, G, N>) {
@@ -158,8 +166,8 @@ const fn empty<'a, P>() -> &'a mut [P] {
 }
 
 #[inline(always)]
-fn run_alone<P: Copy, G: Read<P>, const N: usize>(
-    slices: Slices<P, G, N>,
+fn run_alone<P: Copy + Sync, const N: usize>(
+    slices: Slices<P, &[P], N>,
     rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy),
 ) {
     let len = slices.0.len();
@@ -184,28 +192,27 @@ fn run_alone<P: Copy, G: Read<P>, const N: usize>(
 
 // Each slice an argument: then the compiler knows that they do not overlap, and does not compare their ends in each call.
 #[inline(always)]
-fn plain_loop<P: Copy, G: Read<P>, const N: usize>(
+fn plain_loop<P: Copy, const N: usize>(
     params: &mut [P],
     mut state: [&mut [P]; N],
-    grads: G,
+    grads: &[P],
     rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy),
 ) {
     let rule = *rule;
     // Equal lengths, said once more where the compiler sees it: it then drops the bounds checks and vectorises.
     let len = params.len();
-    let (mut grads, _) = grads.split_at(len);
+    let grads = &grads[..len];
     for slice in &mut state {
         *slice = &mut take(slice)[..len];
     }
     for i in 0..len {
-        let grad = grads.grad(i);
+        let grad = grads[i];
         let mut old = [grad; N];
         for n in 0..N {
             old[n] = state[n][i];
         }
         let (param, new) = rule(params[i], old, grad);
         params[i] = param;
-        grads.param(i, param);
         for n in 0..N {
             state[n][i] = new[n];
         }

@@ -1,96 +1,107 @@
-//! The loop where gradients are converted on the way, or parameters are rounded to half precision: `MasterCopy`'s.
+//! A step whose gradients are converted on the way, or whose parameters are rounded to half precision: `MasterCopy`'s.
+//!
+//! Block by block, so that the loop of the rule is the one that all steps have: compiled into it, the conversions would be
+//! compiled once more for each rule, in each program that uses one.
 
 use half::{bf16, f16};
 use num_traits::Float;
 
-use super::elementwise::{Read, run};
+use super::elementwise::{Input, Slices, run_part, split};
 use crate::{
-    error::Error,
     float::half::{Convert, Either},
-    gradient::grads::{Grads, Source, with_values},
+    gradient::grads::{Grads, with_values},
+    simd::wide,
 };
 
-/// Parameters of half precision that become what the f32 ones become.
+/// So many values that their gradients stay in the first cache, and that a call for each block costs little.
+const BLOCK_LEN: usize = 1024;
+
+/// On a cache line, so that no vector lies across two.
+#[repr(align(64))]
+struct Block<P>([P; BLOCK_LEN]);
+
+/// Gradients of any type, and the parameters of half precision that become what the others become, if there are any.
+pub(super) struct Converted<'a, P> {
+    pub(super) grads: Grads<'a, P>,
+    pub(super) halves: Option<Halves<'a>>,
+}
+
 pub(super) type Halves<'a> = Either<&'a mut [bf16], &'a mut [f16]>;
 
-// Not inlined, so that a plain step stays short.
+impl<P: Float + Send + Sync + 'static> Input<P> for Converted<'_, P> {
+    fn split_at(self, at: usize) -> (Self, Self) {
+        let (left, right) = self.grads.split_at(at);
+        let (left_halves, right_halves) = match self.halves {
+            None => (None, None),
+            Some(Either::Bf16(halves)) => {
+                let (left, right) = halves.split_at_mut(at);
+                (Some(Either::Bf16(left)), Some(Either::Bf16(right)))
+            }
+            Some(Either::F16(halves)) => {
+                let (left, right) = halves.split_at_mut(at);
+                (Some(Either::F16(left)), Some(Either::F16(right)))
+            }
+        };
+        (Converted { grads: left, halves: left_halves }, Converted { grads: right, halves: right_halves })
+    }
+
+    fn run<const N: usize>(
+        self,
+        params: &mut [P],
+        state: [&mut [P]; N],
+        rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy),
+    ) {
+        let mut block = Block([P::zero(); BLOCK_LEN]);
+        let mut rest: Slices<P, Self, N> = (params, state, self);
+        // The blocks after the first one begin where a vector does.
+        let mut len = rest.0.as_ptr().align_offset(64).min(BLOCK_LEN);
+        while !rest.0.is_empty() {
+            let at = len.min(rest.0.len());
+            let ((params, state, Converted { grads, halves }), others) = split(rest, at);
+            let block = &mut block.0[..params.len()];
+            convert(grads, block);
+            run_part((&mut *params, state, &*block), rule);
+            round(params, halves);
+            (rest, len) = (others, BLOCK_LEN);
+        }
+    }
+}
+
 #[inline(never)]
-pub(super) fn run_converted<P: Float + Send + Sync + 'static, const N: usize>(
-    params: &mut [P],
-    state: [&mut [P]; N],
-    grads: Grads<P>,
-    halves: Option<Halves>,
-    rule: impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy + Sync,
-) -> Result<(), Error> {
-    let scale = grads.factor();
-    // Each type compiles the loops that it can reach only. f32 gradients are multiplied in any case, by 1 too: one loop less.
-    match (grads.source(), halves) {
-        _ if const { size_of::<P>() > size_of::<f32>() } => Err(Error::NotASlice),
-        (_, None) => run(params, state, Converted(grads), rule),
-        _ if const { size_of::<P>() < size_of::<f32>() } => Err(Error::NotASlice),
-        (Source::Bf16(grads), Some(Either::Bf16(halves))) => match scale {
-            None => run(params, state, Copied::<_, _, false> { grads, scale: 1.0, halves }, rule),
-            Some(scale) => run(params, state, Copied::<_, _, true> { grads, scale, halves }, rule),
-        },
-        (Source::F16(grads), Some(Either::F16(halves))) => match scale {
-            None => run(params, state, Copied::<_, _, false> { grads, scale: 1.0, halves }, rule),
-            Some(scale) => run(params, state, Copied::<_, _, true> { grads, scale, halves }, rule),
-        },
-        (Source::Slice(grads), Some(Either::Bf16(halves))) => {
-            run(params, state, Copied::<_, _, true> { grads, scale: scale.unwrap_or(1.0), halves }, rule)
+fn convert<P: Float + 'static>(grads: Grads<P>, block: &mut [P]) {
+    with_values!(grads.source(), values => wide(
+        #[inline(always)]
+        || match grads.factor() {
+            None => {
+                for (to, &value) in block.iter_mut().zip(values) {
+                    *to = Grads::rounded(1.0, value);
+                }
+            }
+            Some(scale) => {
+                for (to, &value) in block.iter_mut().zip(values) {
+                    *to = Grads::rounded(scale, value);
+                }
+            }
         }
-        (Source::Slice(grads), Some(Either::F16(halves))) => {
-            run(params, state, Copied::<_, _, true> { grads, scale: scale.unwrap_or(1.0), halves }, rule)
-        }
-        _ => Err(Error::NotASlice),
-    }
+    ));
 }
 
-/// Gradients of an f32 copy, and the parameters of which it is a copy.
-struct Copied<'a, T, H, const SCALED: bool> {
-    grads: &'a [T],
-    scale: f64,
-    halves: &'a mut [H],
-}
-
-impl<P, T, H, const SCALED: bool> Read<P> for Copied<'_, T, H, SCALED>
-where
-    P: Float + 'static,
-    T: Float + Sync + 'static,
-    H: Convert + Send,
-{
+#[inline(never)]
+fn round<P: Float>(params: &[P], halves: Option<Halves>) {
     #[inline(always)]
-    fn split_at(self, at: usize) -> (Self, Self) {
-        let ((left, right), (left_halves, right_halves)) = (self.grads.split_at(at), self.halves.split_at_mut(at));
-        (Copied { grads: left, halves: left_halves, ..self }, Copied { grads: right, halves: right_halves, ..self })
+    fn narrow<P: Float, H: Convert>(params: &[P], halves: &mut [H]) {
+        wide(
+            #[inline(always)]
+            || {
+                for (half, param) in halves.iter_mut().zip(params) {
+                    *half = H::narrow(param.to_f32().unwrap_or(f32::NAN));
+                }
+            },
+        );
     }
-
-    #[inline(always)]
-    fn grad(&self, i: usize) -> P {
-        Grads::rounded(if SCALED { self.scale } else { 1.0 }, self.grads[i])
+    match halves {
+        None => {}
+        Some(Either::Bf16(halves)) => narrow(params, halves),
+        Some(Either::F16(halves)) => narrow(params, halves),
     }
-
-    #[inline(always)]
-    fn param(&mut self, i: usize, param: P) {
-        self.halves[i] = H::narrow(param.to_f32().unwrap_or(f32::NAN));
-    }
-}
-
-/// Gradients of another type than the parameters: f32 for halves, or halves for f32. Seldom, so one loop serves all.
-struct Converted<'a, P>(Grads<'a, P>);
-
-impl<P: Float + Sync + 'static> Read<P> for Converted<'_, P> {
-    #[inline(always)]
-    fn split_at(self, at: usize) -> (Self, Self) {
-        let (left, right) = self.0.split_at(at);
-        (Converted(left), Converted(right))
-    }
-
-    #[inline(always)]
-    fn grad(&self, i: usize) -> P {
-        with_values!(self.0.source(), values => Grads::rounded(self.0.scale(), values[i]))
-    }
-
-    #[inline(always)]
-    fn param(&mut self, _: usize, _: P) {}
 }

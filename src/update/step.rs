@@ -2,7 +2,7 @@ use num_traits::Float;
 
 use super::elementwise::run;
 #[cfg(feature = "half")]
-use super::halves::{Halves, run_converted};
+use super::halves::{Converted, Halves};
 #[cfg(feature = "half")]
 use crate::{check, float::half::Half, gradient::grads::Source};
 use crate::{error::Error, gradient::grads::Grads};
@@ -93,7 +93,7 @@ impl<P: Float + Send + Sync + 'static> Step<'_, P> {
     ) -> Result<(), Error> {
         #[cfg(feature = "half")]
         if !matches!((self.grads.source(), &self.halves), (Source::Slice(_), None)) {
-            return run_converted(self.params, state, self.grads, self.halves, rule);
+            return run(self.params, state, Converted { grads: self.grads, halves: self.halves }, rule);
         }
         let Step { params, grads, .. } = self;
         match (grads.slice(), grads.factor()) {
