@@ -7,7 +7,7 @@ use crate::{
     order::{Order, fill_runs, sequential::Sequential, shuffle::Shuffle},
 };
 
-/// Minibatches of samples in a seeded order, as plain data: no generator inside.
+/// Minibatches of samples in a seeded order. A batcher is plain data, without a generator inside.
 ///
 /// [`new`](Batcher::new) shuffles: every epoch holds every sample once, in an order that depends on seed, len and epoch
 /// only ([`order`](crate::order) describes how), and not on the batch size, on earlier epochs, on features or on the
@@ -259,17 +259,17 @@ impl<O: Order> Epoch<O> {
         self.batcher.fill(epoch, 0, &mut self.indices, &mut self.scratch);
     }
 
-    /// The batcher that it belongs to.
+    /// The batcher that this epoch belongs to.
     pub fn batcher(&self) -> &Batcher<O> {
         &self.batcher
     }
 
-    /// Which epoch it is, counted from 0.
+    /// The number of this epoch, counted from 0.
     pub fn number(&self) -> u64 {
         self.number
     }
 
-    /// Batch `batch`, counted from 0; `None` past the last.
+    /// Batch `batch`, counted from 0; `None` if the epoch has fewer batches.
     pub fn batch(&self, batch: usize) -> Option<&[usize]> {
         // Checked, since `batch` may be any number: a product that wraps around would be the place of another batch.
         let start = batch.checked_mul(self.batcher.batch_size)?;

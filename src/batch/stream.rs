@@ -70,7 +70,7 @@ impl<O: Order> Batcher<O> {
     /// the next epoch. Allocates a list of the order's settings.
     ///
     /// # Errors
-    /// [`Error::Count`] if an epoch has fewer samples.
+    /// [`Error::Count`] if `samples` is above the length of an epoch.
     pub fn position(&self, epoch: u64, samples: u64) -> Result<Position, Error> {
         Ok(self.position_at(epoch, self.done(samples)?))
     }

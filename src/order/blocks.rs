@@ -207,7 +207,7 @@ impl Blocks {
         self.count().div_ceil(self.blocks_per_window)
     }
 
-    /// How many samples the last block lacks.
+    /// How many samples the last block has fewer than the others.
     fn missing(&self) -> u64 {
         self.count() * self.block_len - self.len
     }

@@ -75,9 +75,9 @@ impl<O: Order> Mixture<O> {
     /// Sources with equal seeds and lengths have the same order: give each a [seed of its own](crate::Batcher::new).
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not as many shares as sources; [`Error::Count`] if there is no source, if a share
-    /// or `len` is 0, or if the sum of the shares, divided by their greatest common divisor, is above
-    /// [`MAX_PERIOD`](Self::MAX_PERIOD); [`Error::Memory`] if there is no memory for the period.
+    /// [`Error::Length`] if there are not as many shares as sources; [`Error::Count`] if there is no source, if a
+    /// share, `len` or the length of a source is 0, or if the sum of the shares, divided by their greatest common
+    /// divisor, is above [`MAX_PERIOD`](Self::MAX_PERIOD); [`Error::Memory`] if there is no memory for the period.
     pub fn new(sources: Vec<O>, shares: &[u64], len: u64) -> Result<Self, Error> {
         check::at_least_one("number of sources", sources.len() as u64)?;
         check::at_least_one("len", len)?;

@@ -38,8 +38,8 @@ impl Shuffle {
     /// [`Permutation`](crate::Permutation), which needs no table.
     pub const MAX_LEN: usize = if usize::BITS > 32 { (u32::MAX as usize).saturating_add(1) } else { usize::MAX / 8 };
 
-    /// The order of `len` samples. Two of the same `len` and `seed` are equal: give each data set a
-    /// [seed of its own](crate::Batcher::new).
+    /// The order of `len` samples. Two orders with the same `len` and `seed` are equal: give each data set a [seed of
+    /// its own](crate::Batcher::new).
     ///
     /// # Errors
     /// [`Error::Count`] if `len` is 0; [`Error::TooManySamples`] if it is above [`MAX_LEN`](Self::MAX_LEN).

@@ -69,7 +69,7 @@ pub struct Split {
     parts: Vec<u32>,
     /// How many samples each part has.
     counts: Vec<usize>,
-    /// The samples that `parts` is about, if they are not 0, 1, 2, …
+    /// The samples whose parts `parts` has, if they are not 0, 1, 2, …
     samples: Option<Vec<usize>>,
 }
 

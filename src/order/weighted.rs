@@ -277,7 +277,7 @@ mod tests {
         #[test]
         fn probabilities_are_exact(mut parts in prop::collection::vec((0_u64..1 << 53, 0_u32..60, 0..4), 1..70), scale in -1074..900_i32) {
             parts.push((1, 0, 1)); // so that one is above 0
-            // In units of 2^scale: 113 bits each, and 119 their sum.
+            // In units of 2^scale. Each has at most 113 bits, and their sum at most 119.
             let exact: Vec<u128> = parts.iter().map(|&(m, e, kind)| if kind == 0 { 0 } else { u128::from(m) << e }).collect();
             let weights: Vec<f64> = exact.iter().map(|&weight| {
                 let half = |power: i32| f64::from_bits(((1023 + power) as u64) << 52);
