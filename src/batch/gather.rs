@@ -7,18 +7,20 @@ use crate::{
     threads::PART_LEN,
 };
 
-/// Copies the rows of a batch one after the other into `out`, which keeps its memory from batch to batch.
+/// Copies the rows of a batch one after the other into `out`. Pass the same `out` for each batch, and its memory is
+/// used again.
 ///
 /// `rows` holds rows of `row_len` elements, one after the other; row i is `rows[i * row_len..][..row_len]`.
 /// Afterwards `out` has `batch.len() * row_len` elements. Labels are rows of length 1.
 ///
 /// # Errors
 /// [`Error::Count`] if `row_len` is 0, `rows` does not end with a whole row, or an index of the batch is not below the
-/// number of rows; [`Error::Memory`] if there is no memory for the batch. `out` has not changed then.
+/// number of rows; [`Error::Memory`] if there is no memory for the batch. After an error, `out` is what it was before
+/// the call.
 ///
 /// # Cost
-/// One copy of the batch's rows, and a look at its indices before. With feature `rayon` the threads share a long one. No
-/// allocation once `out` has room for a batch.
+/// One pass over the indices of the batch to check them, and then one copy of its rows. With feature `rayon`, threads
+/// share a long copy. No allocation if `out` has room for the batch.
 ///
 /// # Example
 /// ```
@@ -40,17 +42,20 @@ pub fn gather<T: Copy + Send + Sync>(
     for &index in batch {
         check::count("index in batch", index as u64, Relation::Below, count as u64, "number of rows")?;
     }
+    // New elements of `out` need some value until they are overwritten, so one that exists is taken.
     let Some(&any) = rows.first().filter(|_| !batch.is_empty()) else {
         out.clear();
         return Ok(());
     };
     let too_long = |len| Error::Memory { name: "batch", len };
     let len = batch.len().checked_mul(row_len).ok_or(too_long(usize::MAX))?;
+    // `resize` alone would end the process if there is no memory.
     out.try_reserve(len.saturating_sub(out.len())).map_err(|_| too_long(len))?;
     out.resize(len, any);
+    // How many rows a thread copies at a time.
     let part = PART_LEN.div_ceil(row_len);
     pass(
-        // As f32s would be: it is bytes that take time.
+        // The length as if these were f32s, since the time depends on the bytes and not on the elements.
         size_of_val(&out[..]) / size_of::<f32>(),
         out.chunks_mut(part.saturating_mul(row_len)).zip(batch.chunks(part)),
         #[inline(always)]

@@ -9,10 +9,13 @@ use crate::{
 
 /// One rank's part of every global batch.
 ///
-/// Of the B samples of a global batch, rank r of W takes those from ⌊r B / W⌋ up to ⌊(r + 1) B / W⌋. So the samples of
-/// step k are the same set for every number of ranks, the shards in rank order are the batch, and no sample is repeated
-/// or padded. Divide sums of gradients by the size of the global batch, `batch.len()`, which each rank knows. In a last
-/// batch that is shorter than W some ranks get an empty shard; their sum is zero.
+/// Of the B samples of a global batch, rank r of W takes those from place ⌊r B / W⌋ up to, but not including, place
+/// ⌊(r + 1) B / W⌋. So a step has the same samples for every number of ranks, the shards of all ranks in turn are the
+/// batch, and no sample is repeated or padded. Divide the sum of the gradients of all ranks by the size of the global
+/// batch, `batch.len()`, which each rank knows. If a last batch is shorter than W, some ranks get an empty shard, and
+/// their sum of gradients is zero.
+///
+/// Cost: no allocation; a shard is a slice of the batch.
 ///
 /// # Example
 /// ```
@@ -34,8 +37,8 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// The part that rank `rank` of `world_size` takes of each batch of up to `batch_size` samples, whatever they come
-    /// from ([`Batcher::shard`] knows its own batch size).
+    /// The part that rank `rank` of `world_size` takes of each batch of up to `batch_size` samples, wherever the
+    /// batches come from. For those of a [`Batcher`] there is [`Batcher::shard`], which knows the batch size.
     ///
     /// # Errors
     /// [`Error::Count`] if `world_size` is 0 or above `batch_size`, or `rank` is not below `world_size`.
@@ -57,13 +60,14 @@ impl Shard {
         self.world_size
     }
 
-    /// Which of a global batch's `len` samples are this rank's.
+    /// The places of this rank's samples in a global batch of `len` samples.
     pub fn range(&self, len: usize) -> Range<usize> {
+        // In u128, since the product may be above `usize::MAX`.
         let start = |rank: usize| (rank as u128 * len as u128 / self.world_size as u128) as usize;
         start(self.rank)..start(self.rank + 1)
     }
 
-    /// This rank's part of a global batch: of its indices, or of anything else that runs along with them.
+    /// This rank's part of a global batch: of its indices, or of any slice with one element per sample.
     pub fn of<'a, T>(&self, batch: &'a [T]) -> &'a [T] {
         &batch[self.range(batch.len())]
     }

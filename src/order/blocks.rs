@@ -15,36 +15,43 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// A shuffle for data that is read from disk or object storage: it reads whole blocks of neighbouring samples, each once an
-/// epoch, and shuffles many blocks together.
+/// A shuffle for data that is read from disk or object storage: it reads whole blocks of neighbouring samples, each
+/// once per epoch, and shuffles many blocks together.
 ///
-/// Each epoch, the blocks of `block_len` samples (the last one may be shorter) are put in a new order and cut into as few
-/// windows of at most `blocks_per_window` as do, all equal to within one block. The samples of a window are in exactly
-/// uniform order, as far as the bits of the seed go ([`Shuffle`]); the order of the blocks is that of a [`Shuffle`], or
-/// from 65,537 blocks on that of a [`Permutation`].
+/// In each epoch, the blocks of `block_len` samples (the last one may be shorter) are put in a new order and cut into
+/// windows: as few as possible of at most `blocks_per_window` blocks, all equal to within one block. Then the samples
+/// of each window are shuffled, exactly uniformly as far as the bits of the seed allow (see [`Shuffle`]). The order of
+/// the blocks is that of a [`Shuffle`], or with 65,537 blocks or more that of a [`Permutation`].
 ///
-/// A program that holds a window and reads the next one ahead reads only long stretches of its file:
-/// [`window`](Blocks::window) returns them.
+/// A program that keeps one window in memory and reads the next one ahead reads only long stretches of its file.
+/// [`window`](Blocks::window) returns these as ranges of samples.
 ///
 /// # How well it shuffles
-/// If samples that are alike stand together (sorted by label, say), a batch of B samples has a share of a class whose
-/// variance is, of that in a full shuffle, 1 + h (B / k) (1 − k / n). Here k is the number of blocks in a window, n that of
-/// all blocks, and h the part of the variance that is between blocks: 1 if each block has one class, 0 if the samples were
-/// shuffled before. With a `blocks_per_window` of 10 B that is 1.1 at most, with 5 B 1.2. So what counts is the number of
-/// blocks in a window, not its samples: rather take small blocks, as small as the disk reads them well. Over the whole epoch
-/// the order is as even as that of n things: the rank correlation of samples and places is 0 ± 1 / √n. All batches of a
-/// window share what it has too much or too little of, so that a class of share p is off by √((1 − p) / (p k)) of it for as
-/// long: with momentum over many batches, take more blocks. [`order`](crate::order) describes the algorithm.
+/// If similar samples are next to each other (because the data is sorted by label, for example), the share of a class
+/// varies more from batch to batch than in a full shuffle. With batches of B samples, its variance is that of a full
+/// shuffle times 1 + h (B / k) (1 − k / n). Here k is the number of blocks in a window, n the number of all blocks, and
+/// h the part of the variance that is between blocks: 1 if each block has only one class, 0 if the samples were
+/// shuffled before. With a `blocks_per_window` of 10 B this factor is at most 1.1, with 5 B at most 1.2.
+///
+/// So the number of blocks in a window matters, and not the number of samples: choose small blocks, as small as the
+/// disk still reads them well. Over the whole epoch, the order is as even as that of n things: the rank correlation of
+/// samples and places is 0 ± 1 / √n.
+///
+/// If a window has too many or too few samples of a class, so have all of its batches: for one window, a class of share
+/// p is off by √((1 − p) / (p k)), relative to p. If momentum averages over many batches, take more blocks per window.
+/// [`order`](crate::order) describes the algorithm.
 ///
 /// # Several machines
-/// [`with_lanes`](Blocks::with_lanes) cuts each window into lanes. Each batch takes turns among them, so that machines with
-/// some of the lanes each ([`lanes_of`](Blocks::lanes_of)) read their own blocks only, and have the same part of every
-/// batch. The order does not depend on the number of machines: a run of four goes on with three.
+/// [`with_lanes`](Blocks::with_lanes) cuts each window into lanes, and each batch takes samples from all lanes in turn.
+/// So a machine that has some of the lanes ([`lanes_of`](Blocks::lanes_of)) reads only the blocks of these, and has the
+/// same part of every batch. The order does not depend on the number of machines: a run on four machines can go on with
+/// three.
 ///
 /// # Cost
-/// A [`Stream`](crate::Stream) has a table of two windows, 8 bytes per sample. To fill a window takes 1 to 1.5 times as long
-/// as to shuffle as many samples, with lanes up to 2.5 times. Any place of any epoch can be had at once, also of 10^12
-/// samples; with fewer than 65,537 blocks each window takes a shuffle of their numbers (0.1 ms) on the way.
+/// A [`Stream`](crate::Stream) allocates memory for two windows, 8 bytes per sample. Filling a window takes 1 to 1.5
+/// times as long as shuffling as many samples, with lanes up to 2.5 times. A stream can start at any place of any epoch
+/// without computing what comes before, also with 10^12 samples. With fewer than 65,537 blocks, each window also
+/// shuffles the numbers of all blocks (0.1 ms).
 ///
 /// # Example
 /// ```
@@ -55,7 +62,7 @@ use crate::{
 /// let mut stream = Batcher::over(order, 100)?.stream();
 ///
 /// let window = order.window(0, 0, 0..1)?; // here a program would read these ranges, one after the other
-/// assert_eq!((window.len(), window[0].end - window[0].start), (48, 16)); // 625 blocks are 13 windows
+/// assert_eq!((window.len(), window[0].end - window[0].start), (48, 16)); // 625 blocks in 13 windows
 /// let batch = stream.next_batch().expect("the first");
 /// for &sample in batch {
 ///     let row = order.row(&window, sample).expect("in the window"); // where it is in what was read
@@ -79,14 +86,17 @@ pub struct Blocks {
     many: Option<Permutation>,
 }
 
+/// One window of an epoch.
 struct Window {
+    /// Its number in the epoch, from 0.
     number: u64,
     places: Range<u64>,
-    /// How many blocks it has.
+    /// How many blocks the window has.
     count: u64,
-    /// Where they begin in the order of all blocks but the last.
+    /// Where the window's blocks begin in the order of all blocks but the last one.
     first: u64,
-    /// Which of them is the last block of all: it is behind the others of its lane.
+    /// Which of the window's blocks is the last block of all, if one is. It may be shorter than the others, so it comes
+    /// last in its lane.
     last: Option<u64>,
 }
 
@@ -94,8 +104,8 @@ impl Blocks {
     /// The largest `len`.
     pub const MAX_LEN: u64 = 1 << 62;
 
-    /// An order of `len` samples in blocks of `block_len`, `blocks_per_window` of which are shuffled together. Two with the
-    /// same arguments are equal: give each data set a [seed of its own](crate::Batcher::new).
+    /// An order of `len` samples in blocks of `block_len`, `blocks_per_window` of which are shuffled together. Two
+    /// orders with the same arguments are equal: give each data set a [seed of its own](crate::Batcher::new).
     ///
     /// # Errors
     /// [`Error::Count`] if `len` is 0 or above [`MAX_LEN`](Self::MAX_LEN), if `block_len` is 0 or above `len`, if
@@ -118,7 +128,8 @@ impl Blocks {
         Ok(order)
     }
 
-    /// The same with each window cut into `lanes` lanes, which take turns in every batch. It is another order.
+    /// The same blocks, with each window cut into `lanes` lanes, which take turns in every batch. Another number of
+    /// lanes gives another order.
     ///
     /// # Errors
     /// [`Error::Count`] if `lanes` is 0, or above the number of blocks in the smallest window.
@@ -129,7 +140,8 @@ impl Blocks {
         Ok(Blocks { lanes, ..self })
     }
 
-    /// The lanes of rank `rank` of `world_size`: neighbours, as many as the others have, or one more.
+    /// The lanes of rank `rank` of `world_size`. They are next to each other, and all ranks have equally many, to
+    /// within one.
     ///
     /// # Errors
     /// [`Error::Count`] if `world_size` is 0 or above the number of lanes, or `rank` is not below `world_size`.
@@ -140,24 +152,26 @@ impl Blocks {
         Ok(part(rank, world_size, self.lanes))
     }
 
-    /// The samples that the lanes `lanes` of the window that holds `place` read: a range for each block, in ascending order.
-    /// The next window's begin at place [`run`](Order::run)`(epoch, place).end`, and after the last one at place 0 of the
-    /// next epoch. Without [`with_lanes`](Blocks::with_lanes) there is lane 0 only: `0..1`.
+    /// The samples to read for `lanes` of the window that contains `place`: one range for each block, in ascending
+    /// order. The next window begins at place [`run`](Order::run)`(epoch, place).end`, and after the last window of an
+    /// epoch at place 0 of the next one. Without [`with_lanes`](Blocks::with_lanes) there is only lane 0: pass `0..1`.
     ///
-    /// Where a batch is read by itself, its runs of neighbours are, once it is sorted, `batch.chunk_by(|a, b| a + 1 == *b)`.
+    /// A program that reads each batch by itself can sort it; then `batch.chunk_by(|a, b| a + 1 == *b)` are its runs of
+    /// neighbouring samples.
     ///
-    /// Cost: a list of the window's ranges, and with fewer than 65,537 blocks one of all blocks' numbers.
+    /// Cost: allocates a list of the ranges, and with fewer than 65,537 blocks also one of the numbers of all blocks,
+    /// which it shuffles.
     ///
     /// # Errors
-    /// [`Error::Count`] if `place` is not below `len`, or `lanes` reaches beyond the number of lanes; [`Error::Memory`] if
-    /// there is no memory for the lists.
+    /// [`Error::Count`] if `place` is not below `len`, or if `lanes` ends beyond the number of lanes; [`Error::Memory`]
+    /// if there is no memory for the lists.
     pub fn window(&self, epoch: u64, place: u64, lanes: Range<u64>) -> Result<Vec<Range<u64>>, Error> {
         check::count("place", place, Relation::Below, self.len, "len")?;
         check::count("end of lanes", lanes.end, Relation::AtMost, self.lanes, "number of lanes")?;
         let mut table = check::zeros("table of the blocks", self.table_len())?;
         self.fill_table(epoch, &mut table);
         let window = self.window_at(epoch, place);
-        // Where a range of lanes is the wrong way round, none is asked for.
+        // A range of lanes whose end is below its start asks for none.
         let block = |lane| start_of(lane, self.lanes, window.count) as usize;
         let lanes = block(lanes.start.min(lanes.end))..block(lanes.end);
         let mut ranges = check::room("blocks", lanes.len())?;
@@ -171,8 +185,11 @@ impl Blocks {
         Ok(ranges)
     }
 
-    /// The place of a sample in what was read of the ranges `window`, one after the other; `None` if it is in none of them.
-    /// The ranges must be those that [`window`](Blocks::window) returned, in their order and not joined.
+    /// The row of `sample` in memory, counted from 0, if the ranges `window` were read one after the other; `None` if
+    /// it is in none of them. The ranges must be those that [`window`](Blocks::window) returned, in their order and not
+    /// joined.
+    ///
+    /// Cost: a binary search in `window`, without an allocation.
     pub fn row(&self, window: &[Range<u64>], sample: usize) -> Option<usize> {
         let sample = sample as u64;
         let block = window.partition_point(|range| range.end <= sample);
@@ -190,15 +207,17 @@ impl Blocks {
         self.count().div_ceil(self.blocks_per_window)
     }
 
-    /// How many samples the last block lacks.
+    /// How many samples the last block has fewer than the others.
     fn missing(&self) -> u64 {
         self.count() * self.block_len - self.len
     }
 
     fn window_at(&self, epoch: u64, place: u64) -> Window {
         let (place, count, windows) = (place.min(self.len - 1), self.count(), self.windows());
-        // Drawn by itself, so that where a window begins is known without the order of all blocks.
+        // The last block, which may be shorter, has its place drawn from a stream of its own. So the start of a window
+        // is known without the order of all blocks.
         let [last] = shuffle::draw(count, &mut self.generator(epoch, 1));
+        // The place as it would be if all blocks had the same length.
         let in_blocks = if place < last * self.block_len { place } else { place + self.missing() };
         let number = which_part(in_blocks / self.block_len, windows, count);
         let blocks = part(number, windows, count);
@@ -222,7 +241,7 @@ impl Blocks {
         if self.many.is_some() { 0 } else { self.count() as usize - 1 }
     }
 
-    /// The order of all blocks but the last, if that takes a table.
+    /// Fills `table` with the order of all blocks but the last. It is empty if there are too many for a table.
     fn fill_table(&self, epoch: u64, table: &mut [usize]) {
         shuffle::fill_from(table, &mut [], &|stream| self.generator(epoch, stream));
     }
@@ -248,6 +267,7 @@ impl Blocks {
         for (to, first) in firsts.iter_mut().zip(self.firsts(epoch, window, table)) {
             *to = first as usize;
         }
+        // `copy` is scratch for the shuffle of a lane first, and then a copy of the window.
         let (turns, copy) = scratch.split_at_mut(3 * self.lanes as usize);
         let block_len = self.block_len as usize;
         let mut start = 0;
@@ -260,7 +280,8 @@ impl Blocks {
             let number = window.number * self.lanes + lane;
             let streams = |stream| generator(b"window 1", self.seed, number, epoch, stream);
             if len <= shuffle::ONE_SHUFFLE {
-                // The other branch gives the same samples. This one takes no division per sample.
+                // Gives the same samples as the other branch, but takes no division per sample: a shuffle exchanges
+                // places, whatever they hold.
                 for (samples, first) in samples.chunks_mut(block_len).zip(firsts) {
                     samples.iter_mut().zip(*first..).for_each(|(to, sample)| *to = sample);
                 }
@@ -281,8 +302,9 @@ impl Blocks {
     }
 }
 
-/// In as many rounds as the longest lane has samples, each lane gives its next one as often as its length is due.
-/// For each lane `turns` has its length, where its next sample is, and what it has saved of a turn.
+/// Merges the lanes into `out`. In each of as many rounds as the longest lane has samples, a lane saves up a part of a
+/// turn that is proportional to its length, and gives its next sample when it has a whole turn. For each lane `turns`
+/// has its length, the place of its next sample in `samples`, and what it has saved up; a whole turn is `rounds`.
 fn take_turns(turns: &mut [usize], samples: &[usize], out: &mut [usize]) {
     let rounds = turns.chunks_exact(3).map(|turn| turn[0]).max().unwrap_or(0);
     let mut out = out.iter_mut();
@@ -300,7 +322,7 @@ fn take_turns(turns: &mut [usize], samples: &[usize], out: &mut [usize]) {
     }
 }
 
-/// Part `i` of `total` things in `parts` parts that are equal, to within one.
+/// Part `i` of `total` things that are cut into `parts` parts, all equal to within one thing.
 fn part(i: u64, parts: u64, total: u64) -> Range<u64> {
     start_of(i, parts, total)..start_of(i + 1, parts, total)
 }
@@ -348,13 +370,14 @@ impl Order for Blocks {
 
     fn fill(&self, fill: &mut Fill<'_>) {
         let (mut start, mut out) = (fill.start, &mut *fill.out);
-        // Only an order around this one that names other runs or has less scratch.
+        // Only an order that wraps this one can have less scratch.
         let Some(scratch) = fill.scratch.get_mut(..self.scratch_len()) else { return out.fill(usize::MAX) };
         let (table, scratch) = scratch.split_at_mut(self.table_len());
         self.fill_table(fill.epoch, table);
         while !out.is_empty() {
             let window = self.window_at(fill.epoch, start);
             let len = (window.places.end - window.places.start) as usize;
+            // Only an order that wraps this one can name other runs.
             if window.places.start != start || out.len() < len {
                 return out.fill(usize::MAX);
             }

@@ -1,24 +1,25 @@
-//! ChaCha8, several blocks side by side: on wide vectors they take three quarters of the time of `rand_chacha`, which
-//! has each step of a block wait for the last.
+//! ChaCha8, eight blocks side by side. With wide vectors this takes three quarters of the time of `rand_chacha`, in
+//! which each step has to wait for the one before it.
 
 use rand_chacha::ChaCha8Rng;
 
 use crate::simd::wide;
 
-/// How many bytes come at once.
+/// How many bytes are computed at once.
 pub(super) const AT_ONCE: usize = 64 * SIDE;
-/// How many blocks of 16 numbers, 64 bytes, go side by side.
+/// How many blocks are computed side by side. A block is 16 numbers, which are 64 bytes.
 const SIDE: usize = 8;
 
-/// The bytes of a generator, from the start of a block on.
+/// The bytes that a generator gives from the start of a block on.
 pub(super) struct Bytes {
     key: [u32; 8],
     stream: u64,
+    /// The number of the next block.
     next: u64,
 }
 
 impl Bytes {
-    /// From where `generator` stands, if a block starts there.
+    /// The bytes from the position of `generator` on; `None` if that is not the start of a block.
     pub(super) fn of(generator: &ChaCha8Rng) -> Option<Self> {
         let position = generator.get_word_pos();
         let mut key = [0; 8];
@@ -29,12 +30,12 @@ impl Bytes {
         (position % 16 == 0).then_some(bytes)
     }
 
-    /// Takes `generator` to where these bytes have come.
+    /// Moves `generator` to the first byte that was not taken.
     pub(super) fn leave(self, generator: &mut ChaCha8Rng) {
         generator.set_word_pos(16 * u128::from(self.next));
     }
 
-    /// What `fill_bytes` of the generator gives. `out` is a multiple of [`AT_ONCE`] long.
+    /// Writes what `fill_bytes` of the generator would write. The length of `out` is a multiple of [`AT_ONCE`].
     pub(super) fn fill_bytes(&mut self, out: &mut [u8]) {
         for out in out.chunks_exact_mut(AT_ONCE) {
             let mut rows = [[0; SIDE]; 16];
@@ -42,17 +43,19 @@ impl Bytes {
                 #[inline(always)]
                 || blocks(&self.key, self.next, self.stream, &mut rows),
             );
+            // Column i of the rows is block i.
             for (i, block) in out.chunks_exact_mut(64).enumerate() {
                 for (bytes, row) in block.chunks_exact_mut(4).zip(&rows) {
                     bytes.copy_from_slice(&row[i].to_le_bytes());
                 }
             }
+            // The block counter has 64 bits and wraps around, as that of `rand_chacha` does.
             self.next = self.next.wrapping_add(SIDE as u64);
         }
     }
 }
 
-/// Number j of each block as row j.
+/// Writes number j of each block to row j, so that a row is filled with one vector.
 #[inline(always)]
 fn blocks(key: &[u32; 8], first: u64, stream: u64, rows: &mut [[u32; SIDE]; 16]) {
     for i in 0..SIDE {
@@ -63,10 +66,12 @@ fn blocks(key: &[u32; 8], first: u64, stream: u64, rows: &mut [[u32; SIDE]; 16])
     }
 }
 
-/// One block, without a loop, so that the compiler makes vectors of one number of eight blocks.
+/// One block. It has no loop of its own, so that the compiler turns the loop in [`blocks`] into vectors, each of which
+/// holds one number of all eight blocks.
 #[inline(always)]
 fn block(key: &[u32; 8], number: u64, stream: u64) -> [u32; 16] {
     let [k0, k1, k2, k3, k4, k5, k6, k7] = *key;
+    // The constants of the ChaCha standard ("expand 32-byte k"), the key, the number of the block, the stream.
     #[rustfmt::skip]
     let start = [
         0x6170_7865, 0x3320_646E, 0x7962_2D32, 0x6B20_6574, k0, k1, k2, k3, k4, k5, k6, k7,
@@ -110,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// Where the low half of the block's number overflows, and where all of it does.
+    /// Also where the low half of the block's number overflows, and where all of it does.
     #[test]
     fn is_what_rand_chacha_gives() {
         for block in [0, 1, (1 << 32) - 3, u64::MAX - 9] {

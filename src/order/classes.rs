@@ -8,16 +8,16 @@ use crate::{
 
 /// Which samples have equal labels.
 pub(super) struct Classes {
-    /// The class of each sample, counted from 0 in the order in which they come.
+    /// The class of each sample; classes are counted from 0 in the order of their first samples.
     pub(super) of: Vec<u32>,
     /// How many samples each class has.
     pub(super) sizes: Vec<usize>,
-    /// A sample of each class, in ascending order of labels.
+    /// One sample of each class; the classes are in ascending order of their labels.
     pub(super) samples: Vec<u32>,
 }
 
 impl Classes {
-    /// All samples are one class. `parts` can be made of it, or it is an error.
+    /// One class of all samples. Returns an error if `len` samples cannot be split into `parts` parts.
     pub(super) fn one(len: usize, parts: usize) -> Result<Self, Error> {
         check_len(len, parts)?;
         Ok(Classes {
@@ -27,7 +27,9 @@ impl Classes {
         })
     }
 
-    /// Not by std's sorts, which may panic where `Ord` is no total order.
+    /// The classes of samples with these labels. Returns an error if the samples cannot be split into `parts` parts.
+    ///
+    /// It does not use the sorts of std, which may panic if `Ord` is not a total order.
     pub(super) fn new<L: Ord>(labels: &[L], parts: usize) -> Result<Self, Error> {
         let len = labels.len();
         check_len(len, parts)?;
@@ -39,7 +41,8 @@ impl Classes {
         let mut sizes = check::zeros("classes", count)?;
         let mut next = 0;
         for sample in 0..len {
-            // An earlier sample with the same label, which has its class by now; or itself.
+            // So far `of` has, for each sample, an earlier sample with the same label, whose class is known by now; or
+            // the sample itself, if it is the first.
             let earlier = of[sample] as usize;
             if earlier == sample {
                 of[sample] = next;
@@ -63,14 +66,15 @@ fn check_len(len: usize, parts: usize) -> Result<(), Error> {
     check::count("number of samples", len as u64, Relation::AtMost, Shuffle::MAX_LEN as u64, "Shuffle::MAX_LEN")
 }
 
+/// The numbers 0, 1, …, `len` − 1.
 fn numbers(len: usize) -> Result<Vec<u32>, Error> {
     let mut numbers = check::zeros("labels", len)?;
     numbers.iter_mut().zip(0..).for_each(|(number, i)| *number = i);
     Ok(numbers)
 }
 
-/// Sorts `samples` by label, and keeps only the first of those with one label: returns how many are kept, which stand in
-/// front. In `earlier` each other one is given a sample before it with the same label.
+/// Sorts `samples` by label and keeps only the first sample of each label. Moves those to the front, and returns how
+/// many they are. For each other sample, writes an earlier sample with the same label to `earlier`.
 fn merge_sort<L: Ord>(labels: &[L], samples: &mut [u32], scratch: &mut [u32], earlier: &mut [u32]) -> usize {
     if samples.len() < 2 {
         return samples.len();
@@ -86,6 +90,7 @@ fn merge_sort<L: Ord>(labels: &[L], samples: &mut [u32], scratch: &mut [u32], ea
         if order.is_eq() {
             earlier[*b as usize] = *a;
         }
+        // Of two equal labels, the left sample is kept, which is the earlier one.
         scratch[len] = if order.is_gt() { *b } else { *a };
         len += 1;
         left = if order.is_gt() { left } else { left_rest };

@@ -9,14 +9,15 @@ use super::{
 };
 use crate::{check, error::Error, simd::wide};
 
-/// Everything else that a seed decides: initial weights, noise, dropout, augmentation.
+/// Random numbers for everything else that a seed decides: initial weights, noise, dropout, augmentation.
 ///
-/// A stream of draws, a pure function of (purpose, two counters, seed). Streams that differ in any of these are
-/// independent (unless two purposes have the same [`stable_hash`], a chance of 2^-64 a pair), so draws can begin anywhere
-/// without a replay: give each step its counter, each sample its epoch and index. Every value is frozen;
-/// [`order`](crate::order) describes each. A slice is filled with what as many single draws give.
+/// A `Draws` is a stream of random numbers, a pure function of (purpose, two counters, seed). Streams that differ in
+/// any of these are independent, unless two purposes have the same [`stable_hash`] (a chance of 2^-64 per pair). So a
+/// resumed run has no draws to replay: give each step its own counter, or each sample its epoch and its index. All
+/// values are frozen; [`order`](crate::order) describes them. Filling a slice gives the same numbers as that many
+/// single draws.
 ///
-/// The first [`word`](Self::word) of a stream is a seed for whatever else needs one of its own:
+/// The first [`word`](Self::word) of a stream can be the seed of whatever needs a seed of its own:
 /// `Draws::new("images", [0, 0], seed).word()`.
 ///
 /// | draw | is | 32-bit words of the stream |
@@ -27,9 +28,9 @@ use crate::{check, error::Error, simd::wide};
 /// | [`normal`](Self::normal) | mean 0, variance 1, the quantile of one of 2^32 (f32, up to 6.338) or 2^64 (f64, up to 9.155) probabilities (Wichura 1988) | 1 (f32), 2 (f64) |
 /// | [`coin`](Self::coin) | true if a uniform f64 is below p | 2 |
 ///
-/// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream makes 256 bytes of it, so a
-/// stream for a single draw costs tens of times the draw. Feature `simd` fills slices on wide vectors, the ChaCha8 of
-/// more than 128 draws included. No allocation; some 300 bytes.
+/// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream computes 256 bytes of it, so
+/// a stream for a single draw costs tens of times as much as the draw. With feature `simd`, slices are filled with wide
+/// vectors, and for more than 128 draws these also compute the ChaCha8. No allocation; a `Draws` takes some 300 bytes.
 ///
 /// # Example
 /// The usual initialisations, for a layer of `inputs` (fan-in) and `outputs` (fan-out):
@@ -70,22 +71,23 @@ pub struct Draws {
 impl Draws {
     /// The stream of this purpose, counters and seed, from its beginning.
     ///
-    /// The purpose is any name: its [`stable_hash`] counts. The counters tell apart what has the same purpose: layer,
-    /// step, or epoch and sample; 0 where there is nothing to count.
+    /// The purpose is any name; only its [`stable_hash`] matters. The counters tell apart streams with the same
+    /// purpose, by layer, by step, or by epoch and sample. Pass 0 where there is nothing to count.
     pub fn new(purpose: &str, counters: [u64; 2], seed: u64) -> Self {
         Draws { generator: generator(b"draws  1", seed, stable_hash(purpose.as_bytes()), counters[0], counters[1]) }
     }
 
-    /// How many 32-bit words of the stream have been drawn: where [`seek`](Self::seek) comes back to. Stops at `u64::MAX`.
+    /// How many 32-bit words of the stream have been drawn; [`seek`](Self::seek) returns to such a position. Stops at
+    /// `u64::MAX`.
     pub fn position(&self) -> u64 {
         u64::try_from(self.generator.get_word_pos()).unwrap_or(u64::MAX)
     }
 
-    /// Goes on from 32-bit word `position` of the stream, forwards or back, at the cost of making a stream.
+    /// Moves to 32-bit word `position` of the stream, forwards or back. This costs as much as creating a stream.
     ///
-    /// The table above says how many words a draw takes: after k draws of f32 numbers the position is k, and after k words,
-    /// f64 numbers or coins it is 2 k. [`below`](Self::below) may reject words and take more, so draw k of it is not
-    /// always at 2 k: keep its [`position`](Self::position), or give each draw a counter of its own.
+    /// The table above says how many words a draw takes: after k draws of f32 numbers the position is k, and after k
+    /// words, f64 numbers or coins it is 2 k. [`below`](Self::below) may reject words and take more, so its draw k is
+    /// not always at 2 k: keep its [`position`](Self::position), or give each draw a stream of its own by a counter.
     ///
     /// # Example
     /// ```
@@ -111,7 +113,7 @@ impl Draws {
         self.generator.next_u64()
     }
 
-    /// Each is a [`word`](Self::word).
+    /// Fills `out`; each number is a [`word`](Self::word).
     pub fn fill_words(&mut self, out: &mut [u64]) {
         self.in_blocks::<f64, _>(out, |words, out| out.copy_from_slice(words));
     }
@@ -126,12 +128,13 @@ impl Draws {
         Ok(number)
     }
 
-    /// Each is [`below`](Self::below) `n`.
+    /// Fills `out`; each number is [`below`](Self::below) `n`.
     ///
     /// # Errors
     /// [`Error::Count`] if `n` is 0; then nothing is drawn or written.
     pub fn fill_below(&mut self, n: u64, out: &mut [u64]) -> Result<(), Error> {
         check::at_least_one("n", n)?;
+        // One by one, since a draw that rejects a word takes another.
         out.fill_with(|| draw::<1>(n, &mut self.generator)[0]);
         Ok(())
     }
@@ -141,7 +144,7 @@ impl Draws {
         F::uniform(F::next(&mut self.generator))
     }
 
-    /// Each is [`uniform`](Self::uniform).
+    /// Fills `out`; each number is [`uniform`](Self::uniform).
     pub fn fill_uniform<F: DrawFloat>(&mut self, out: &mut [F]) {
         self.in_blocks::<F, _>(out, |words, out| map_words(words, out, F::uniform));
     }
@@ -151,12 +154,12 @@ impl Draws {
         F::normal(F::next(&mut self.generator))
     }
 
-    /// Each is [`normal`](Self::normal).
+    /// Fills `out`; each number is [`normal`](Self::normal).
     pub fn fill_normal<F: DrawFloat>(&mut self, out: &mut [F]) {
         self.in_blocks::<F, _>(out, F::normals);
     }
 
-    /// True with probability `p`, to less than 2^-53: never for 0, always for 1.
+    /// True with probability `p`, rounded up to a multiple of 2^-53: never for 0, always for 1.
     ///
     /// # Errors
     /// [`Error::Number`] if `p` is not in 0..=1; then nothing is drawn.
@@ -165,7 +168,7 @@ impl Draws {
         Ok(self.word() >> 11 < heads(p))
     }
 
-    /// Each is a [`coin`](Self::coin) of probability `p`.
+    /// Fills `out`; each element is a [`coin`](Self::coin) of probability `p`.
     ///
     /// # Errors
     /// [`Error::Number`] if `p` is not in 0..=1; then nothing is drawn or written.
@@ -176,7 +179,7 @@ impl Draws {
         Ok(())
     }
 
-    /// Calls `take` with the words for each part of `out`.
+    /// Goes through `out` in parts, and calls `take` for each part with its words.
     #[inline(always)]
     fn in_blocks<F: DrawFloat, T>(&mut self, out: &mut [T], take: impl Fn(&[F::Word], &mut [T])) {
         let (size, mut words) = (size_of::<F::Word>(), [F::Word::default(); BLOCK]);
@@ -190,8 +193,8 @@ impl Draws {
     }
 }
 
-/// The least m for which m · 2^-53 is not below `p`. A coin compares integers with it: its uniform number is such a
-/// multiple, and `p` · 2^53 is exact, since only the exponent changes, and that upwards.
+/// The least m for which m · 2^-53 is not below `p`. The uniform number of a coin is a multiple of 2^-53, so a coin can
+/// compare integers, which is faster. `p` · 2^53 is exact, since only the exponent changes, and it grows.
 #[inline(always)]
 fn heads(p: f64) -> u64 {
     let scaled = p * (1_u64 << 53) as f64;
@@ -199,6 +202,7 @@ fn heads(p: f64) -> u64 {
     whole + u64::from((whole as f64) < scaled)
 }
 
+/// Writes `of` each word to `out`. All of it is inlined, so that it is compiled for wide vectors.
 #[inline(always)]
 fn map_words<W: Copy, T>(words: &[W], out: &mut [T], of: impl Fn(W) -> T) {
     wide(
@@ -217,16 +221,16 @@ pub trait DrawFloat: Sealed {}
 impl DrawFloat for f32 {}
 impl DrawFloat for f64 {}
 
-/// Out of reach, so that no other type is one.
+/// Not reachable from outside, so that no other type can be a [`DrawFloat`].
 pub trait Sealed: Copy {
-    /// What it is made of: u32 or u64.
+    /// The random word that a number is made from: u32 or u64.
     type Word: Copy + Default;
     fn next(generator: &mut ChaCha8Rng) -> Self::Word;
-    /// From as many bytes as it has.
+    /// The word of these little-endian bytes.
     fn read(bytes: &[u8]) -> Self::Word;
     fn uniform(word: Self::Word) -> Self;
     fn normal(word: Self::Word) -> Self;
-    /// For at most [`BLOCK`] words.
+    /// Fills `out` with the normal numbers of at most [`BLOCK`] words.
     fn normals(words: &[Self::Word], out: &mut [Self]);
 }
 
@@ -245,6 +249,7 @@ impl Sealed for f32 {
 
     #[inline(always)]
     fn uniform(word: u32) -> f32 {
+        // 24 bits are as many as an f32 holds exactly.
         (word >> 8) as f32 / (1 << 24) as f32
     }
 

@@ -16,10 +16,11 @@ pub(crate) fn generator(tag: &[u8; 8], seed: u64, len: u64, epoch: u64, stream: 
     generator
 }
 
-/// How many words come at once from [`with_bytes`].
+/// How many words [`with_bytes`] hands over at once.
 pub(super) const BLOCK: usize = 128;
 
-/// Calls `take` for all of `out`, up to [`BLOCK`] after the other, with the next bytes of `generator`: `size` for each.
+/// Goes through `out` in parts of at most [`BLOCK`] elements, and calls `take` for each part with the next bytes of
+/// `generator`, `size` of them for each element.
 #[inline(always)]
 pub(super) fn with_bytes<T>(
     generator: &mut ChaCha8Rng,
@@ -35,8 +36,9 @@ pub(super) fn with_bytes<T>(
     };
     #[cfg(feature = "simd")]
     let out = {
-        const { assert!(4 * BLOCK % AT_ONCE == 0) }; // of the shorter words, of 4 bytes
-        // Up to the end of a ChaCha block, and then many of them as long as they are taken whole.
+        const { assert!(4 * BLOCK % AT_ONCE == 0) }; // for the shorter words, of 4 bytes
+        // First the elements up to the end of a ChaCha block, since `Bytes` begins with a whole block. Then as many as
+        // `Bytes` can give in whole parts. The rest, at the end of this function, is too short for it.
         let before = generator.get_word_pos().wrapping_neg() as usize % 16 * 4 / size;
         let (first, rest) = out.split_at_mut(before.min(out.len()));
         fill(first, &mut |bytes| generator.fill_bytes(bytes));
@@ -48,13 +50,14 @@ pub(super) fn with_bytes<T>(
                 ours.leave(generator);
                 rest
             }
+            // Words of 64 bits that begin in the middle of a word of 32 bits never end where a block does.
             None => rest,
         }
     };
     out.chunks_mut(BLOCK).for_each(|out| fill(out, &mut |bytes| generator.fill_bytes(bytes)));
 }
 
-/// Of a word of it: uniform in [0, 1), on a grid of 2^-53.
+/// The uniform number in [0, 1) of a word: a multiple of 2^-53.
 #[inline(always)]
 pub(crate) fn unit(word: u64) -> f64 {
     (word >> 11) as f64 / (1_u64 << 53) as f64

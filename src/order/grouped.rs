@@ -7,8 +7,8 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// Gives each group whole to a part: the largest group first, to the part that lacks most of its share of the group's
-/// classes. Returns the part of each sample, and how many samples each part has.
+/// Gives each group as a whole to a part: the largest group first, each to the part that lacks most of its share of the
+/// group's classes. Returns the part of each sample, and how many samples each part has.
 pub(super) fn deal(
     groups: Classes,
     classes: &Classes,
@@ -21,10 +21,11 @@ pub(super) fn deal(
     let (samples, ends) = group_by_group(&groups)?;
 
     let mut part_of: Vec<u32> = check::zeros("groups", group_count)?;
-    // How many samples each part has, and of each class, class after class.
+    // How many samples each part has in all, and how many of each class, class after class.
     let mut counts: Vec<usize> = check::zeros("parts", parts)?;
     let mut given: Vec<usize> = check::zeros("classes", class_count.saturating_mul(parts))?;
-    // The classes of a group, and how many samples it has of each class.
+    // The classes of the current group, and how many samples it has of each class. Both are emptied after each group
+    // and used again.
     let mut present = check::room("classes", class_count)?;
     let mut of_class: Vec<usize> = check::zeros("classes", class_count)?;
     let mut empty = parts;
@@ -44,6 +45,7 @@ pub(super) fn deal(
             };
             shares.lacks_in_group(part, size, present.iter().map(has).sum())
         };
+        // No part may end without a group, so the last groups go to the parts that are still empty.
         let only_empty = group_count - done <= empty;
         let open = (0..parts).filter(|&part| !only_empty || counts[part] == 0);
         let part = open.max_by_key(|&part| (lacks(part), Reverse(part))).unwrap_or(0);
@@ -60,7 +62,8 @@ pub(super) fn deal(
     Ok((of, counts))
 }
 
-/// Each group's size, the place of its first sample in the order of the seed, and the group; in the order of the first two.
+/// For each group its size, the place of its first sample in the shuffled order, and its number. The largest group is
+/// first; groups of equal size are in the order of these places, so that the seed decides.
 fn largest_first(groups: &Classes, seed: u64) -> Result<Vec<(Reverse<usize>, usize, usize)>, Error> {
     let mut samples = check::zeros("samples", groups.of.len())?;
     let mut scratch = check::zeros("scratch", shuffle::scratch_len(samples.len()))?;
@@ -81,6 +84,7 @@ fn largest_first(groups: &Classes, seed: u64) -> Result<Vec<(Reverse<usize>, usi
 fn group_by_group(groups: &Classes) -> Result<(Vec<u32>, Vec<usize>), Error> {
     let mut samples = check::zeros("samples", groups.of.len())?;
     let mut ends: Vec<usize> = check::zeros("groups", groups.sizes.len())?;
+    // `ends` first has where each group begins; it moves on with each sample that is written.
     let mut start = 0;
     for (end, size) in ends.iter_mut().zip(&groups.sizes) {
         *end = start;

@@ -9,39 +9,40 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// Over sources that know any place, so many places are filled at a time.
+/// How many places are filled at a time if every source knows the sample at any place. This bounds the scratch.
 const AT_ONCE: usize = 4096;
 
-/// Several orders in fixed shares: data sets at 3 to 1, every class in every batch, or classes in equal numbers.
+/// Several orders, mixed in fixed shares: data sets at 3 to 1, every class in every batch, or classes in equal numbers.
 ///
-/// After any number of places, the number that came from each source is within one of its share of them (Tijdeman
-/// 1980). So a batch of any size has its share of each source to within two. Each source has epochs of its own: a small
-/// one begins again, in its next order, while a large one goes on. An epoch of the mixture has as many places as you
-/// like, and the next one goes on where it ended.
+/// After any number of places, each source has given its share of the samples, to within one sample (Tijdeman 1980). So
+/// a batch of any size has its share of each source, to within two samples. Each source has epochs of its own: a small
+/// source begins again, with its next epoch, while a large one goes on. An epoch of the mixture has as many places as
+/// you choose, and the next one goes on where it ended.
 ///
-/// A pure function of (the sources, the shares, epoch, place): one position stands for all sources, on any number of
-/// ranks. [`order`](crate::order) describes it.
+/// A mixture is a pure function of (the sources, the shares, epoch, place): one position is enough for all sources, on
+/// any number of ranks. [`order`](crate::order) describes it.
 ///
 /// | you want | use |
 /// |---|---|
 /// | several data sets | [`of_sets`](Mixture::of_sets), whose batches say which set a sample is from |
-/// | every class in every batch, each sample once an epoch | [`stratified`](Mixture::stratified) |
+/// | every class in every batch, each sample once per epoch | [`stratified`](Mixture::stratified) |
 /// | classes in equal numbers, small ones seen again | [`balanced`](Mixture::balanced) |
 /// | classes in other shares | [`new`](Mixture::new) over what [`Subset::by_label`] returns |
 ///
-/// Cost: 8 bytes for each place of a period, whose length is the sum of the shares, divided by their greatest common
-/// divisor; a clone copies them. To make it, some 40 ns for each place of the period. Over sources that know the sample
-/// at any place, such as [`Permutation`](crate::Permutation), any place is had at once. Over others, such as
-/// [`Shuffle`], a run is an epoch of the mixture, and each epoch of a source that it touches is computed whole: of a
-/// source that is much longer than its part of an epoch, that is most of the work. Such a run takes memory for two
-/// epochs of the mixture and one of its longest source. Ten classes of a million samples take a fifth longer than one
-/// shuffle of them all. No allocation in an epoch that is refilled.
+/// Cost: 8 bytes per place of a period, whose length is the sum of the shares divided by their greatest common divisor.
+/// A clone copies them. Creating a mixture takes some 40 ns per place of the period.
+///
+/// If every source knows the sample at any place, as a [`Permutation`](crate::Permutation) does, then so does the
+/// mixture. With other sources, such as a [`Shuffle`], a run is an epoch of the mixture, and each epoch of a source
+/// from which it takes a sample is computed as a whole; if a source is much longer than its part of an epoch, this is
+/// most of the work. Such a run needs memory for two epochs of the mixture and one of its longest source. Ten classes
+/// of a million samples each take a fifth longer than one shuffle of all of them. Refilling an epoch does not allocate.
 ///
 /// # Example
 /// ```
 /// use gradstep::{Batcher, Mixture, Shuffle};
 /// let sets = vec![Shuffle::new(50, 1)?, Shuffle::new(1_000, 2)?]; // seeds of their own
-/// let mixture = Mixture::of_sets(sets, &[1, 3], 200)?; // of each 4 samples 1 and 3; an epoch has 200
+/// let mixture = Mixture::of_sets(sets, &[1, 3], 200)?; // of every 4 samples 1 and 3; 200 per epoch
 /// for batch in &Batcher::over(mixture, 8)?.epoch(0) {
 ///     let samples: Vec<_> = batch.iter().map(|&i| (i % 2, i / 2)).collect(); // set and sample
 ///     assert_eq!(samples.iter().filter(|&&(set, _)| set == 0).count(), 2);
@@ -54,12 +55,13 @@ const AT_ONCE: usize = 4096;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mixture<O> {
     sources: Vec<O>,
-    /// An epoch's.
+    /// How many places an epoch has.
     len: u64,
-    /// Whether samples are numbered with their source.
+    /// Whether the indices of a batch say which source a sample is from.
     numbered: bool,
     /// Whether each source knows the sample at any place, so that a run is one place.
     any_place: bool,
+    /// The first shares and each change, in ascending order of their starts.
     blends: Vec<Blend>,
 }
 
@@ -67,15 +69,15 @@ impl<O: Order> Mixture<O> {
     /// The largest sum of the shares.
     pub const MAX_PERIOD: u64 = 1 << 32;
 
-    /// `shares[s]` of as many samples as all shares together are from `sources[s]`; `len` samples an epoch. The samples are
-    /// as the sources give them, as parts of one set are.
+    /// With S the sum of the shares, `shares[s]` of every S samples are from `sources[s]`. An epoch has `len` samples.
+    /// The samples are as the sources give them, so this is for sources that are parts of one set.
     ///
-    /// Sources with equal seeds and lengths go through the same order: give each a seed of its own.
+    /// Sources with equal seeds and lengths have the same order: give each a [seed of its own](crate::Batcher::new).
     ///
     /// # Errors
-    /// [`Error::Length`] if there are not as many shares as sources; [`Error::Count`] if there is no source, if a share
-    /// or `len` is 0, or if the sum of the shares, divided by their greatest common divisor, is above
-    /// [`MAX_PERIOD`](Self::MAX_PERIOD); [`Error::Memory`] if there is no memory for the period.
+    /// [`Error::Length`] if there are not as many shares as sources; [`Error::Count`] if there is no source, if a
+    /// share, `len` or the length of a source is 0, or if the sum of the shares, divided by their greatest common
+    /// divisor, is above [`MAX_PERIOD`](Self::MAX_PERIOD); [`Error::Memory`] if there is no memory for the period.
     pub fn new(sources: Vec<O>, shares: &[u64], len: u64) -> Result<Self, Error> {
         check::at_least_one("number of sources", sources.len() as u64)?;
         check::at_least_one("len", len)?;
@@ -87,11 +89,11 @@ impl<O: Order> Mixture<O> {
         Ok(Mixture { sources, len, numbered: false, any_place, blends: check::list("shares", [blend])? })
     }
 
-    /// The same over different sets: sample i of set s, of k sets, is `i * k + s`. So of an index `i` of a batch,
-    /// `i % k` is the set and `i / k` the sample.
+    /// Like [`new`](Mixture::new), but for k different sets: sample j of set s has the index `j * k + s`. So if `i` is
+    /// an index in a batch, `i % k` is the set and `i / k` the sample.
     ///
     /// # Errors
-    /// Those of [`new`](Mixture::new); [`Error::Count`] if a set is too large for that.
+    /// Those of [`new`](Mixture::new); [`Error::Count`] if a set is longer than `usize::MAX / k`.
     pub fn of_sets(sets: Vec<O>, shares: &[u64], len: u64) -> Result<Self, Error> {
         let most = usize::MAX as u64 / (sets.len() as u64).max(1);
         for set in &sets {
@@ -100,12 +102,12 @@ impl<O: Order> Mixture<O> {
         Ok(Mixture { numbered: true, ..Self::new(sets, shares, len)? })
     }
 
-    /// The same with other shares from the start of epoch `epoch` on. The sources go on where they are, and the number
-    /// from each source is within one of its share of the places since the change.
+    /// The same mixture, with other shares from the start of epoch `epoch` on. The sources go on where they are. After
+    /// the change, each source gives its new share of the samples since then, to within one sample.
     ///
     /// # Errors
     /// Those of [`new`](Mixture::new) for the shares; [`Error::Count`] if `epoch` is not after the epoch of the last
-    /// change.
+    /// change, or is 0.
     pub fn with_shares_from(mut self, epoch: u64, shares: &[u64]) -> Result<Self, Error> {
         if let Some(last) = self.blends.last() {
             let last_epoch = (last.start / u128::from(self.len)) as u64;
@@ -122,16 +124,18 @@ impl<O: Order> Mixture<O> {
         &self.sources
     }
 
-    /// Calls `visit` with each of `count` places from `first` on, counted from 0, with its source and the how many-th
-    /// of that source it is.
+    /// Calls `visit` for each of `count` places from `first` on: with the number of the place, counted from 0 at
+    /// `first`, with its source, and with how many places that source had before.
     fn each_place(&self, first: u128, count: usize, mut visit: impl FnMut(usize, usize, u128)) {
         let mut done = 0;
         while done < count {
             let place = first + done as u128;
+            // The shares that hold at this place, and up to which place they hold.
             let next = self.blends.partition_point(|blend| blend.start <= place);
             let until = self.blends.get(next).map_or(u128::MAX, |blend| blend.start);
             let blend = &self.blends[next - 1];
             let len = blend.period.len() as u128;
+            // Divided once; the loop carries on the place in the period.
             let (mut cycle, mut at) = ((place - blend.start) / len, ((place - blend.start) % len) as usize);
             let end = count.min(usize::try_from(until - first).unwrap_or(usize::MAX));
             for i in done..end {
@@ -147,14 +151,15 @@ impl<O: Order> Mixture<O> {
         }
     }
 
-    /// The samples of places `first`, `first + 1`, …, counted over all epochs. `None` without enough scratch: an order
-    /// around this one asked for less than this one does.
+    /// Fills `out` with the samples at the places `first`, `first + 1`, …, counted over all epochs. Returns `None` if
+    /// there is not enough scratch, which is only so if an order that wraps this one asks for less.
     fn fill_places(&self, first: u128, out: &mut [usize], scratch: &mut [usize]) -> Option<()> {
         let sources = self.sources.len();
         let (counts, rest) = scratch.split_at_mut_checked(sources)?;
         let (next, rest) = rest.split_at_mut_checked(sources)?;
         let (samples, rest) = rest.split_at_mut_checked(out.len())?;
         counts.fill(0);
+        // First counts the samples of each source, so that each can give all of its samples in one go.
         self.each_place(first, out.len(), |_, source, _| counts[source] += 1);
         let mut start = 0;
         for (next, &mut count) in next.iter_mut().zip(&mut *counts) {
@@ -164,7 +169,7 @@ impl<O: Order> Mixture<O> {
         self.each_place(first, out.len(), |i, source, rank| {
             let next = &mut next[source];
             if counts[source] > 0 {
-                // Its first place here: all of its samples, one after the other.
+                // The first place of this source here: fills all of its samples.
                 fill_source(&self.sources[source], rank, &mut samples[*next..*next + counts[source]], rest);
                 counts[source] = 0;
             }
@@ -177,8 +182,8 @@ impl<O: Order> Mixture<O> {
 }
 
 impl Mixture<Subset<Shuffle>> {
-    /// Every class in its share of every batch, to within two samples, and every sample once an epoch: a shuffle, each
-    /// class for itself, of what [`Subset::by_label`] returns. `labels` are those of all samples in turn.
+    /// Every batch has its share of every class, to within two samples, and every sample comes once per epoch. Each
+    /// class that [`Subset::by_label`] returns is shuffled by itself. `labels[i]` is the label of sample i.
     ///
     /// # Errors
     /// Those of [`new`](Mixture::new), and of [`Subset::by_label`].
@@ -198,9 +203,9 @@ impl Mixture<Subset<Shuffle>> {
         Self::new(shuffled(classes, seed)?, &sizes, labels.len() as u64)
     }
 
-    /// Classes in equal numbers, `len` samples an epoch: each class has epochs of its own, so that the samples of a
-    /// small one come several times where those of a large one come once. (Oversampling.) A choice for `len` is
-    /// `labels.len()`.
+    /// All classes in equal numbers, `len` samples per epoch. Each class has epochs of its own, so that the samples of
+    /// a small class come several times while those of a large one come once (oversampling). For example, `len` may be
+    /// `labels.len()`. `labels[i]` is the label of sample i.
     ///
     /// # Errors
     /// Those of [`stratified`](Mixture::stratified).
@@ -220,7 +225,7 @@ impl Mixture<Subset<Shuffle>> {
     }
 }
 
-/// Each with a seed of its own.
+/// Shuffles each class with a seed of its own, so that no two classes of one length have the same order.
 fn shuffled(classes: Vec<Subset>, seed: u64) -> Result<Vec<Subset<Shuffle>>, Error> {
     let seed_of = |class| generator(b"classes1", seed, class, 0, 0).next_u64();
     let mut all = check::room("classes", classes.len())?;
@@ -230,9 +235,9 @@ fn shuffled(classes: Vec<Subset>, seed: u64) -> Result<Vec<Subset<Shuffle>>, Err
     Ok(all)
 }
 
-/// The samples of `source` from its place `place` on, counted over all of its epochs.
+/// Fills `out` with the samples of `source` from its place `place` on, counted over all of its epochs.
 ///
-/// Where the source contradicts itself, they are `usize::MAX`.
+/// Where the runs of the source contradict each other, these are `usize::MAX`.
 fn fill_source(source: &impl Order, mut place: u128, mut out: &mut [usize], scratch: &mut [usize]) {
     let (len, longest, scratch_len) = (source.len(), buffer_len(source), source.scratch_len());
     let (buffer, scratch) = scratch.split_at_mut(longest.min(scratch.len()));
@@ -241,9 +246,10 @@ fn fill_source(source: &impl Order, mut place: u128, mut out: &mut [usize], scra
         let (epoch, start) = ((place / u128::from(len)) as u64, (place % u128::from(len)) as u64);
         let end = len.min(start.saturating_add(out.len() as u64));
         let (first, last) = (source.run(epoch, start), source.run(epoch, end - 1));
-        // Whole runs are filled where they belong, a part of a run by way of the buffer.
+        // Whole runs are filled directly, a part of a run by way of the buffer.
         let whole_end = if last.end <= end { last.end } else { last.start };
         let is_whole = first.start == start && (start + 1..=end).contains(&whole_end);
+        // Clamped, since a source from outside this crate may return any range.
         let part_end = if is_whole { whole_end } else { first.end.clamp(start + 1, end) };
         let (part, rest) = out.split_at_mut((part_end - start) as usize);
         let filled = if is_whole {
@@ -258,7 +264,8 @@ fn fill_source(source: &impl Order, mut place: u128, mut out: &mut [usize], scra
     }
 }
 
-/// A part of the run `run`, from place `start` on.
+/// Fills a part of the run `run`, from place `start` on: fills the whole run in `buffer`, and copies the part. `None`
+/// if the runs of the source contradict each other.
 fn fill_part(
     source: &impl Order,
     epoch: u64,
@@ -276,7 +283,7 @@ fn fill_part(
     Some(())
 }
 
-/// How much room a part of a run takes: none where a run is one place.
+/// The length of the buffer for a part of a run: 0 if runs are one place, which has no parts.
 fn buffer_len(source: &impl Order) -> usize {
     usize::try_from(source.longest_run()).map_or(usize::MAX, |run| if run > 1 { run } else { 0 })
 }
@@ -287,7 +294,7 @@ impl<O: Order> Order for Mixture<O> {
     }
 
     fn settings(&self) -> Vec<(&'static str, u64)> {
-        // With lengths, so that no two lists of sources are the same bytes.
+        // With all lengths, so that two different lists of sources are never the same bytes.
         let mut sources = Vec::new();
         for source in &self.sources {
             let settings = source.settings();
@@ -328,6 +335,7 @@ impl<O: Order> Order for Mixture<O> {
     }
 
     fn fill(&self, fill: &mut Fill<'_>) {
+        // In u128, since the places of all epochs together are more than a u64 counts.
         let mut first = u128::from(fill.epoch) * u128::from(self.len) + u128::from(fill.start);
         for out in fill.out.chunks_mut(if self.any_place { AT_ONCE } else { usize::MAX }) {
             if self.fill_places(first, out, fill.scratch).is_none() {
@@ -338,15 +346,15 @@ impl<O: Order> Order for Mixture<O> {
     }
 }
 
-/// Shares, from a place on.
+/// The shares that hold from a place on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Blend {
-    /// The first place, counted over all epochs.
+    /// The first place with these shares, counted over all epochs.
     start: u128,
     shares: Vec<u64>,
-    /// How many places each source had before.
+    /// How many places each source had before `start`.
     before: Vec<u128>,
-    /// The source at each place of a period, and how many places it had in the period before.
+    /// For each place of a period its source, and how many places of the period this source had before it.
     period: Vec<(u32, u32)>,
 }
 
@@ -380,15 +388,16 @@ impl Blend {
     }
 }
 
-/// The how many-th place of source s is n: it may stand from place ⌊n · len / share⌋ on, and has to stand before place
-/// ⌈(n + 1) · len / share⌉. Each place goes to the one that has to stand first.
+/// The period of these shares. Turn n of a source may be from place ⌊n · len / share⌋ on, and must be before place
+/// ⌈(n + 1) · len / share⌉, its deadline. Each place goes to the source with the earliest deadline, of those whose next
+/// turn may be there.
 fn period(shares: &[u64], len: u64) -> Result<Vec<(u32, u32)>, Error> {
     let mut period = check::room("period of the shares", usize::try_from(len).unwrap_or(usize::MAX))?;
     let from = |source: usize, n: u64| (u128::from(n) * u128::from(len) / u128::from(shares[source])) as u64;
     let before =
         |source: usize, n: u64| (u128::from(n + 1) * u128::from(len)).div_ceil(u128::from(shares[source])) as u64;
     let mut had = check::zeros("sources", shares.len())?;
-    // One is sorted by the place from which on a source may stand, the other by the place before which it has to. Both have
+    // `waiting` is sorted by the place from which on a source's next turn may be, `ready` by its deadline. Both have
     // room for all sources, so that no push allocates.
     let mut waiting = BinaryHeap::from(check::room("sources", shares.len())?);
     let all = (0..shares.len()).map(|source| Reverse((before(source, 0), source)));

@@ -30,25 +30,28 @@ use crate::{
 /// The version of the orders and splits that this page describes; it is saved with every [`Position`](crate::Position).
 pub const VERSION: u64 = 1;
 
-/// Says which sample stands at each place of an epoch. [`Batcher::over`](crate::Batcher::over) cuts any order into batches.
+/// Says which sample is at each place of an epoch. [`Batcher::over`](crate::Batcher::over) cuts any order into batches.
 ///
-/// An order is a pure function of its settings and the epoch: the same today and tomorrow, on every machine. This crate has
-/// [`Shuffle`](crate::Shuffle), [`Sequential`](crate::Sequential), [`Permutation`](crate::Permutation) (shuffled, without a
-/// table), [`Blocks`](crate::Blocks) (shuffled in windows, for data that is read from disk), [`Subset`](crate::Subset) (some
-/// of the samples, in turn or shuffled), [`Weighted`](crate::Weighted) (draws in proportion to weights) and
-/// [`Mixture`](crate::Mixture) (several orders in fixed shares). `&O`, `Box<O>` and `Arc<O>` are orders too.
+/// An order is a pure function of its settings and the epoch: it is the same today and tomorrow, on every machine. This
+/// crate has [`Shuffle`](crate::Shuffle), [`Sequential`](crate::Sequential), [`Permutation`](crate::Permutation)
+/// (shuffled, without a table), [`Blocks`](crate::Blocks) (shuffled in windows, for data that is read from disk),
+/// [`Subset`](crate::Subset) (some of the samples, in turn or shuffled), [`Weighted`](crate::Weighted) (draws in
+/// proportion to weights) and [`Mixture`](crate::Mixture) (several orders in fixed shares). `&O`, `Box<O>` and `Arc<O>`
+/// are orders too.
 ///
-/// The samples are indices of the caller's data. They need not be below [`len`](Order::len): those of a `Subset` are
-/// not. An epoch need not have each of them once: those of a `Weighted` and of a `Mixture` may not.
+/// The samples are indices into the caller's data. They may be [`len`](Order::len) or larger, as in a `Subset`. An
+/// epoch may have a sample several times or not at all, as in a `Weighted` or a `Mixture`.
 ///
 /// # Runs
-/// Some orders know the sample at any place, others only those of many places together. So an order cuts each epoch into
-/// *runs*, and [`fill`](Order::fill) always gets whole runs: of one place (then a stream needs the memory of a batch), of
-/// the whole epoch (then it needs a table of the epoch), or windows, whose lengths may differ. An order that fills through
-/// another one forwards `run`, `longest_run` and `scratch_len` to it, and its `fill` begins with the other's.
+/// Some orders can compute the sample at any single place, others only the samples of many places at once. So an order
+/// cuts each epoch into *runs*, and [`fill`](Order::fill) always gets whole runs. A run is one place (then a
+/// [`Stream`](crate::Stream) needs memory for a batch), or the whole epoch (then it needs memory for the epoch), or a
+/// window of places; windows may differ in length. An order that wraps another one forwards `run`, `longest_run` and
+/// `scratch_len` to it, and its `fill` first calls the inner order's `fill`.
 ///
 /// # Example
-/// An order of your own: every epoch goes through the samples backwards. `examples/curriculum.rs` has one around a shuffle.
+/// An order of your own, which goes backwards through the samples in every epoch. `examples/curriculum.rs` has one that
+/// wraps a shuffle.
 /// ```
 /// use core::ops::Range;
 /// use gradstep::{Batcher, Fill, Order};
@@ -87,39 +90,39 @@ pub const VERSION: u64 = 1;
 #[doc(alias = "Sampler")]
 #[expect(clippy::len_without_is_empty, reason = "an order without places is rejected by Batcher::over")]
 pub trait Order {
-    /// How many places an epoch has, the same in every epoch.
+    /// How many places an epoch has; it is the same in every epoch.
     fn len(&self) -> u64;
 
-    /// All that decides the order, as named integers; the first should be the order's own name, with its version. A
-    /// [`Position`](crate::Position) keeps them: it is resumed only by an order with the same.
+    /// Everything that decides the order, as named integers. The first should be the order's own name with its version.
+    /// A [`Position`](crate::Position) saves them, and only an order with the same settings can resume from it.
     fn settings(&self) -> Vec<(&'static str, u64)>;
 
-    /// The run that holds `place`, which is below [`len`](Order::len), in epoch `epoch`. The runs of an epoch follow each
-    /// other from 0 to `len`. (Where an order says otherwise, [`try_fill`](Order::try_fill) returns an error, and batches
-    /// hold `usize::MAX`, which is no index of anything.)
+    /// The run of epoch `epoch` that contains `place`; `place` is below [`len`](Order::len). The runs of an epoch must
+    /// follow each other from 0 to `len`. (If an order breaks this rule, [`try_fill`](Order::try_fill) returns an
+    /// error, and batches hold `usize::MAX`, which is not a valid index.)
     fn run(&self, epoch: u64, place: u64) -> Range<u64>;
 
-    /// How many places a run has at most, over all epochs. [`Stream`](crate::Stream) takes memory for two such runs and a
-    /// batch, though never for more than an epoch.
+    /// How many places a run has at most, over all epochs. A [`Stream`](crate::Stream) allocates memory for two such
+    /// runs and a batch, but never for more than an epoch.
     fn longest_run(&self) -> u64;
 
-    /// How many numbers [`Fill::scratch`] has, for any number of runs at once; 0 where none are needed.
+    /// How many numbers of [`Fill::scratch`] `fill` needs, however many runs it fills at once; 0 if it needs none.
     fn scratch_len(&self) -> usize;
 
-    /// Writes the samples at the places of one or more whole runs that follow each other. To ask for samples, call
-    /// [`try_fill`](Order::try_fill).
+    /// Writes the samples of one or more whole runs that follow each other. Implement this method, but call
+    /// [`try_fill`](Order::try_fill), which checks the places first.
     fn fill(&self, fill: &mut Fill<'_>);
 
-    /// Writes the samples at the places `start`, `start + 1`, … of epoch `epoch` to `out`. There is no need to implement
-    /// it.
+    /// Writes the samples at the places `start`, `start + 1`, … of epoch `epoch` to `out`. There is no need to
+    /// implement this method.
     ///
-    /// Cost: that of [`fill`](Order::fill), and an allocation of [`scratch_len`](Order::scratch_len) numbers unless that
-    /// is 0.
+    /// Cost: that of [`fill`](Order::fill), and one allocation of [`scratch_len`](Order::scratch_len) numbers, unless
+    /// that is 0.
     ///
     /// # Errors
-    /// [`Error::Count`] if `start` is not the start of a run, or `out` reaches past the epoch, or if this machine cannot
-    /// count the samples; [`Error::Length`] if `out` does not end where a run ends; [`Error::Memory`] if there is no memory
-    /// for the scratch.
+    /// [`Error::Count`] if `start` is not the start of a run, if `out` reaches past the end of the epoch, or if `len`
+    /// is above `usize::MAX`; [`Error::Length`] if `out` does not end where a run ends; [`Error::Memory`] if there is
+    /// no memory for the scratch.
     ///
     /// # Example
     /// ```
@@ -135,7 +138,7 @@ pub trait Order {
     }
 }
 
-/// Whole runs that an [`Order`] is to fill. Only this crate makes one, from runs that the order has named.
+/// The whole runs that an [`Order`] has to fill. Only this crate creates a `Fill`, from what [`Order::run`] returned.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Fill<'a> {
@@ -143,13 +146,16 @@ pub struct Fill<'a> {
     pub epoch: u64,
     /// The first place, where a run starts.
     pub start: u64,
-    /// For the samples at the places from `start` on; it ends where a run ends. It holds anything before.
+    /// Where to write the samples at the places from `start` on. It ends where a run ends. What it holds before the
+    /// call has no meaning.
     pub out: &'a mut [usize],
-    /// As many numbers as [`Order::scratch_len`] says, for the order to use as it likes. They hold anything before.
+    /// As many numbers as [`Order::scratch_len`] returns, which the order may use as it likes. What they are before the
+    /// call has no meaning.
     pub scratch: &'a mut [usize],
 }
 
-/// The only way to [`Order::fill`]: checks that the places are whole runs. Nothing is written if they are not.
+/// Checks that the places are whole runs and fills them; writes nothing if they are not. It is the only place that
+/// creates a [`Fill`], so no order has to check one.
 pub(crate) fn fill_runs(
     order: &(impl Order + ?Sized),
     epoch: u64,
@@ -162,7 +168,9 @@ pub(crate) fn fill_runs(
     check::count("start", start, Relation::AtMost, places, "len")?;
     check::count("length of out", count, Relation::AtMost, places - start, "the number of places left")?;
     if count > 0 {
+        // A place is not below the start of its run, so `start` is that start if it is not above it.
         check::count("start", start, Relation::AtMost, order.run(epoch, start).start, "the start of its run")?;
+        // Saturating, since an order from outside this crate may return any range.
         let len = order.run(epoch, start + count - 1).end.saturating_sub(start);
         check::length("out", out.len(), "the runs from start on", usize::try_from(len).unwrap_or(usize::MAX))?;
         order.fill(&mut Fill { epoch, start, out, scratch });
@@ -170,7 +178,7 @@ pub(crate) fn fill_runs(
     Ok(())
 }
 
-/// An order behind a pointer is an order.
+/// Makes a pointer to an order an order.
 macro_rules! pointer {
     ($($pointer:tt)+) => {
         impl<O: Order + ?Sized> Order for $($pointer)+ {

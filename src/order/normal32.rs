@@ -1,14 +1,14 @@
-//! The inverse of the normal distribution in f32 (Wichura 1988, Algorithm AS 241, PPND7). `order.md` fixes the order of
-//! all operations.
+//! Normal numbers in f32, by the inverse of the normal distribution (Wichura 1988, Algorithm AS 241, PPND7). `order.md`
+//! fixes the order of all operations, on which the bits depend.
 #![expect(clippy::excessive_precision, reason = "the digits of the paper")]
 
 use core::f32::consts::{FRAC_1_SQRT_2, LN_2};
 
 use num_traits::Float;
 
-/// The standard normal number of `word`: its highest bit is the sign, the others the probability.
+/// The standard normal number of `word`, whose highest bit is the sign and whose other bits are the probability.
 ///
-/// Both formulas are computed, so that numbers go side by side without a branch.
+/// Both formulas are always computed: without a branch, the compiler can compute many numbers side by side.
 #[inline(always)]
 pub(super) fn normal(word: u32) -> f32 {
     let k = (word & MAX as u32) as i32;
@@ -19,17 +19,17 @@ pub(super) fn normal(word: u32) -> f32 {
 }
 
 const MAX: i32 = i32::MAX;
-/// 2^-32: the probabilities are in the middle of 2^31 equal steps from 0 to 1/2.
+/// 2^-32. The probabilities are in the middle of 2^31 equal steps from 0 to 1/2.
 const STEP: f32 = f32::from_bits((127 - 32) << 23);
 
-/// Of the distance of the probability from 1/2.
+/// The magnitude, from the distance of the probability from 1/2.
 #[inline(always)]
 fn central(q: f32) -> f32 {
     let r = 0.180625 - q * q;
     q * polynomial(&A, r) / polynomial(&B, r)
 }
 
-/// Of the probability of a larger magnitude with this sign.
+/// The magnitude, from the probability of a larger magnitude with the same sign.
 #[inline(always)]
 fn tail(p: f32) -> f32 {
     const ROOT_HALF: u32 = FRAC_1_SQRT_2.to_bits();
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::order::{generator::BLOCK, normal64};
 
-    /// Beside the f64 quantile of the same probability, which has a test of its own.
+    /// Compared with the f64 quantile of the same probability, which has a test of its own.
     #[test]
     fn within_5e_7_of_the_quantile() {
         let ends = (0..2000).chain(0x6CCC_C000..0x6CCC_D000).chain(0x7FFF_F000..=0x7FFF_FFFF);
@@ -70,7 +70,8 @@ mod tests {
         }
     }
 
-    /// All words. Neighbours may change places, by less than both may be off.
+    /// All words. Larger words give larger numbers, except that two neighbours may be in the wrong order by less than
+    /// the error of both.
     #[test]
     #[ignore = "2^31 words: a minute, optimised"]
     fn every_number_is_within_5e_7_of_the_quantile() {

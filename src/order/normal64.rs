@@ -1,5 +1,5 @@
-//! The inverse of the normal distribution (Wichura 1988, Algorithm AS 241, PPND16). `order.md` fixes the order of all
-//! operations.
+//! Normal numbers in f64, by the inverse of the normal distribution (Wichura 1988, Algorithm AS 241, PPND16).
+//! `order.md` fixes the order of all operations, on which the bits depend.
 #![expect(clippy::excessive_precision, reason = "the digits of the paper")]
 
 use core::f64::consts::{FRAC_1_SQRT_2, LN_2};
@@ -9,7 +9,7 @@ use num_traits::Float;
 use super::generator::BLOCK;
 use crate::simd::wide;
 
-/// The standard normal number of `word`: its highest bit is the sign, the others the probability.
+/// The standard normal number of `word`, whose highest bit is the sign and whose other bits are the probability.
 #[inline(always)]
 pub(super) fn normal(word: u64) -> f64 {
     if odd(word) <= CENTRE {
@@ -24,7 +24,7 @@ pub(super) fn normals(words: &[u64], out: &mut [f64]) {
     wide(
         #[inline(always)]
         || {
-            // In two loops, here and below: as one, the chain of operations is longer than a CPU looks ahead.
+            // Two loops, here and below: in one loop, the chain of operations would be longer than a CPU looks ahead.
             let mut numbers = [0.0; BLOCK];
             for (q, &word) in numbers.iter_mut().zip(words) {
                 *q = from_half(word);
@@ -32,9 +32,11 @@ pub(super) fn normals(words: &[u64], out: &mut [f64]) {
             for ((x, &q), &word) in out.iter_mut().zip(&numbers).zip(words) {
                 *x = signed(word, central(q));
             }
-            // 15 % are not central. They are gathered, so that they too go side by side, and put over what stands there.
+            // 15 % of the numbers are not central. They are gathered, so that they too are computed side by side, and
+            // then written over what the loop above has written for them.
             let (mut places, mut count) = ([0_u8; BLOCK], 0);
             for (place, &word) in (0..BLOCK as u8).zip(words) {
+                // Each place is written, and counted only if it is not central: so there is no branch.
                 places[count % BLOCK] = place;
                 count += usize::from(odd(word) > CENTRE);
             }
@@ -53,6 +55,7 @@ pub(super) fn normals(words: &[u64], out: &mut [f64]) {
             for (&tail, &place) in tails.iter().zip(places) {
                 out[usize::from(place)] = f64::from_bits(tail);
             }
+            // Numbers beyond 6.6 standard deviations are so rare that a block with one is computed again, one by one.
             if any_far > 0 {
                 out.iter_mut().zip(words).for_each(|(x, &word)| *x = normal(word));
             }
@@ -60,11 +63,11 @@ pub(super) fn normals(words: &[u64], out: &mut [f64]) {
     );
 }
 
-/// 2^-65: the probabilities are its odd multiples, in the middle of 2^63 equal steps from 0 to 1/2.
+/// 2^-65. The probabilities are its odd multiples, in the middle of 2^63 equal steps from 0 to 1/2.
 const STEP: f64 = f64::from_bits((1023 - 65) << 52);
-/// 0.425 in steps: how far from probability 1/2 `central` holds.
+/// 0.425 in steps. Up to this distance from probability 1/2, `central` is valid.
 const CENTRE: u64 = (0.425 / STEP) as u64;
-/// Up to which depth `near` holds: 6.6 standard deviations.
+/// Up to this depth `near` is valid, beyond it `far`. It is 6.6 standard deviations.
 const NEAR: f64 = 5.0;
 
 /// The distance of the probability from 1/2, in steps.
@@ -79,22 +82,26 @@ fn signed(word: u64, magnitude: f64) -> f64 {
     f64::from_bits(magnitude.to_bits() | word & 1 << 63)
 }
 
+/// The distance of the probability from 1/2.
 #[inline(always)]
 fn from_half(word: u64) -> f64 {
     odd(word) as f64 * STEP
 }
 
+/// The magnitude, from the distance of the probability from 1/2.
 #[inline(always)]
 fn central(q: f64) -> f64 {
     let r = 0.180625 - q * q;
     q * polynomial(&A, r) / polynomial(&B, r)
 }
 
+/// The magnitude in the tail, up to a depth of [`NEAR`].
 #[inline(always)]
 fn near(depth: f64) -> f64 {
     polynomial(&C, depth - 1.6) / polynomial(&D, depth - 1.6)
 }
 
+/// The magnitude in the far tail.
 #[inline(always)]
 fn far(depth: f64) -> f64 {
     polynomial(&E, depth - 5.0) / polynomial(&F, depth - 5.0)
@@ -116,7 +123,8 @@ fn depth(word: u64) -> f64 {
     Float::sqrt(e as f64 * LN_2 + 2.0 * s * series)
 }
 
-/// In pairs (Estrin 1960): the chain of operations that wait for each other is half as long as Horner's.
+/// The terms are added in pairs (Estrin 1960): the chain of operations that wait for each other is half as long as in
+/// Horner's scheme.
 #[inline(always)]
 fn polynomial(c: &[f64; 8], x: f64) -> f64 {
     let x2 = x * x;
@@ -163,7 +171,8 @@ const F: [f64; 8] = [
 mod tests {
     use super::*;
 
-    /// Two that show the last term of the logarithm, the ends of the three ranges; tests/data/order.py prints them.
+    /// Two words that show the last term of the logarithm, and the ends of the three ranges; tests/data/order.py prints
+    /// them.
     #[test]
     fn value_stability_of_the_quantiles() {
         let quantiles: [(u64, u64); 11] = [
@@ -182,7 +191,7 @@ mod tests {
         for (word, bits) in quantiles {
             assert_eq!(normal(word).to_bits(), bits, "{word:#x}");
             assert_eq!(normal(word | 1 << 63).to_bits(), bits | 1 << 63, "{word:#x}, negative");
-            // Among others, at each place of a block.
+            // Among other words, at each place of a block.
             for place in 0..BLOCK {
                 let mut words = [7; BLOCK];
                 words[place] = word;

@@ -10,23 +10,24 @@ use crate::{
     simd::wide,
 };
 
-/// How many indices go through the rounds side by side.
+/// How many indices go through the rounds side by side, so that the compiler makes vectors of them.
 const LANES: usize = 32;
 const ROUNDS: usize = 8;
 
-/// A shuffled order without a table, for sets that are too large for one. It computes the sample at any place directly, and
-/// the place of any sample.
+/// A shuffled order without a table, for sets that are too large for one. It directly computes the sample at any place,
+/// and the place of any sample.
 ///
-/// A pure function of (`len`, `seed`, `epoch`) in constant memory. [`Batcher::over`](crate::Batcher::over) makes batches of
-/// it; [`at_epoch`](Permutation::at_epoch), [`get`](Permutation::get) and [`place`](Permutation::place) go in by hand.
+/// A pure function of (`len`, `seed`, `epoch`) in constant memory. [`Batcher::over`](crate::Batcher::over) makes
+/// batches of it. Without a batcher, [`at_epoch`](Permutation::at_epoch) chooses the epoch, [`get`](Permutation::get)
+/// returns the sample at a place, and [`place`](Permutation::place) the place of a sample.
 ///
 /// It is **pseudorandom, not exactly uniform**: no test here tells it from a random order, but its keys have 504 bits,
-/// far too few for all len! orders. [`Shuffle`](crate::Shuffle) is exactly uniform, given uniform random words: use
-/// that wherever its table (8 bytes a sample) fits. A set smaller than [`MIN_LEN`](Permutation::MIN_LEN) is rejected.
+/// far too few for all len! orders. [`Shuffle`](crate::Shuffle) is exactly uniform, given uniform random words: use it
+/// wherever its table (8 bytes per sample) fits. A set smaller than [`MIN_LEN`](Permutation::MIN_LEN) is rejected.
 /// [`order`](crate::order) describes the algorithm.
 ///
-/// Cost: eight rounds of a few operations a place, the same at every len, many side by side in a batch (feature `simd`);
-/// and for each batch the keys of its epoch, from 256 bytes of ChaCha8. No allocation.
+/// Cost: per place, eight rounds of a few operations, whatever `len` is; a batch computes many places side by side (on
+/// wider vectors with feature `simd`). Per batch, also the keys of its epoch, from 256 bytes of ChaCha8. No allocation.
 ///
 /// # Example
 /// ```
@@ -50,6 +51,7 @@ pub struct Permutation {
     /// An index is `left * right_len + right`, with `left < left_len` and `right < right_len`.
     left_len: u32,
     right_len: u32,
+    /// The keys of the rounds in epoch `epoch`.
     keys: [Key; ROUNDS],
 }
 
@@ -57,23 +59,26 @@ pub struct Permutation {
 struct Key(u32, u32);
 
 impl Key {
-    /// A pseudorandom number below `bound`, the same for the same `half`.
+    /// A pseudorandom number below `bound`, which depends only on this key and `half`.
     #[inline(always)]
     fn hash(self, half: u32, bound: u32) -> u32 {
-        let mut hash = (half ^ self.0).wrapping_mul(0x9E37_79B9); // 2^32 / golden ratio, odd
+        // Both factors are odd, so that no product maps two numbers to one.
+        let mut hash = (half ^ self.0).wrapping_mul(0x9E37_79B9); // 2^32 / golden ratio
         hash ^= hash >> 15;
-        hash = hash.wrapping_mul(self.1); // odd
+        hash = hash.wrapping_mul(self.1);
         hash ^= hash >> 16;
         ((u64::from(hash) * u64::from(bound)) >> 32) as u32
     }
 }
 
-/// `(a + b) mod m` for a < m and b <= m <= 2^31: where a + b - m wraps around, it is the larger of the two.
+/// `(a + b) mod m` for a < m and b <= m <= 2^31, without a branch: if a + b < m, then a + b - m wraps around and is the
+/// larger of the two.
 #[inline(always)]
 fn add_mod(a: u32, b: u32, m: u32) -> u32 {
     (a + b).min((a + b).wrapping_sub(m))
 }
 
+/// `(a - b) mod m` for a < m and b < m <= 2^31.
 fn sub_mod(a: u32, b: u32, m: u32) -> u32 {
     add_mod(a, m - b, m)
 }
@@ -84,7 +89,8 @@ impl Permutation {
     /// The largest `len`.
     pub const MAX_LEN: u64 = 1 << 62;
 
-    /// The order of `len` samples under this seed; for [`get`](Self::get) and [`place`](Self::place), its epoch 0.
+    /// The order of `len` samples for this seed. In [`get`](Self::get) and [`place`](Self::place) it is that of epoch
+    /// 0; [`at_epoch`](Self::at_epoch) returns it at another epoch.
     ///
     /// # Errors
     /// [`Error::TooFewSamples`] if `len` is below [`MIN_LEN`](Self::MIN_LEN): use a [`Shuffle`](crate::Shuffle) then;
@@ -94,22 +100,24 @@ impl Permutation {
             return Err(Error::TooFewSamples { len, min: Self::MIN_LEN });
         }
         check::count("len", len, Relation::AtMost, Self::MAX_LEN, "")?;
-        // Even: rotations of an odd number of things are even permutations, and only half of all orders could come up.
+        // Even, since a rotation of an odd number of things is an even permutation: if both lengths were odd, half of
+        // all orders could never occur.
         let root = ((len - 1).isqrt() + 1).next_multiple_of(2);
         let (left_len, right_len) = (root as u32, len.div_ceil(root) as u32);
         Ok(Permutation { len, seed, epoch: 0, left_len, right_len, keys: [Key(0, 0); ROUNDS] }.at_epoch(0))
     }
 
-    /// The same order in epoch `epoch`.
+    /// The same order, at epoch `epoch` for [`get`](Self::get) and [`place`](Self::place).
     pub fn at_epoch(&self, epoch: u64) -> Self {
         let mut generator = generator(b"permut 1", self.seed, self.len, epoch, 0);
         Permutation { epoch, keys: array::from_fn(|_| Key(generator.next_u32(), generator.next_u32() | 1)), ..*self }
     }
 
-    /// The sample at `place`; `None` from `len` on.
+    /// The sample at `place`; `None` if `place` is not below `len`.
     pub fn get(&self, place: u64) -> Option<u64> {
         let right_len = u64::from(self.right_len);
-        // Walk on until an index below len comes up: it is one cycle's next such, so this stays a bijection.
+        // The grid has a few more indices than `len`. If the rounds return one of these, they are applied again, until
+        // the cycle comes to an index below `len`; so this is a bijection of 0..len.
         let mut index = (place < self.len).then_some(place)?;
         loop {
             let (mut left, mut right) = ([(index / right_len) as u32], [(index % right_len) as u32]);
@@ -121,12 +129,13 @@ impl Permutation {
         }
     }
 
-    /// Where `sample` stands, so that `get(place(sample)) = sample`; `None` from `len` on.
+    /// The place of `sample`, so that `get(place(sample)) = sample`; `None` if `sample` is not below `len`.
     pub fn place(&self, sample: u64) -> Option<u64> {
         let right_len = u64::from(self.right_len);
         let mut index = (sample < self.len).then_some(sample)?;
         loop {
             let (mut left, mut right) = ((index / right_len) as u32, (index % right_len) as u32);
+            // The rounds of `get` backwards.
             for [to_left, to_right] in self.key_pairs().rev() {
                 right = sub_mod(right, to_right.hash(left, self.right_len), self.right_len);
                 left = sub_mod(left, to_left.hash(right, self.left_len), self.left_len);
@@ -157,7 +166,8 @@ impl Permutation {
     #[inline(always)]
     fn fill_lanes(&self, start: u64, out: &mut [usize]) {
         let right_len = u64::from(self.right_len);
-        // The halves of the first index of a chunk: one division a call, carried on by hand.
+        // The halves of the first index of a chunk. They are carried on from chunk to chunk, so that a call takes one
+        // division.
         let (mut first_left, mut first_right) = ((start / right_len) as u32, (start % right_len) as u32);
         let mut place = start;
         for chunk in out.chunks_mut(LANES) {
@@ -174,7 +184,8 @@ impl Permutation {
             for lane in 0..LANES {
                 samples[lane] = u64::from(left[lane]) * right_len + u64::from(right[lane]);
             }
-            // Out of len * right_len at most: about one index in sqrt(len) has to walk on.
+            // The grid has fewer than `left_len` indices too many, so about one index in sqrt(len) has to go through
+            // the rounds again.
             if samples.iter().any(|&sample| sample >= self.len) {
                 for (lane, sample) in samples.iter_mut().enumerate() {
                     if *sample >= self.len {
@@ -224,7 +235,7 @@ impl Order for Permutation {
             #[inline(always)]
             || order.fill_lanes(start, out),
         );
-        // Only an order around this one that has more places than it has any.
+        // Empty, unless an order that wraps this one has more places.
         past.fill(usize::MAX);
     }
 }

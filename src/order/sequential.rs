@@ -6,7 +6,7 @@ use crate::{check, error::Error};
 
 /// The order 0, 1, 2, … in every epoch, for evaluation.
 ///
-/// Cost: no memory, and one store a place.
+/// Cost: no memory, and one store per place.
 ///
 /// # Example
 /// ```
@@ -20,7 +20,7 @@ pub struct Sequential {
 }
 
 impl Sequential {
-    /// The order of `len` samples.
+    /// The order 0, 1, …, `len` − 1.
     ///
     /// # Errors
     /// [`Error::Count`] if `len` is 0.
@@ -54,6 +54,7 @@ impl Order for Sequential {
     fn fill(&self, fill: &mut Fill<'_>) {
         let start = fill.start as usize;
         for (i, sample) in fill.out.iter_mut().enumerate() {
+            // Wrapping, since an order that wraps this one may ask for places beyond the end.
             *sample = start.wrapping_add(i);
         }
     }

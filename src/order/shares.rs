@@ -6,12 +6,13 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// What adds up to 1 when each number was rounded to f32.
+/// The sum of shares that add up to 1, also if each was rounded to f32.
 const ABOUT_ONE: (Bound<f64>, Bound<f64>) = (Included(1.0 - 1e-6), Included(1.0 + 1e-6));
-/// Below 2^20, so that the parts together are never sure of more samples than there are.
+/// The largest number of parts. It is below 2^20, so that all parts together are never sure of more samples than there
+/// are.
 const MAX_PARTS: u64 = 1_000_000;
 
-/// The shares of the parts of a split, as integers: part j has the share `units[j] / sum`.
+/// The shares of the parts of a split, as integers, so that dealing is exact: part j has the share `units[j] / sum`.
 pub(super) struct Shares {
     units: Vec<u64>,
     sum: u64,
@@ -23,6 +24,7 @@ impl Shares {
         let mut sum = 0.0;
         for (units, &share) in units.iter_mut().zip(shares) {
             sum += check::above_zero("share", share)?;
+            // The product is exact, since a power of two changes only the exponent; `as` rounds it down.
             *units = ((share * (1_u64 << 62) as f64) as u64).max(1);
         }
         check::number("sum of the shares", sum, ABOUT_ONE)?;
@@ -35,6 +37,7 @@ impl Shares {
         for (units, &count) in units.iter_mut().zip(counts) {
             check::at_least_one("count", count as u64)?;
             *units = count as u64;
+            // Saturating, since the caller checks the sum against the largest number of samples.
             sum = sum.saturating_add(*units);
         }
         Ok(Shares { units, sum })
@@ -49,7 +52,7 @@ impl Shares {
         self.sum
     }
 
-    /// For messages.
+    /// The share of part `part` as a float, for messages.
     pub(super) fn share(&self, part: usize) -> f64 {
         self.units[part] as f64 / self.sum as f64
     }
@@ -65,8 +68,9 @@ impl Shares {
         Ok(ends)
     }
 
-    /// How many of `samples` part `part` gets at least.
+    /// How many of `samples` samples part `part` gets at least.
     pub(super) fn sure(&self, part: usize, samples: usize) -> usize {
+        // In u128: the units may have 62 bits and the samples 32.
         let times = u128::from(self.units[part]) * samples as u128;
         ((times + u128::from(self.rounding())) / u128::from(self.sum)) as usize
     }
@@ -78,24 +82,26 @@ impl Shares {
         (part, (self.sum - self.rounding()).div_ceil(units))
     }
 
-    /// A sample from which only this is missing counts as one: shares may have been rounded to f32.
+    /// How much may be missing from a sample (which is `sum` here) so that it still counts as one, since shares may
+    /// have been rounded to f32: a millionth.
     fn rounding(&self) -> u64 {
         self.sum >> 20
     }
 
-    /// What part `part` lacks of its share of `seen` samples if it has `given`, times `sum`.
+    /// How many samples part `part` lacks of its share of `seen` samples if it has `given`, times `sum`.
     pub(super) fn lacks(&self, part: usize, seen: usize, given: usize) -> i128 {
         i128::from(self.units[part]) * seen as i128 - i128::from(self.sum) * given as i128
     }
 
-    /// What part `part` lacks of its share of a group of `size` samples, times `sum` and 2^32, if it `has` samples of
-    /// the same classes, times 2^32.
+    /// What part `part` lacks of its share of a group of `size` samples, times `sum` · 2^32. `has` is what it already
+    /// has of the group's classes, times 2^32.
     pub(super) fn lacks_in_group(&self, part: usize, size: usize, has: u128) -> i128 {
+        // Both products are below 2^127: the units are about 2^62 at most, `size` is 2^32 and `has` 2^32 times that.
         ((i128::from(self.units[part]) * size as i128) << 32) - i128::from(self.sum) * has as i128
     }
 }
 
-/// One for each part.
+/// A zero for each part, or an error if the number of parts is invalid.
 fn zeros(parts: usize) -> Result<Vec<u64>, Error> {
     check::at_least_one("number of parts", parts as u64)?;
     check::count("number of parts", parts as u64, Relation::AtMost, MAX_PARTS, "")?;

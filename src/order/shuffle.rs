@@ -11,13 +11,15 @@ use crate::{
     threads::{self, join, share},
 };
 
-/// Every sample once an epoch, in an order that depends on seed, len and epoch only: the order of
+/// Every sample once per epoch, in an order that depends on seed, len and epoch only. It is the order of
 /// [`Batcher::new`](crate::Batcher::new).
 ///
-/// Given uniform random words, every order is equally likely. Seed and epoch have 128 bits, so from 35 samples on, most
-/// orders can never occur (35! is above 2^128). [`order`](crate::order) describes how it is made. Cost: the table of
-/// the epoch, one `usize` per sample, with more than 2^22 samples a hundredth of that as scratch, and a few nanoseconds per
-/// sample.
+/// Given uniform random words, every order is equally likely. But seed and epoch together have 128 bits, so with 35
+/// samples or more, most orders can never occur (35! is above 2^128). [`order`](crate::order) describes how the order
+/// is made.
+///
+/// Cost: memory for the epoch, one `usize` per sample, and with more than 2^22 samples a hundredth of that as scratch.
+/// A few nanoseconds per sample.
 ///
 /// # Example
 /// ```
@@ -32,12 +34,12 @@ pub struct Shuffle {
 }
 
 impl Shuffle {
-    /// The largest `len`: 2^32, and on a 32-bit machine what a table can hold. For more samples there is
+    /// The largest `len`: 2^32, and on a 32-bit machine what a table can hold. For more samples use a
     /// [`Permutation`](crate::Permutation), which needs no table.
     pub const MAX_LEN: usize = if usize::BITS > 32 { (u32::MAX as usize).saturating_add(1) } else { usize::MAX / 8 };
 
-    /// The order of `len` samples. Two of the same `len` and `seed` are equal: give each data set a
-    /// [seed of its own](crate::Batcher::new).
+    /// The order of `len` samples. Two orders with the same `len` and `seed` are equal: give each data set a [seed of
+    /// its own](crate::Batcher::new).
     ///
     /// # Errors
     /// [`Error::Count`] if `len` is 0; [`Error::TooManySamples`] if it is above [`MAX_LEN`](Self::MAX_LEN).
@@ -73,57 +75,61 @@ impl Order for Shuffle {
         if run.out.len() == self.len {
             fill(run.out, run.scratch, b"order v1", self.seed, run.epoch);
         } else {
-            // An order around this one that names other runs gets no sample, rather than those of another length.
+            // Only an order that wraps this one and names other runs comes here. It gets no valid index, since those of
+            // another length would be silently wrong.
             run.out.fill(usize::MAX);
         }
     }
 }
 
-/// Up to this length one Fisher–Yates shuffle, most of whose exchanges hit the caches; above it, buckets.
+/// Up to this length, an order is one Fisher–Yates shuffle, most of whose exchanges hit the caches. A longer one is
+/// shuffled in buckets.
 pub(super) const ONE_SHUFFLE: usize = 1 << 20;
-/// A bucket has on average at most 2 to this power indices, so that it fits the caches (1 MiB), as long as ...
+/// A bucket has on average at most 2 to this power indices, so that it fits the caches (1 MiB), unless that takes more
+/// buckets than [`MAX_BITS`] allows.
 const BUCKET_BITS: u32 = 17;
-/// ... there are no more than 2 to this power of buckets: more write streams than that outgrow the caches.
+/// There are at most 2 to this power buckets: more streams of writes than that do not fit the caches.
 const MAX_BITS: u32 = 10;
 
-/// So many parts of the indices are dealt out side by side. Each takes 24 KiB of stack, and a few threads fill the memory's
-/// bandwidth.
+/// How many parts of the indices threads deal out side by side. There are no more, since each takes 24 KiB of stack,
+/// and a few threads already use all of the memory's bandwidth.
 const PARTS: usize = 4;
 
-/// Up to 2 to this power of buckets, each index is written where it belongs at once; with more ...
+/// Up to 2 to this power buckets, each index is written directly to its bucket. With more buckets it waits in a stage
+/// of its bucket: the caches of memory and of page addresses hold only so many places, and single indices would miss
+/// them.
 const DIRECT_BITS: u32 = 5;
-/// ... it waits in a stage of its bucket until so many words are full, and 2 KiB are written. One by one the indices would miss
-/// the caches of memory and of page addresses, which hold only so many places.
+/// When this many words of a stage are full, its indices are written to the bucket: 2 KiB at a time.
 const STAGE_LEN: usize = 128;
 /// Indices are below 2^32, so that a word of a stage holds two on a 64-bit machine.
 const PER_WORD: usize = usize::BITS as usize / 32;
-/// A stage with room for what overflows while four indices are dealt out; and no power of two, which would put all stages
-/// in the same few lines of the first cache.
+/// The length of a stage, with room for what overflows while four indices are dealt out. It is not a power of two,
+/// which would put all stages in the same few lines of the first-level cache.
 const STAGE_ROOM: usize = STAGE_LEN + 8;
 /// How many indices a cache line holds.
 const LINE: usize = 8;
 
-/// One number a bucket.
+/// One number for each bucket.
 type Buckets = [usize; 1 << MAX_BITS];
 
-/// How many numbers of scratch [`fill`] is fastest with.
+/// The length of scratch with which [`fill`] is fastest.
 pub(crate) fn scratch_len(len: usize) -> usize {
     if len <= ONE_SHUFFLE { 0 } else { PARTS * part_scratch_len(bucket_bits(len as u64)) }
 }
 
-/// For each bucket a stage, and how many indices are in it.
+/// The same for one of the [`PARTS`]: a stage for each bucket, and the number of indices in it.
 fn part_scratch_len(bits: u32) -> usize {
     if bits <= DIRECT_BITS { 0 } else { (1 + STAGE_ROOM) << bits }
 }
 
-/// Writes the order of version 1 for (`seed`, `indices.len()`, `epoch`) into `indices`. `scratch` may hold anything, and
-/// with less than [`scratch_len`] the order is the same, only later.
+/// Writes the order of version 1 for (`seed`, `indices.len()`, `epoch`) into `indices`. `scratch` may hold anything. If
+/// it is shorter than [`scratch_len`], the order is the same but takes longer.
 pub(crate) fn fill(indices: &mut [usize], scratch: &mut [usize], tag: &[u8; 8], seed: u64, epoch: u64) {
     let len = indices.len() as u64;
     fill_from(indices, scratch, &|stream| generator(tag, seed, len, epoch, stream));
 }
 
-/// The same from other streams of words.
+/// The same from any streams of words.
 pub(super) fn fill_from(indices: &mut [usize], scratch: &mut [usize], streams: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
     if indices.len() <= ONE_SHUFFLE {
         for (i, index) in indices.iter_mut().enumerate() {
@@ -135,7 +141,7 @@ pub(super) fn fill_from(indices: &mut [usize], scratch: &mut [usize], streams: &
     }
 }
 
-// Its stack is not for shorter orders.
+// Not inlined, so that shorter orders do not need its stack.
 #[inline(never)]
 fn fill_in_buckets(indices: &mut [usize], scratch: &mut [usize], streams: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
     let bits = bucket_bits(indices.len() as u64);
@@ -143,20 +149,20 @@ fn fill_in_buckets(indices: &mut [usize], scratch: &mut [usize], streams: &(impl
     if threads::alone() {
         scatter(indices, scratch, bits, &mut ends, || streams(0));
     } else {
-        // On a thread of the pool, as `join` runs it: the caller's may have no 100 KiB of stack left.
+        // `join` runs it on a thread of the pool, since the caller's thread may not have 100 KiB of stack left.
         join(|| scatter_in_parts(indices, scratch, bits, &mut ends, || streams(0)), || ());
     }
     shuffle_buckets(indices, &ends[..1 << bits], 0, 1, streams);
 }
 
-/// How many buckets there are, as a power of two.
+/// The number of buckets is 2 to this power.
 fn bucket_bits(len: u64) -> u32 {
     (u64::BITS - (len - 1).leading_zeros() - BUCKET_BITS).min(MAX_BITS)
 }
 
-/// Deals 0..len out to 2^bits buckets, each index to a random one, and writes where each bucket ends to `next`.
+/// Deals the indices 0..len out to 2^bits buckets, each to a random one, and writes to `next` where each bucket ends.
 ///
-/// The same draws twice: first to learn the sizes, then to place.
+/// The same words are drawn twice: first to count the indices of each bucket, then to write them.
 fn scatter(
     indices: &mut [usize],
     scratch: &mut [usize],
@@ -168,6 +174,7 @@ fn scatter(
     count(indices, 0..len, bits, next, lanes());
     let mut start = 0;
     for next in &mut *next {
+        // From the size of a bucket to where it begins. Writing moves this on, to where the bucket ends.
         start += mem::replace(next, start);
     }
     if let Some(stages) = stages(scratch, bits) {
@@ -178,7 +185,8 @@ fn scatter(
     }
     each_lanes(0..len, lanes(), |first, lanes| {
         let mut places = [0; 4];
-        // Their places first: a CPU that does not know yet where the last index goes may not read what the next one's is.
+        // All four places are read before an index is written: as long as the CPU does not know where a write goes, it
+        // may not read the next place.
         for (place, &lane) in places.iter_mut().zip(lanes) {
             *place = next[bucket(lane, bits)];
             next[bucket(lane, bits)] += 1;
@@ -189,7 +197,8 @@ fn scatter(
     });
 }
 
-/// [`scatter`] on several threads: each counts a part of 0..len, and then deals it out to its own places in each bucket.
+/// [`scatter`] on several threads: each takes a part of 0..len, counts it, and then deals it out to its own places in
+/// each bucket. In a bucket the parts follow each other, so that the order is that of one thread.
 #[inline(never)]
 fn scatter_in_parts(
     indices: &mut [usize],
@@ -199,10 +208,12 @@ fn scatter_in_parts(
     lanes: impl Fn() -> ChaCha8Rng + Sync,
 ) {
     let len = indices.len();
+    // Four indices share a word.
     let part_len = len.div_ceil(PARTS).next_multiple_of(4);
     let range = |part: usize| part * part_len..len.min((part + 1) * part_len);
 
     let mut counts = [[0; 1 << MAX_BITS]; PARTS];
+    // The indices are written later, so that until then each part can count in its own piece of them.
     let parts = indices.chunks_mut(part_len).zip(&mut counts).enumerate();
     share(PARTS, parts, |(part, (scratch, counts))| count(scratch, range(part), bits, counts, lanes()));
 
@@ -238,13 +249,14 @@ fn scatter_in_parts(
     });
 }
 
-/// `None` with few buckets, and where an order around this one asked for less than [`scratch_len`].
+/// The counts and the stages in `scratch`. `None` with few buckets, and if an order that wraps this one asked for less
+/// than [`scratch_len`].
 fn stages(scratch: &mut [usize], bits: u32) -> Option<(&mut [usize], &mut [usize])> {
     scratch.get_mut(..part_scratch_len(bits))?.split_at_mut_checked(1 << bits)
 }
 
-/// Deals the indices of `range` out to the buckets, by way of their stages: `write` gets a bucket, words, and how many
-/// indices they hold, the next of that bucket.
+/// Deals the indices of `range` out to the buckets by way of their stages. `write` gets a bucket, words with its next
+/// indices, and how many indices these are.
 #[inline(always)]
 fn deal_by_stages(
     range: Range<usize>,
@@ -266,6 +278,7 @@ fn deal_by_stages(
         }
         for (place, &lane) in places.iter().zip(lanes) {
             let bucket = bucket(lane, bits);
+            // The second comparison is for several of the four indices in one bucket, which is written once.
             if *place >= FULL - 1 && counts[bucket] >= FULL {
                 let stage = &mut stages[bucket * STAGE_ROOM..][..STAGE_ROOM];
                 write(bucket, &stage[..STAGE_LEN], FULL);
@@ -275,6 +288,7 @@ fn deal_by_stages(
         }
     });
     for (bucket, (stage, &count)) in stages.chunks_exact_mut(STAGE_ROOM).zip(&*counts).enumerate() {
+        // The only index of the last word is in its high half; a second one moves it to the low half.
         if count % PER_WORD > 0 {
             push(&mut stage[count / PER_WORD], 0);
         }
@@ -282,17 +296,17 @@ fn deal_by_stages(
     }
 }
 
-/// The first index of a word goes to its high half, and with the second to the low one.
+/// Adds an index to a word. The first index goes to the high half; the second one moves it to the low half.
 #[inline(always)]
 fn push(word: &mut usize, index: usize) {
     *word = if PER_WORD == 2 { word.wrapping_shr(32) | index.wrapping_shl(32) } else { index };
 }
 
-/// Writes the indices that `words` begin with to all of `places`.
+/// Fills `places` with the first indices in `words`.
 #[inline(always)]
 fn unpack(words: &[usize], places: &mut [usize]) {
     let (mut whole, mut words) = (places.chunks_exact_mut(PER_WORD), words.iter());
-    // In this order, or the word of the last place would be lost.
+    // `zip` asks `whole` first. The other way round, it would take the word of the last place and lose it.
     for (places, &word) in whole.by_ref().zip(words.by_ref()) {
         for (place, shift) in places.iter_mut().zip([0, 32]) {
             *place = (word as u64 >> shift) as u32 as usize;
@@ -303,15 +317,17 @@ fn unpack(words: &[usize], places: &mut [usize]) {
     }
 }
 
-/// The bucket of an index whose lane is `lane`.
+/// The bucket of an index whose lane is `lane`. The remainder changes nothing, but shows the compiler that the result
+/// is in bounds.
 #[inline(always)]
 fn bucket(lane: u16, bits: u32) -> usize {
     usize::from(lane >> (16 - bits)) % (1 << MAX_BITS)
 }
 
-/// How many indices of `range` each bucket gets.
+/// Counts how many indices of `range` each bucket gets.
 ///
-/// Four counts, so that no add waits for the last; in `scratch`, since 32 KiB are more than some threads' stacks have.
+/// Each bucket has four counts, so that no addition waits for the one before it. They are in `scratch`, since 32 KiB
+/// are more than the stacks of some threads have left.
 fn count(scratch: &mut [usize], range: Range<usize>, bits: u32, counts: &mut Buckets, generator: ChaCha8Rng) {
     let fours = &mut scratch[..4 << MAX_BITS];
     fours.fill(0);
@@ -325,11 +341,11 @@ fn count(scratch: &mut [usize], range: Range<usize>, bits: u32, counts: &mut Buc
     }
 }
 
-/// Calls `visit` with the first index and the lanes of up to four indices, for all of `range`, which starts at a multiple
-/// of 4. `generator` is at the first lane of 0..len.
+/// Goes through `range` in steps of four indices (at its end perhaps fewer), and calls `visit` with the first of them
+/// and the lanes of all. `range` starts at a multiple of 4. `generator` has the stream of the lanes, at any position.
 #[inline(always)]
 fn each_lanes(range: Range<usize>, mut generator: ChaCha8Rng, mut visit: impl FnMut(usize, &[u16])) {
-    generator.set_word_pos(range.start as u128 / 2); // half a word of 32 bits an index
+    generator.set_word_pos(range.start as u128 / 2); // an index takes half a word of 32 bits
     for first in range.clone().step_by(4) {
         let word = generator.next_u64();
         let lanes: [u16; 4] = array::from_fn(|i| (word >> (16 * i)) as u16);
@@ -341,8 +357,11 @@ fn each_lanes(range: Range<usize>, mut generator: ChaCha8Rng, mut visit: impl Fn
     }
 }
 
-/// Shuffles each of the buckets that end at `ends`, counted from `start` in `indices`; the first is on stream `stream`.
-/// In halves, so at most `MAX_BITS` levels deep.
+/// Shuffles each bucket. `indices` are those of the whole order from `start` on, `ends` says where in the whole order
+/// each bucket ends, and the first bucket is shuffled from stream `stream`.
+///
+/// It calls itself for each half of the buckets, so that threads can share them; this is at most `MAX_BITS` levels
+/// deep.
 fn shuffle_buckets(
     indices: &mut [usize],
     ends: &[usize],
@@ -351,7 +370,8 @@ fn shuffle_buckets(
     streams: &(impl Fn(u64) -> ChaCha8Rng + Sync),
 ) {
     if let [_] = ends {
-        // Read from end to end, so that it is in the caches, which fetch ahead, before it is exchanged all over.
+        // Reads the bucket from end to end, which the CPU can fetch ahead, so that the bucket is in the caches before
+        // the random exchanges.
         black_box(indices.iter().step_by(LINE).fold(0, |all, index| all | index));
         return shuffle(indices, stream, streams);
     }
@@ -371,7 +391,7 @@ fn shuffle_buckets(
 pub(super) fn shuffle(indices: &mut [usize], stream: u64, streams: &impl Fn(u64) -> ChaCha8Rng) {
     let generator = &mut streams(stream);
     let mut left = indices.len();
-    // Up to 2^30 the product of the bounds is at most 2^60, so that a word is seldom drawn again.
+    // Up to 2^30 the product of the bounds is at most 2^60, so that a word is seldom rejected.
     swap_down::<2>(indices, &mut left, 1 << 20, generator);
     swap_down::<3>(indices, &mut left, 1 << 15, generator);
     swap_down::<4>(indices, &mut left, 1 << 12, generator);
@@ -380,7 +400,8 @@ pub(super) fn shuffle(indices: &mut [usize], stream: u64, streams: &impl Fn(u64)
     swap_down::<1>(indices, &mut left, 1, generator);
 }
 
-/// While more than `until` are left: swaps the last `K` of them, one after the other, with one at or before it.
+/// While more than `until` indices are left: swaps each of the last `K`, one after the other, with a random one at or
+/// before it.
 #[inline(always)]
 fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usize, generator: &mut ChaCha8Rng) {
     while *left > until {
@@ -395,9 +416,9 @@ fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usi
 
 /// Uniform draws below `bound`, `bound - 1`, …, `bound - K + 1`, all from one word.
 ///
-/// A word is a fraction w/2^64; times the bound, its whole part is a draw and the rest is a fraction again.
-/// The last rest tells whether the word is one of the 2^64 mod (product of the bounds) that would make some draws
-/// likelier than others; then the next word is taken.
+/// A word w stands for the fraction w/2^64. Times the bound, its integer part is a draw, and its fractional part is the
+/// fraction for the next draw. The last fractional part tells whether the word is one of the 2^64 mod (product of the
+/// bounds) words that would make some draws likelier than others. Such a word is rejected, and the next one is taken.
 #[inline(always)]
 pub(super) fn draw<const K: usize>(bound: u64, generator: &mut ChaCha8Rng) -> [u64; K] {
     let product = (0..K as u64).fold(1_u64, |product, k| product * (bound - k));
@@ -408,6 +429,7 @@ pub(super) fn draw<const K: usize>(bound: u64, generator: &mut ChaCha8Rng) -> [u
             rest = wide as u64;
             (wide >> 64) as u64
         });
+        // The first comparison is nearly always true, and then there is no division.
         if rest >= product || rest >= product.wrapping_neg() % product {
             return draws;
         }
@@ -420,18 +442,19 @@ mod tests {
 
     use super::*;
 
-    /// From the outside, two draws to a word are seen only above 2^30.
+    /// A word gives two draws only above 2^20 indices, and a bucket is that long only in an order above 2^30.
     #[test]
     fn value_stability_of_a_bucket_above_2_to_the_20() {
         let mut indices: Vec<usize> = (0..(1 << 20) + 5).collect();
         shuffle(&mut indices, 1, &|stream| generator(b"order v1", 42, 7, 3, stream));
-        // FNV-1a over each index as 8 bytes; tests/data/order.py prints it.
+        // The FNV-1a hash of all indices, each as 8 bytes; tests/data/order.py prints it.
         let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
         let bytes = indices.iter().flat_map(|&index| (index as u64).to_le_bytes());
         assert_eq!(bytes.fold(0xCBF2_9CE4_8422_2325, fold), 0x9EB9_8FE3_A97A_FE0D);
     }
 
-    /// Up to 2^22 an order has no scratch, and none in it changes where it has.
+    /// Up to 2^22 samples an order needs no scratch. With more, neither less scratch nor other numbers in it change the
+    /// order.
     #[test]
     fn value_stability_whatever_the_scratch() {
         for (len, expected) in [((1 << 22), 0), ((1 << 22) + 3, (PARTS * (1 + STAGE_ROOM)) << 6)] {

@@ -9,19 +9,21 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// Which part each sample of a set belongs to: training, validation and test, or the k folds of a cross-validation.
+/// Says which part each sample of a set belongs to: training, validation and test, or the k folds of a
+/// cross-validation.
 ///
-/// A part has a share of the samples. Folds are equal shares: with `&[0.2; 5]`, [`part`](Split::part)`(k)` is the
-/// validation set of fold k, and [`all_but`](Split::all_but)`(k)` its training set. Both are an [`Order`](crate::Order)
-/// over samples of the *whole* set, so nothing has to be mapped back, also where a part is split again
-/// ([`Subset::split`]).
+/// Each part has a share of the samples. For folds, pass equal shares: with `&[0.2; 5]`, [`part`](Split::part)`(k)` is
+/// the validation set of fold k, and [`all_but`](Split::all_but)`(k)` its training set. Both are an
+/// [`Order`](crate::Order) whose samples are indices into the *whole* set, so you need not map them back, even if a
+/// part is split again ([`Subset::split`]).
 ///
-/// A pure function of its arguments; [`order`](crate::order) describes it. No part is empty: what would leave one without a
-/// sample is an error that names it.
+/// A split is a pure function of its arguments; [`order`](crate::order) describes it. No part is empty: a call that
+/// would leave a part without a sample returns an error that names the part.
 ///
-/// Cost: 4 bytes a sample, and 8 a sample of each part that is taken. To make it, 8 bytes a sample for the time;
-/// stratified 16, and 8 for each part of each class. Of a million samples a plain split takes the time of two shuffles,
-/// to take a part one to three, by key 40, and stratified 15 to 30 (with 50,000 classes 60).
+/// Cost: 4 bytes per sample, and 8 bytes per sample of each part that is taken. While it is created, another 8 bytes
+/// per sample; for a stratified split 16, and 8 for each part of each class. With a million samples, a plain split
+/// takes the time of two shuffles of them, taking a part that of 1 to 3, a split by key that of 40, and a stratified
+/// split that of 15 to 30 (with 50,000 classes 60).
 ///
 /// # Example
 /// ```
@@ -32,7 +34,7 @@ use crate::{
 /// let validation = Batcher::over(split.part(1)?, 100)?; // in ascending order
 /// assert_eq!((training.len(), validation.len()), (800, 100));
 ///
-/// // How many samples each part has, given and returned.
+/// // Parts may also be given as numbers of samples.
 /// assert_eq!(Split::of_counts(&[800, 100, 100], 42)?, split);
 /// assert_eq!(split.counts(), [800, 100, 100]);
 ///
@@ -46,11 +48,11 @@ use crate::{
 ///     let training = Batcher::over(training.shuffled(seed)?, 32)?;
 /// }
 ///
-/// // All samples of a patient in one part, as even as it goes.
+/// // All samples of a patient are in one part, and the shares are met as well as possible.
 /// let patients = ["ann", "bob", "ann", "cleo", "bob"];
 /// assert_eq!(Split::by_group(&patients, &[0.6, 0.4], 1)?.counts(), [3, 2]);
 ///
-/// // All samples of a patient in one part, where they stay when patients are added.
+/// // All samples of a patient are in one part, and stay there when patients are added.
 /// let split = Split::by_key(patients.map(|name| stable_hash(name.as_bytes())), &[0.5, 0.5], 1)?;
 /// assert_eq!(split.part_of(0), split.part_of(2));
 /// # Ok::<(), gradstep::Error>(())
@@ -67,28 +69,28 @@ pub struct Split {
     parts: Vec<u32>,
     /// How many samples each part has.
     counts: Vec<usize>,
-    /// The samples that `parts` is about, if they are not 0, 1, 2, …
+    /// The samples whose parts `parts` has, if they are not 0, 1, 2, …
     samples: Option<Vec<usize>>,
 }
 
-/// There are at most a million parts.
+/// Stands for no part: a split has at most a million parts.
 const NO_PART: u32 = u32::MAX;
 
 impl Split {
     /// Each part gets its share of the samples `0..len`, to within one sample, chosen at random.
     ///
-    /// For another `len` the split is another one: when a sample is added, about 1 − Σ share² of the samples change their
-    /// part, a third of them with shares 0.8, 0.1, 0.1. With [`by_key`](Split::by_key) none does.
+    /// Another `len` gives another split: if a sample is added, about 1 − Σ share² of the samples change their part.
+    /// With shares 0.8, 0.1, 0.1 this is a third of them. With [`by_key`](Split::by_key), no sample changes its part.
     ///
-    /// Samples that share something must not be split so, or the other parts know what is in the test part: for rows of
-    /// one patient there is [`by_group`](Split::by_group), and for windows of time that overlap
+    /// Samples that have something in common must not be split like this, or what is in the test part is known from the
+    /// others. If a patient has several rows, use [`by_group`](Split::by_group); if windows of time overlap, use
     /// [`in_order`](Split::in_order) with a gap as long as a window.
     ///
     /// # Errors
-    /// [`Error::Number`] if a share is not above 0, or all together are not 1 (to within 1e-6, since they may have been
-    /// rounded to f32). [`Error::Count`] if there are more parts than samples or more than a million, or no part, or if
-    /// `len` is above [`Shuffle::MAX_LEN`](crate::Shuffle::MAX_LEN). [`Error::EmptyPart`] if a share is too small for a
-    /// sample. [`Error::Memory`] if there is no memory for it.
+    /// [`Error::Number`] if a share is not above 0, or if the shares do not add up to 1 (to within 1e-6, since they may
+    /// have been rounded to f32). [`Error::Count`] if there is no part, if there are more parts than samples or more
+    /// than a million, or if `len` is above [`Shuffle::MAX_LEN`](crate::Shuffle::MAX_LEN). [`Error::EmptyPart`] if a
+    /// share is too small to get a sample. [`Error::Memory`] if there is no memory for the split.
     pub fn new(len: usize, shares: &[f64], seed: u64) -> Result<Self, Error> {
         let shares = Shares::new(shares)?;
         Self::deal(Classes::one(len, shares.len())?, &shares, seed)
@@ -97,8 +99,8 @@ impl Split {
     /// Part k gets `counts[k]` samples, chosen at random; together they get the samples `0..counts.iter().sum()`.
     ///
     /// # Errors
-    /// [`Error::Count`] if a count is 0, or if there is none or more than a million, or if they add up to more than
-    /// [`Shuffle::MAX_LEN`](crate::Shuffle::MAX_LEN). [`Error::Memory`] if there is no memory for it.
+    /// [`Error::Count`] if a count is 0, if there is no count or more than a million, or if they add up to more than
+    /// [`Shuffle::MAX_LEN`](crate::Shuffle::MAX_LEN). [`Error::Memory`] if there is no memory for the split.
     ///
     /// # Example
     /// ```
@@ -113,22 +115,23 @@ impl Split {
         Self::deal(Classes::one(len, shares.len())?, &shares, seed)
     }
 
-    /// Each part gets its share of each class, to within one sample and at least one, chosen at random. `labels` are
-    /// those of all samples in turn; samples whose labels are equal are a class.
+    /// Each part gets its share of each class, to within one sample and at least one, chosen at random. `labels[i]` is
+    /// the label of sample i; samples with equal labels are a class.
     ///
-    /// What is left of one class goes to the parts that are behind, so that each has its share of all samples too,
-    /// however small the classes: to within one sample with up to three parts or with equal shares. (With more parts
-    /// that was so in every random case that was tried, and is not proved.) It depends on the seed which classes have
-    /// one sample more, and not on the labels: other labels of the same classes give the same split.
+    /// What is left of a class goes to the parts that lack most. So each part also has its share of all samples,
+    /// however small the classes are: to within one sample if there are up to three parts or all shares are equal.
+    /// (With more parts this is not proved, but was so in every random case that was tried.) The seed decides in which
+    /// classes a part has one sample more. The labels themselves have no effect: other labels for the same classes give
+    /// the same split.
     ///
-    /// When a sample is added, as many change their part as in [`new`](Split::new).
+    /// If a sample is added, as many samples change their part as in [`new`](Split::new).
     ///
-    /// A class must have at least 1 / share samples, rounded up, for the smallest share: 10 for a share of 0.1. If some
-    /// have fewer, give rare labels one common label first. Floats are not `Ord`: their bits serve (`f64::to_bits`). A
-    /// label whose `Ord` is no total order may give any classes, and does not panic.
+    /// A class must have at least 1 / share samples, rounded up, for the smallest share: 10 samples for a share of 0.1.
+    /// If some classes have fewer, give all rare labels one common label first. Floats are not `Ord`: pass their bits
+    /// (`f64::to_bits`). If the `Ord` of a label is not a total order, the classes may be any, but nothing panics.
     ///
     /// # Errors
-    /// Those of [`new`](Split::new); [`Error::SmallClass`] if a class is too small for some part to be sure of a sample.
+    /// Those of [`new`](Split::new); [`Error::SmallClass`] if a class is too small for each part to get a sample of it.
     ///
     /// # Example
     /// ```
@@ -141,7 +144,7 @@ impl Split {
     /// let labels = labels.map(|label| if often(label) { label } else { "rare" });
     /// assert_eq!(Split::stratified(&labels, &[0.5, 0.5], 42)?.counts(), [5, 5]);
     ///
-    /// // Classes of a float.
+    /// // Labels that are floats.
     /// let doses = [0.5, 2.5, 0.5, 2.5];
     /// assert_eq!(Split::stratified(&doses.map(f64::to_bits), &[0.5, 0.5], 42)?.counts(), [2, 2]);
     /// # Ok::<(), gradstep::Error>(())
@@ -159,13 +162,14 @@ impl Split {
         Self::deal(classes, &shares, seed)
     }
 
-    /// Each part gets its share of the samples as well as it goes where samples of one group stay together: all rows of a
-    /// patient, all frames of a film. `groups` are those of all samples in turn.
+    /// Samples of one group stay together in one part: all rows of a patient, all frames of a film. Each part gets its
+    /// share of the samples as well as that allows. `groups[i]` is the group of sample i.
     ///
-    /// The largest group goes first, each to the part that lacks most samples; the seed decides among groups of one
-    /// size. The last groups go to parts that have none, so each part has a group. It is no draw: a group larger than
-    /// all others is in the part with the largest share for every seed. And when a sample is added, any group may
-    /// change its part: for data that grows, and for draws, there is [`by_key`](Split::by_key).
+    /// The groups are dealt out from the largest to the smallest, each to the part that lacks most samples; the seed
+    /// decides the order of groups of equal size. The last groups go to parts that have none, so that each part has a
+    /// group. This is not a random draw: a group that is larger than all others is in the part with the largest share,
+    /// whatever the seed is. And if a sample is added, any group may change its part. For data that grows, and for
+    /// random parts, use [`by_key`](Split::by_key).
     ///
     /// # Errors
     /// Those of [`new`](Split::new); [`Error::Count`] if there are more parts than groups.
@@ -184,10 +188,12 @@ impl Split {
         Self::grouped(groups, &classes, &shares, seed)
     }
 
-    /// As [`by_group`](Split::by_group), and each part gets its share of each class as well as it goes. Each group goes
-    /// to the part that lacks most of its share of the group's own classes, every class weighing the same.
+    /// The same as [`by_group`](Split::by_group), but each part also gets its share of each class as well as possible.
+    /// Each group goes to the part that lacks most of its share of that group's classes; all classes have the same
+    /// weight. `labels[i]` and `groups[i]` are the label and the group of sample i.
     ///
-    /// A class may be missing from a part, if few groups have it: see which, with [`part_of`](Split::part_of).
+    /// If only a few groups have a class, a part may be without it; to see whether this is so, use
+    /// [`part_of`](Split::part_of).
     ///
     /// # Errors
     /// Those of [`by_group`](Split::by_group); [`Error::Length`] if there are not as many labels as groups.
@@ -209,16 +215,18 @@ impl Split {
         Self::without_empty_part(parts, counts, shares)
     }
 
-    /// The parts follow each other: the first has its share of the samples at the front, and so on, to within one sample.
-    /// Between two parts, `gap` samples are in none: with windows of time that overlap, a gap as long as a window keeps
-    /// training from seeing the rows that it is tested on. Nothing is drawn. With `gap` 0 and equal shares they are folds
-    /// that are not shuffled.
+    /// The parts follow each other: part 0 has the first samples, and so on. Each has its share of the samples that are
+    /// not in a gap, to within one sample. Between two parts, `gap` samples are in no part: if windows of time overlap,
+    /// a gap as long as a window keeps the rows of the test out of the training. Nothing is random. With `gap` 0 and
+    /// equal shares, the parts are folds that are not shuffled.
     ///
-    /// Train on what is [`before`](Split::before) part k and validate on part k, for k = 1, 2, …: these are expanding
-    /// windows (scikit-learn's `TimeSeriesSplit`; there the parts that validate follow each other without a gap).
+    /// For expanding windows, train on what is [`before`](Split::before) part k and validate on part k, for k = 1, 2,
+    /// …. (This is scikit-learn's `TimeSeriesSplit`, except that there the validation sets follow each other without a
+    /// gap.)
     ///
     /// # Errors
-    /// Those of [`new`](Split::new) for the shares; [`Error::Count`] if the gaps leave fewer samples than parts.
+    /// Those of [`new`](Split::new) for the shares; [`Error::Count`] if the gaps leave fewer samples than parts;
+    /// [`Error::EmptyPart`] and [`Error::Memory`] as in [`new`](Split::new).
     ///
     /// # Example
     /// ```
@@ -227,7 +235,7 @@ impl Split {
     /// assert_eq!(split.part(0)?.samples(), [0, 1, 2, 3]);
     /// assert_eq!(split.part(1)?.samples(), [6, 7]);
     /// assert_eq!(split.part(2)?.samples(), [10, 11]);
-    /// assert_eq!(split.before(2)?.samples(), [0, 1, 2, 3, 4, 5, 6, 7]); // also the gap between parts 0 and 1
+    /// assert_eq!(split.before(2)?.samples(), [0, 1, 2, 3, 4, 5, 6, 7]); // with the gap between parts 0 and 1
     /// # Ok::<(), gradstep::Error>(())
     /// ```
     #[doc(alias = "TimeSeriesSplit")]
@@ -245,16 +253,17 @@ impl Split {
         Self::without_empty_part(parts, counts, &shares)
     }
 
-    /// The part of a sample depends on its key, the shares and the seed alone: samples with one key stay together, and when
-    /// samples are added, none changes its part. [`stable_hash`](crate::stable_hash) makes a key from a name.
+    /// The part of a sample depends only on its key, the shares and the seed: samples with equal keys stay together,
+    /// and if samples are added, no sample changes its part. `keys` are the keys of all samples in turn;
+    /// [`stable_hash`](crate::stable_hash) makes a key from a name.
     ///
-    /// The shares are met in expectation, over keys: a part of share s has none of n keys with a chance of (1 − s)ⁿ, so
-    /// of 20 keys one of five equal folds is empty for 6 seeds of 100.
+    /// A part gets its share of the keys only on average: with n different keys, a part of share s gets none with a
+    /// chance of (1 − s)ⁿ. For example, with 20 keys and five equal folds, a fold is empty for 6 seeds of 100.
     ///
     /// # Errors
-    /// [`Error::Number`] and [`Error::Count`] as in [`new`](Split::new) for the shares. [`Error::EmptyPart`] if no key
-    /// falls to a part: another seed, more keys or a larger share may help. [`Error::Memory`] if there is no memory for
-    /// it.
+    /// [`Error::Number`] and [`Error::Count`] as in [`new`](Split::new) for the shares. [`Error::EmptyPart`] if a part
+    /// gets no key: another seed, more keys or a larger share may help. [`Error::Memory`] if there is no memory for the
+    /// split.
     pub fn by_key(keys: impl IntoIterator<Item = u64>, shares: &[f64], seed: u64) -> Result<Self, Error> {
         let shares = Shares::new(shares)?;
         let part_of = part_of_key(&shares, seed)?;
@@ -269,7 +278,9 @@ impl Split {
         Self::without_empty_part(parts, counts, &shares)
     }
 
-    /// The part to which [`by_key`](Split::by_key) gives the samples with this key, also where no sample has it.
+    /// The part to which [`by_key`](Split::by_key) gives the samples with this key, also if no sample has it.
+    ///
+    /// Cost: two lists of a number per part.
     ///
     /// # Errors
     /// [`Error::Number`] and [`Error::Count`] as in [`new`](Split::new) for the shares; [`Error::Memory`] if there is
@@ -287,8 +298,8 @@ impl Split {
         Ok(part_of_key(&Shares::new(shares)?, seed)?(key))
     }
 
-    /// How many samples there are, those in gaps too.
-    #[expect(clippy::len_without_is_empty, reason = "a split has a sample")]
+    /// How many samples there are, including those in gaps.
+    #[expect(clippy::len_without_is_empty, reason = "a split is never empty")]
     pub fn len(&self) -> usize {
         self.parts.len()
     }
@@ -303,8 +314,8 @@ impl Split {
         &self.counts
     }
 
-    /// The part of a sample, counted from 0; `None` if it is in no part. Of a part that was split again
-    /// ([`Subset::split`]), this searches through all of its samples.
+    /// The part of a sample, counted from 0; `None` if it is in no part. In a split of a part ([`Subset::split`]), this
+    /// searches through all samples of that part; in others it is one lookup.
     pub fn part_of(&self, sample: usize) -> Option<usize> {
         let place = match &self.samples {
             Some(samples) => samples.iter().position(|&other| other == sample)?,
@@ -316,7 +327,7 @@ impl Split {
     /// The samples of part `part`, in ascending order. [`Subset::shuffled`] shuffles them.
     ///
     /// # Errors
-    /// [`Error::Count`] if there is no such part. [`Error::Memory`] if there is no memory for it.
+    /// [`Error::Count`] if there is no such part. [`Error::Memory`] if there is no memory for the list.
     pub fn part(&self, part: usize) -> Result<Subset, Error> {
         self.samples(part, self.len(), |of| of as usize == part)
     }
@@ -331,7 +342,8 @@ impl Split {
     }
 
     /// The samples of all parts before `part`, and of the gaps between them, in ascending order: the training set of an
-    /// expanding window ([`in_order`](Split::in_order)). After a split at random they are training sets that grow.
+    /// expanding window ([`in_order`](Split::in_order)). In a random split, these are training sets that grow with
+    /// `part`.
     ///
     /// # Errors
     /// Those of [`part`](Split::part); [`Error::Count`] if `part` is 0.
@@ -362,7 +374,7 @@ impl Split {
         let mut scratch = check::zeros("scratch", shuffle::scratch_len(samples.len()))?;
         shuffle::fill(&mut samples, &mut scratch, b"split v1", seed, 0);
 
-        // How many samples of each class each part still gets, and which part gets the next one.
+        // For each class, how many samples each part still gets, and which part gets the next one.
         let mut left = check::zeros("classes", classes.sizes.len().saturating_mul(count))?;
         let mut next = check::zeros("classes", classes.sizes.len())?;
         let mut dealer = Dealer::new(shares)?;
@@ -372,10 +384,12 @@ impl Split {
             let dealt = left.iter().enumerate().flat_map(|(part, &count)| repeat_n(part as u32, count));
             samples.drain(..).zip(dealt).for_each(|(sample, part)| parts[sample] = part);
         }
+        // `parts` has the class of a sample until its turn, and its part from then on.
         for sample in samples {
             let class = parts[sample] as usize;
             let (left, next): (&mut [usize], &mut usize) = (&mut left[class * count..][..count], &mut next[class]);
             let size = mem::take(&mut classes.sizes[class]);
+            // Only for the first sample of a class is the size still there.
             if size > 0 {
                 dealer.deal(size, left);
             }
@@ -388,7 +402,7 @@ impl Split {
         Self::without_empty_part(parts, dealer.given, shares)
     }
 
-    /// An error if a part has no sample.
+    /// The split, or an error if a part has no sample.
     fn without_empty_part(parts: Vec<u32>, counts: Vec<usize>, shares: &Shares) -> Result<Self, Error> {
         match counts.iter().position(|&count| count == 0) {
             Some(part) => Err(Error::EmptyPart { part, samples: counts.iter().sum(), share: shares.share(part) }),
@@ -398,18 +412,19 @@ impl Split {
 }
 
 impl<O> Subset<O> {
-    /// Splits this part again. The parts of the result have samples of the *whole* set, so nothing has to be mapped back:
-    /// nested cross-validation, or a validation set out of a training set.
+    /// Splits this part again, for nested cross-validation, or to take a validation set out of a training set. The
+    /// samples of the new parts are indices into the *whole* set, so you need not map them back.
     ///
-    /// `split` gets the samples, and returns a split of as many: sample i of it is the i-th of them. What it needs of each
-    /// sample, such as labels, it looks up by them. The parts keep the order of [`samples`](Subset::samples). Give each
-    /// split a [seed of its own](crate::Batcher::new).
+    /// `split` gets the list of samples and returns a split of as many, whose sample i stands for the i-th sample of
+    /// the list. It looks up what it needs for each sample, such as labels, by the samples in the list. The parts keep
+    /// the order of [`samples`](Subset::samples). Give each split a [seed of its own](crate::Batcher::new).
     ///
     /// Cost: that of `split`, and 8 bytes per sample.
     ///
     /// # Errors
-    /// Those of `split`; [`Error::Length`] if it returns a split of another number of samples; [`Error::Memory`] if there
-    /// is no memory for it.
+    /// Those of `split`; [`Error::Length`] if it returns a split of another number of samples; [`Error::Count`] if it
+    /// returns a split of a part, some of whose samples are not places in the list; [`Error::Memory`] if there is no
+    /// memory for the list.
     ///
     /// # Example
     /// ```
@@ -423,7 +438,7 @@ impl<O> Subset<O> {
     ///         Split::stratified(&labels, &[0.25; 4], 2 + outer as u64)
     ///     })?;
     ///     for sample in inner.part(0)?.samples() {
-    ///         assert_ne!(folds.part_of(*sample), Some(outer)); // none of the test set
+    ///         assert_ne!(folds.part_of(*sample), Some(outer)); // not in the test set
     ///     }
     /// }
     /// # Ok::<(), Error>(())
@@ -434,7 +449,7 @@ impl<O> Subset<O> {
         check::length("split", split.len(), "samples", self.samples().len())?;
         let mut samples = check::room("samples", split.len())?;
         match &split.samples {
-            // It was a part of a part already, of places in this list.
+            // `split` has itself split a part, whose samples are places in this list.
             Some(places) => {
                 for &place in places {
                     check::count(
@@ -463,13 +478,15 @@ fn part_of_key(shares: &Shares, seed: u64) -> Result<impl Fn(u64) -> usize, Erro
     })
 }
 
-/// Says how many samples of each class each part gets, one class after the other.
+/// Says how many samples of each class each part gets, one class after the other, and remembers what the parts have so
+/// far.
 struct Dealer<'a> {
     shares: &'a Shares,
-    /// How many samples each part has so far, and all together.
+    /// How many samples each part has so far.
     given: Vec<usize>,
+    /// How many samples all parts have together, those that are being dealt included.
     seen: usize,
-    /// What each part lacks, and the part.
+    /// What each part lacks, and the part. It is kept so that its memory is used again.
     lacks: Vec<(i128, usize)>,
 }
 
@@ -479,7 +496,7 @@ impl<'a> Dealer<'a> {
         Ok(Dealer { shares, given, seen: 0, lacks })
     }
 
-    /// How many of `samples` more samples each part gets.
+    /// Deals out `samples` more samples, and writes to `counts` how many each part gets.
     fn deal(&mut self, samples: usize, counts: &mut [usize]) {
         self.seen += samples;
         let mut rest = samples;
@@ -490,7 +507,8 @@ impl<'a> Dealer<'a> {
             rest -= *count;
             self.lacks.push((self.shares.lacks(part, self.seen, self.given[part]), part));
         }
-        // What is left goes to the parts that lack most of their share of all samples so far, one sample each.
+        // What is left goes to the parts that lack most of their share of all samples so far, one sample each. (No two
+        // have the same key, so an unstable sort gives one order.)
         self.lacks.sort_unstable_by_key(|&(lacks, part)| (Reverse(lacks), part));
         for &(_, part) in self.lacks.iter().take(rest) {
             counts[part] += 1;

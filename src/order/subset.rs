@@ -6,12 +6,12 @@ use crate::{check, error::Error};
 
 /// Some of the samples of a set, in an order of their own: a part of a [`Split`](crate::Split), or any list.
 ///
-/// Its batches hold indices of the *whole* set, so nothing has to be mapped back. [`new`](Subset::new) keeps the list's
-/// order in every epoch; [`shuffled`](Subset::shuffled) shuffles it anew each epoch.
+/// Its batches hold indices into the *whole* set, so you need not map them back. [`new`](Subset::new) keeps the list's
+/// order in every epoch; [`shuffled`](Subset::shuffled) shuffles the list anew in each epoch.
 ///
-/// Cost: the list, 8 bytes a sample. To make one, 8 multiplications a sample for the hash that a
-/// [`Position`](crate::Position) keeps, so that it is not resumed with another list (but for a chance of 2^-64). A
-/// place takes one lookup more than the inner order.
+/// Cost: 8 bytes per sample for the list. Creating a subset takes 8 multiplications per sample for a hash of the list;
+/// a [`Position`](crate::Position) keeps the hash, so that it is not resumed with another list (except with a chance of
+/// 2^-64). A place takes one lookup more than in the inner order.
 ///
 /// # Example
 /// ```
@@ -27,12 +27,12 @@ use crate::{check, error::Error};
 pub struct Subset<O = Sequential> {
     samples: Vec<usize>,
     hash: u64,
-    /// Of the places of `samples`.
+    /// The order of the places of `samples`.
     order: O,
 }
 
 impl Subset {
-    /// `samples` in this order, in every epoch. A sample may stand there several times.
+    /// The order `samples`, the same in every epoch. A sample may be in the list several times.
     ///
     /// # Errors
     /// [`Error::Count`] if `samples` is empty.
@@ -42,12 +42,12 @@ impl Subset {
         Ok(Subset { order: Sequential::new(samples.len())?, samples, hash })
     }
 
-    /// The samples of each class, in ascending order; the classes in ascending order of their labels, which are those
-    /// of all samples in turn.
+    /// One subset for each class, which has the samples of that class in ascending order. `labels[i]` is the label of
+    /// sample i, and samples with equal labels are a class. The classes are in ascending order of their labels.
     ///
     /// # Errors
-    /// [`Error::Count`] if there is no label or more than [`Shuffle::MAX_LEN`]; [`Error::Memory`] if there is no memory
-    /// for it.
+    /// [`Error::Count`] if there is no label, or if there are more than [`Shuffle::MAX_LEN`]; [`Error::Memory`] if
+    /// there is no memory for the lists.
     ///
     /// # Example
     /// ```
@@ -66,16 +66,17 @@ impl Subset {
             lists[class as usize].push(sample);
         }
         let mut subsets = check::room("classes", ascending.len())?;
+        // `of` numbers the classes by their first samples; `ascending` has one sample of each class, by label.
         for sample in ascending {
             subsets.push(Subset::new(mem::take(&mut lists[of[sample as usize] as usize]))?);
         }
         Ok(subsets)
     }
 
-    /// The same samples, shuffled anew each epoch.
+    /// The same samples, shuffled anew in each epoch.
     ///
-    /// Two subsets of one length that are shuffled with one seed stand in the same order: zipped, they give the same
-    /// pairs in every epoch. Give each a [seed of its own](crate::Batcher::new).
+    /// Two subsets of the same length that are shuffled with the same seed have their places in the same order: zipped,
+    /// they give the same pairs in every epoch. So give each a [seed of its own](crate::Batcher::new).
     ///
     /// # Errors
     /// Those of [`Shuffle::new`].
@@ -86,7 +87,7 @@ impl Subset {
 }
 
 impl<O> Subset<O> {
-    /// The samples as they were given, or in ascending order in a part of a [`Split`](crate::Split).
+    /// The list of samples: as it was given, or in ascending order if this is a part of a [`Split`](crate::Split).
     pub fn samples(&self) -> &[usize] {
         &self.samples
     }
@@ -117,6 +118,7 @@ impl<O: Order> Order for Subset<O> {
 
     fn fill(&self, fill: &mut Fill<'_>) {
         self.order.fill(fill);
+        // The inner order has written places of the list.
         for sample in &mut *fill.out {
             *sample = self.samples.get(*sample).copied().unwrap_or(usize::MAX);
         }

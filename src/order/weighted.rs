@@ -11,32 +11,32 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// Draws with replacement, each sample in proportion to its weight: for imbalanced data, hard examples, importance
-/// sampling. (torch's `WeightedRandomSampler`.)
+/// Draws samples with replacement, in proportion to their weights: for imbalanced data, hard examples, importance
+/// sampling. (It is torch's `WeightedRandomSampler`.)
 ///
-/// Every place of an epoch is a draw of its own, so a sample may come several times in an epoch, or never; an epoch has
-/// as many places as you like. The weights are those of samples 0, 1, 2, …, any numbers of which at least one is above
-/// 0; they need not add up to anything. A weight of 0 never comes.
+/// Every place of an epoch is a draw of its own, so a sample may come several times in an epoch, or never. An epoch has
+/// as many places as you choose. `weights[i]` is the weight of sample i: finite and at least 0, and at least one must
+/// be above 0; their sum may be any. A sample of weight 0 never comes.
 ///
-/// A pure function of (weights, seed, epoch, place), the same on every machine: the weights become integers, without a
-/// sum of floats. The probability of each sample is a multiple of 2^-63, and within 2^-60 of its weight divided by the
-/// sum of the weights. So a weight that is less than 2^-60 of the sum may never come. [`order`](crate::order) describes
-/// it.
+/// The order is a pure function of (weights, seed, epoch, place), the same on every machine: the weights become
+/// integers, without a sum of floats. The probability of each sample is a multiple of 2^-63, and within 2^-60 of its
+/// weight divided by the sum of the weights. So a sample whose weight is less than 2^-60 of the sum may never come.
+/// [`order`](crate::order) describes it.
 ///
-/// For classes in equal numbers there is [`Mixture::balanced`](crate::Mixture::balanced), whose counts are exact and
-/// not random. There are no weighted draws *without* replacement: the usual ways need a logarithm, which is not the
-/// same on every machine, or a sort of the whole epoch.
+/// For classes in equal numbers use [`Mixture::balanced`](crate::Mixture::balanced), whose counts are exact and not
+/// random. There are no weighted draws *without* replacement: the usual ways need a logarithm, which is not the same on
+/// every machine, or a sort of the whole epoch.
 ///
-/// Cost: 8 bytes for each weight, their number rounded up to a power of two, and twice as much while it is made. A
-/// clone copies them; batches of a `&Weighted` or an `Arc<Weighted>` do not. A place takes a 64-bit random word and one
-/// lookup (of a thousand weights 3.5 ns, of a million 5.5), and any place is had at once, without an allocation. To
-/// make the table takes some 65 ns a weight. (Alias method: Walker 1977, Vose 1991.)
+/// Cost: a table of 8 bytes per weight, with the number of weights rounded up to a power of two; twice as much while it
+/// is created, which takes some 65 ns per weight. A clone copies the table; batches of a `&Weighted` or an
+/// `Arc<Weighted>` do not. A place takes a 64-bit random word and one lookup (3.5 ns with a thousand weights, 5.5 ns
+/// with a million). Any place is computed directly, without an allocation. (Alias method: Walker 1977, Vose 1991.)
 ///
 /// # Example
 /// ```
 /// use gradstep::{Batcher, Weighted};
 /// let labels = [0, 0, 0, 0, 0, 0, 0, 1]; // class 1 is rare
-/// let weights = labels.map(|label| if label == 1 { 7.0 } else { 1.0 }); // now each is half of the draws
+/// let weights = labels.map(|label| if label == 1 { 7.0 } else { 1.0 }); // now each class is half of the draws
 /// let batcher = Batcher::over(Weighted::new(&weights, 1_000, 42)?, 100)?;
 /// let rare = batcher.epoch(0).indices().iter().filter(|&&i| labels[i] == 1).count();
 /// assert_eq!(rare, 497); // of a thousand
@@ -49,12 +49,13 @@ use crate::{
 pub struct Weighted {
     len: usize,
     seed: u64,
+    /// How many weights there are.
     weights: u64,
     hash: u64,
     /// There are 2^bits buckets.
     bits: u32,
-    /// A bucket's high 63 − bits bits: below which part of it the sample is the one of its number. Its low bits: which
-    /// sample it is above.
+    /// A number for each bucket. Its high 63 − bits bits say how much of the bucket belongs to the sample of the
+    /// bucket's own number, and its low bits which sample has the rest.
     table: Vec<u64>,
 }
 
@@ -62,7 +63,7 @@ impl Weighted {
     /// The largest number of weights.
     pub const MAX_WEIGHTS: u64 = 1 << 32;
 
-    /// An order of `len` draws an epoch.
+    /// An order of `len` draws per epoch.
     ///
     /// # Errors
     /// [`Error::Weight`] if a weight is NaN, infinite or negative; [`Error::Count`] if there is no weight or more than
@@ -84,6 +85,7 @@ impl Weighted {
         Ok(Weighted { len, seed, weights: weights.len() as u64, hash, bits, table })
     }
 
+    /// The sample that a random word stands for: its high bits choose a bucket, the others a point in the bucket.
     #[inline(always)]
     fn sample(&self, word: u64) -> usize {
         let bucket = (word >> (64 - self.bits)) as usize;
@@ -93,17 +95,18 @@ impl Weighted {
     }
 }
 
-/// Those of a weight. −0 is 0.
+/// The bits of a weight, with −0 as 0, so that equal weights have equal bits.
 fn bits_of(weight: f64) -> u64 {
     (weight + 0.0).to_bits()
 }
 
-/// The weights as integers whose sum is 2^63, and zeros up to `len`.
+/// The weights as integers whose sum is 2^63, followed by zeros up to a length of `len`.
 fn integers(weights: &[f64], len: usize) -> Result<Vec<u64>, Error> {
-    // A float is m 2^e with integers m and e; a constant in e is left out. Shifted by `up`, the greatest weight has 94 bits.
+    // A float is m 2^e with integers m and e, up to a constant in e that makes no difference to the shares. Shifted by
+    // `up`, the greatest weight has 94 bits.
     let decode = |weight: f64| {
         let (m, e) = (bits_of(weight) % (1 << 52), (bits_of(weight) >> 52) as i32);
-        if e == 0 { (m, 1) } else { (m | 1 << 52, e) } // subnormal, or with its leading bit
+        if e == 0 { (m, 1) } else { (m | 1 << 52, e) } // subnormal, or with a leading 1 that is not stored
     };
     let (m, e) = decode(weights.iter().fold(0.0, |a: f64, &b| a.max(b)));
     let up = 94 - (u64::BITS - m.leading_zeros()) as i32 - e;
@@ -121,12 +124,13 @@ fn integers(weights: &[f64], len: usize) -> Result<Vec<u64>, Error> {
     let (inverse, mut rest) = (((1 << 127) - 1) / sum, 1_u64 << 63);
     for (integer, &weight) in integers.iter_mut().zip(weights) {
         let part = scaled(weight) >> down;
-        // ⌊2^63 part / sum⌋, or one less: a division of 128 bits would take ten times as long.
+        // ⌊2^63 part / sum⌋ or one less, which the next line sets right. A division of 128 bits would take ten times as
+        // long.
         let quotient = (part * inverse) >> 64;
         *integer = (quotient + u128::from((part << 63) - quotient * sum >= sum)) as u64;
         rest -= *integer;
     }
-    // Less than two for each weight above 0.
+    // What is left is less than two for each weight above 0.
     while rest > 0 {
         for (integer, _) in integers.iter_mut().zip(weights).filter(|(_, weight)| **weight > 0.0) {
             let one = rest.min(1);
@@ -137,16 +141,17 @@ fn integers(weights: &[f64], len: usize) -> Result<Vec<u64>, Error> {
     Ok(integers)
 }
 
-/// Fills all buckets to the same height: what a light one lacks, the first heavy one that is left gives.
+/// Writes the table. All buckets are filled to the same height: what a light bucket lacks comes from the first heavy
+/// one that still has too much.
 fn alias(integers: &[u64], bits: u32, table: &mut [u64]) {
     let full = 1_u64 << (63 - bits);
     let entry = |own: u64, sample: usize, giver: Option<usize>| match giver {
         Some(giver) if own < full => own << (bits + 1) | giver as u64,
-        _ => sample as u64, // always this one
+        _ => sample as u64, // no rest: always this sample
     };
     let mut heavy = (0..integers.len()).filter(|&i| integers[i] > full);
     let mut giver = heavy.next();
-    let mut left = giver.map_or(0, |i| integers[i]); // of the giver
+    let mut left = giver.map_or(0, |i| integers[i]); // what the giver has left
     for i in (0..integers.len()).filter(|&i| integers[i] <= full) {
         table[i] = entry(integers[i], i, giver);
         left = left.saturating_sub(full - integers[i]);
@@ -188,7 +193,8 @@ impl Order for Weighted {
 
     fn fill(&self, fill: &mut Fill<'_>) {
         let mut generator = generator(b"weight 1", self.seed, self.weights, fill.epoch, 0);
-        generator.set_word_pos(2 * u128::from(fill.start)); // in words of 32 bits
+        generator.set_word_pos(2 * u128::from(fill.start)); // in words of 32 bits, two for each place
+        // The lookups are not compiled for wider vectors, with which they take 2.5 times as long.
         with_bytes(&mut generator, 8, fill.out, |bytes, out| {
             for (sample, word) in out.iter_mut().zip(bytes.chunks_exact(8)) {
                 *sample = self.sample(u64::from_le_bytes(word.first_chunk().copied().unwrap_or_default()));
@@ -206,7 +212,7 @@ mod tests {
 
     use super::*;
 
-    /// The integers of the weights, and what the buckets of the table give each sample.
+    /// The integers of the weights, and how much the buckets of the table give each sample.
     fn made(weights: &[f64]) -> (Vec<u64>, Vec<u64>) {
         let order = Weighted::new(weights, 1, 0).unwrap();
         let integers = integers(weights, order.table.len()).unwrap();
@@ -220,7 +226,7 @@ mod tests {
         (integers, given)
     }
 
-    /// From tests/data/order.py.
+    /// The values are from tests/data/order.py.
     #[test]
     fn value_stability_of_the_integers() {
         let thirds = [0.1, 1.1, 2.1, 0.1, 1.1];
@@ -257,7 +263,7 @@ mod tests {
         }
     }
 
-    /// a · b, its bits from 64 on and its low 64.
+    /// a · b: its bits from 64 on, and its low 64 bits.
     fn times(a: u128, b: u64) -> (u128, u64) {
         let low = u128::from(a as u64) * u128::from(b);
         ((a >> 64) * u128::from(b) + (low >> 64), low as u64)
@@ -266,11 +272,12 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 256, rng_seed: proptest::test_runner::RngSeed::Fixed(1), failure_persistence: None, ..Default::default() })]
 
-        /// Exactly: the integers add up to 2^63; each is within 8 of 2^63 w / Σw; the buckets give each sample its own.
+        /// In exact arithmetic, the integers add up to 2^63, each is within 8 of 2^63 w / Σw, and the buckets give each
+        /// sample its own integer.
         #[test]
         fn probabilities_are_exact(mut parts in prop::collection::vec((0_u64..1 << 53, 0_u32..60, 0..4), 1..70), scale in -1074..900_i32) {
             parts.push((1, 0, 1)); // so that one is above 0
-            // In units of 2^scale: 113 bits each, and 119 their sum.
+            // In units of 2^scale. Each has at most 113 bits, and their sum at most 119.
             let exact: Vec<u128> = parts.iter().map(|&(m, e, kind)| if kind == 0 { 0 } else { u128::from(m) << e }).collect();
             let weights: Vec<f64> = exact.iter().map(|&weight| {
                 let half = |power: i32| f64::from_bits(((1023 + power) as u64) << 52);
