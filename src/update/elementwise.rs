@@ -7,30 +7,32 @@ use crate::{
     threads::{ONE_THREAD_LEN, PART_LEN, share},
 };
 
-/// Below this length wide vectors gain less than it costs to choose them.
+/// Shorter slices gain less from wide vectors than it costs to find out which vectors the CPU has.
 const SHORT: usize = 32;
 
-/// Below this length aligning gains less than it costs.
+/// Shorter slices gain less from aligned access than it costs to align them.
 const LONG: usize = 256;
 
-/// The loop of every update rule: applies `rule` to each parameter, its `N` values of state and its gradient.
+/// The loop of every update rule: replaces each parameter and its `N` values of state by what `rule` returns for them
+/// and the gradient.
 ///
-/// For every index i: `(params[i], [state[0][i], …]) <- rule(params[i], [state[0][i], …], grads[i])`.
-/// The rule gets the old values and returns the new ones. It must be a pure function: the elements are visited in any
-/// order. If it panics, the elements already visited have changed; with feature `rayon` these may be anywhere.
+/// For every index i: `(params[i], [state[0][i], …]) <- rule(params[i], [state[0][i], …], grads[i])`. The rule gets the
+/// old values and returns the new ones. It must be a pure function, since the order in which elements are visited is
+/// not specified. If it panics, the elements visited before have changed; with feature `rayon` these may be anywhere in
+/// the slices.
 ///
-/// An optimizer of your own runs its rule by [`Step::apply`](crate::Step::apply), which is this loop; call this one where
-/// there is no optimizer.
+/// An optimizer of your own calls [`Step::apply`](crate::Step::apply), which runs this loop. Call `elementwise` if you
+/// have no optimizer.
 ///
 /// # Errors
-/// [`Error::Length`] if `grads` or a slice of state has another length than `params`; nothing has changed then.
+/// [`Error::Length`] if `grads` or a slice of state has another length than `params`. Nothing has changed then.
 ///
 /// # Cost
 /// One pass over memory: each slice is read once, `params` and the state are written once. No allocation.
 ///
 /// # Example
 /// ```
-/// // Sign descent: a step of the same size whatever the gradient.
+/// // Sign descent: every step has the same size, whatever the gradient.
 /// let mut params = [1.0_f32, 2.0];
 /// gradstep::elementwise(&mut params, [], &[0.3, -7.0], |p, [], g| (p - 0.5 * g.signum(), []))?;
 /// assert_eq!(params, [0.5, 2.5]);
@@ -49,10 +51,11 @@ where
     run(params, state, grads, rule)
 }
 
-/// What the loop reads gradients from, and whatever else becomes the new parameter (a half: `halves.rs`).
+/// The gradients of the loop: a slice, or what converts them as they are read (`halves.rs`).
 pub(super) trait Read<P>: Sized + Send {
     fn split_at(self, at: usize) -> (Self, Self);
     fn grad(&self, i: usize) -> P;
+    /// Is called with each new parameter, for half-precision parameters that follow it.
     fn param(&mut self, i: usize, param: P);
 }
 
@@ -71,8 +74,8 @@ impl<P: Copy + Sync> Read<P> for &[P] {
     fn param(&mut self, _: usize, _: P) {}
 }
 
-/// The loop over as many gradients as parameters.
-// Inlined, as what it calls: a step of 64 parameters would feel each call.
+/// The loop for `grads` of the same length as `params`, which the caller has checked.
+// Inlined, as is what it calls: each call makes a step of 64 parameters measurably slower.
 #[inline(always)]
 pub(super) fn run<P: Copy + Send + Sync, G: Read<P>, const N: usize>(
     params: &mut [P],
@@ -92,7 +95,7 @@ pub(super) fn run<P: Copy + Send + Sync, G: Read<P>, const N: usize>(
     Ok(())
 }
 
-// Not inlined, so that the way of a short step stays short.
+// Not inlined, so that a short step does not carry this code.
 #[inline(never)]
 fn run_on_threads<P: Copy + Send + Sync, G: Read<P>, const N: usize>(
     params: &mut [P],
@@ -100,7 +103,7 @@ fn run_on_threads<P: Copy + Send + Sync, G: Read<P>, const N: usize>(
     grads: G,
     rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy + Sync),
 ) {
-    // Compiled once, and not for each way in which parts are handed out.
+    // Not inlined: the loop is compiled once, instead of once for each caller within `share`.
     #[inline(never)]
     fn work<P: Copy, G: Read<P>, const N: usize>(
         slices: Slices<P, G, N>,
@@ -114,7 +117,8 @@ fn run_on_threads<P: Copy + Send + Sync, G: Read<P>, const N: usize>(
 /// Parameters, state, gradients.
 type Slices<'a, P, G, const N: usize> = (&'a mut [P], [&'a mut [P]; N], G);
 
-/// Slices of at most [`PART_LEN`], from either end.
+/// Cuts slices into parts of [`PART_LEN`], taken from either end; the part at the back may be shorter. `None` if all
+/// have been taken.
 struct Parts<'a, P, G, const N: usize>(Option<Slices<'a, P, G, N>>);
 
 impl<'a, P, G: Read<P>, const N: usize> Iterator for Parts<'a, P, G, N> {
@@ -133,6 +137,7 @@ impl<P, G: Read<P>, const N: usize> DoubleEndedIterator for Parts<'_, P, G, N> {
     fn next_back(&mut self) -> Option<Self::Item> {
         let slices = self.0.take()?;
         let len = slices.0.len();
+        // At a multiple of `PART_LEN`, so that the parts are the same from whichever end they are taken.
         let (others, last) = split(slices, len.saturating_sub(1) / PART_LEN * PART_LEN);
         self.0 = (len > PART_LEN).then_some(others);
         Some(last)
@@ -168,7 +173,8 @@ fn run_alone<P: Copy, G: Read<P>, const N: usize>(
     } else if len < LONG {
         0
     } else {
-        // Up to where a vector of 32 bytes begins: a vector across two cache lines costs twice, and allocators align to 16.
+        // Up to the first parameter at a multiple of 32 bytes, the size of a vector: allocators align to 16 bytes only,
+        // and a vector that crosses a cache line costs twice.
         slices.0.as_ptr().align_offset(32).min(LONG)
     };
     let ((params, state, grads), rest) = split(slices, head);
@@ -182,7 +188,8 @@ fn run_alone<P: Copy, G: Read<P>, const N: usize>(
     }
 }
 
-// Each slice an argument: then the compiler knows that they do not overlap, and does not compare their ends in each call.
+// Each slice is an argument of its own: this tells the compiler that they do not overlap, so it does not test for that
+// at run time.
 #[inline(always)]
 fn plain_loop<P: Copy, G: Read<P>, const N: usize>(
     params: &mut [P],
@@ -191,7 +198,7 @@ fn plain_loop<P: Copy, G: Read<P>, const N: usize>(
     rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy),
 ) {
     let rule = *rule;
-    // Equal lengths, said once more where the compiler sees it: it then drops the bounds checks and vectorises.
+    // The lengths are equal; where the compiler sees that, it drops the bounds checks and vectorises.
     let len = params.len();
     let (mut grads, _) = grads.split_at(len);
     for slice in &mut state {
@@ -234,7 +241,7 @@ mod tests {
                     taken.push(part);
                 }
                 taken.sort_by_key(|(params, ..)| params.first().copied());
-                // An empty slice is one empty part.
+                // Empty slices are one empty part.
                 assert_eq!(taken.len(), expected.len().max(1));
                 for ((params, [state], grads), expected) in taken.into_iter().zip(&expected) {
                     assert!(params == *expected && state == *expected && grads == *expected);

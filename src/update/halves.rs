@@ -1,4 +1,5 @@
-//! The loop where gradients are converted on the way, or parameters are rounded to half precision: `MasterCopy`'s.
+//! The loop of a step that converts gradients as it reads them, or rounds parameters to half precision, as `MasterCopy`
+//! needs it.
 
 use half::{bf16, f16};
 use num_traits::Float;
@@ -10,10 +11,10 @@ use crate::{
     gradient::grads::{Grads, Source, with_values},
 };
 
-/// Parameters of half precision that become what the f32 ones become.
+/// The half-precision parameters to which a step of their f32 copy writes the result too.
 pub(super) type Halves<'a> = Either<&'a mut [bf16], &'a mut [f16]>;
 
-// Not inlined, so that a plain step stays short.
+// Not inlined, so that a step that converts nothing does not carry this code.
 #[inline(never)]
 pub(super) fn run_converted<P: Float + Send + Sync + 'static, const N: usize>(
     params: &mut [P],
@@ -23,7 +24,8 @@ pub(super) fn run_converted<P: Float + Send + Sync + 'static, const N: usize>(
     rule: impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy + Sync,
 ) -> Result<(), Error> {
     let scale = grads.factor();
-    // Each type compiles the loops that it can reach only. f32 gradients are multiplied in any case, by 1 too: one loop less.
+    // The sizes are constants, so that for each `P` only the loops that it can reach are compiled. f32 gradients are
+    // always multiplied by their scale, even if it is 1, which saves a loop.
     match (grads.source(), halves) {
         _ if const { size_of::<P>() > size_of::<f32>() } => Err(Error::NotASlice),
         (_, None) => run(params, state, Converted(grads), rule),
@@ -46,7 +48,8 @@ pub(super) fn run_converted<P: Float + Send + Sync + 'static, const N: usize>(
     }
 }
 
-/// Gradients of an f32 copy, and the parameters of which it is a copy.
+/// The gradients for an f32 copy, and the half-precision parameters of which it is the copy. `SCALED` is part of the
+/// type, so that unscaled gradients are not multiplied.
 struct Copied<'a, T, H, const SCALED: bool> {
     grads: &'a [T],
     scale: f64,
@@ -76,7 +79,8 @@ where
     }
 }
 
-/// Gradients of another type than the parameters: f32 for halves, or halves for f32. Seldom, so one loop serves all.
+/// Gradients of another type than the parameters: f32 for half-precision parameters, or the reverse. They are rare
+/// without a `MasterCopy`, so one loop serves all types.
 struct Converted<'a, P>(Grads<'a, P>);
 
 impl<P: Float + Sync + 'static> Read<P> for Converted<'_, P> {
