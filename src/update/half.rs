@@ -51,6 +51,7 @@ use crate::{
 pub struct MasterCopy<H, O> {
     optimizer: O,
     master: Vec<f32>,
+    // `fn`, since no `H` is stored.
     params: PhantomData<fn(&mut [H])>,
 }
 
@@ -134,6 +135,7 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O> {
     }
 
     fn update(&mut self, step: Step<H>) -> Result<(), Error> {
+        // The optimizer's own loop widens the gradients and writes the rounded parameters, so the step is one pass.
         let (params, grads) = step.into_parts();
         self.optimizer.update(Step::of_copy(&mut self.master, params, grads)?)
     }

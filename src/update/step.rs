@@ -100,6 +100,7 @@ impl<P: Float + Send + Sync + 'static> Step<'_, P> {
             return run_converted(self.params, state, self.grads, self.halves, rule);
         }
         let Step { params, grads, .. } = self;
+        // Two loops, so that unscaled gradients are not multiplied.
         match (grads.slice(), grads.factor()) {
             (slice, None) => run(params, state, slice, rule),
             (slice, Some(scale)) => run(params, state, slice, move |p, s, g| rule(p, s, Grads::rounded(scale, g))),

@@ -38,7 +38,7 @@ use crate::{check, error::Error};
 /// let (weight_grads, bias_grads) = (vec![0.5; 6], vec![1.0; 2]);
 /// model.step(&mut [("weights", &mut weights, &weight_grads), ("bias", &mut bias, &bias_grads)])?;
 ///
-/// let schedule = gradstep::Schedule::linear(1.0, 0.0, 100)?; // one schedule for all, as a factor of each learning rate
+/// let schedule = gradstep::Schedule::linear(1.0, 0.0, 100)?; // one schedule for all rates, as a factor
 /// model.scale_learning_rates(schedule.at(model.steps()))?; // now 0.099 and 0.198
 /// model.freeze("bias")?; // keeps its velocity, and may be left out of a step
 /// model.step(&mut [("weights", &mut weights, &weight_grads)])?;
@@ -57,6 +57,7 @@ pub struct ParamGroups<P, O> {
     groups: Vec<Group<O>>,
     factor: f64,
     steps: u64,
+    // `fn`, since no `P` is stored: whether a model is `Send` and `Sync` depends on `O` only.
     params: PhantomData<fn(&mut [P])>,
 }
 
@@ -104,6 +105,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         self.push(name, Group { optimizer, learning_rate, frozen: false })
     }
 
+    /// Adds to both lists, since a tensor has the same index in both.
     fn push(&mut self, name: String, group: Group<O>) -> Result<(), Error> {
         self.names.insert(name)?;
         self.groups.push(group);
@@ -143,6 +145,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     /// product; [`Error::Memory`] if there is no room for the numbers. Nothing has changed then.
     pub fn scale_learning_rates(&mut self, factor: f64) -> Result<(), Error> {
         check::at_least_zero("factor", factor)?;
+        // The rates to go back to are read and not computed from the old factor: one may have been set by `get_mut`.
         let rates = self.groups.iter().map(|group| group.optimizer.learning_rate());
         let before = check::list("learning rates", rates)?;
         for i in 0..self.groups.len() {
@@ -249,6 +252,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     /// # Ok::<(), gradstep::Error>(())
     /// ```
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut O)> {
+        // Not `self.names()`, which would borrow the groups too.
         let names = self.names.names().iter().map(String::as_str);
         iter::zip(names, self.groups.iter_mut().map(|group| &mut group.optimizer))
     }
