@@ -240,18 +240,7 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for Adam<P> {
         Ok(())
     }
 
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.learning_rate = check::learning_rate::<P>(learning_rate)?;
-        Ok(())
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps
-    }
+    super::optimizer::learning_rate_and_steps!(learning_rate);
 
     fn reset(&mut self) {
         self.m.fill(P::zero());

@@ -325,18 +325,7 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for Momentum<P> {
         Ok(())
     }
 
-    fn learning_rate(&self) -> f64 {
-        self.rule.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.rule.learning_rate = check::learning_rate::<P>(learning_rate)?;
-        Ok(())
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps
-    }
+    super::optimizer::learning_rate_and_steps!(rule.learning_rate);
 
     fn reset(&mut self) {
         self.velocity.fill(P::zero());

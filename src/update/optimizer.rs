@@ -173,6 +173,26 @@ pub trait Optimizer<P>: Send {
     }
 }
 
+/// The methods of [`Optimizer`] for the learning rate and the count of steps. They are the same in every rule, except
+/// for the name of the field that holds the learning rate.
+macro_rules! learning_rate_and_steps {
+    ($($learning_rate:ident).+) => {
+        fn learning_rate(&self) -> f64 {
+            self.$($learning_rate).+
+        }
+
+        fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), $crate::error::Error> {
+            self.$($learning_rate).+ = $crate::check::learning_rate::<P>(learning_rate)?;
+            Ok(())
+        }
+
+        fn steps(&self) -> u64 {
+            self.steps
+        }
+    };
+}
+pub(crate) use learning_rate_and_steps;
+
 /// Implements [`Optimizer`] for a pointer to an optimizer, as std does with its own traits.
 macro_rules! pointer {
     ($pointer:ty) => {
