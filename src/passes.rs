@@ -1,5 +1,5 @@
-//! How a loop over all values runs, but for the step (which `elementwise` runs): in parts, on wide vectors, and on threads
-//! where they pay.
+//! How functions loop over slices: in parts, on wide vectors, and on several threads if the slices are long enough for
+//! that to pay. The step of an optimizer has a loop of its own, `elementwise`.
 
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -8,8 +8,8 @@ use crate::{
     threads::{ONE_THREAD_LEN, PART_LEN, share},
 };
 
-/// `work` on each of `parts`, which have at most [`PART_LEN`] values each and `len` in all. `work` is
-/// `#[inline(always)]`, so that it is compiled for wide vectors.
+/// Calls `work` with each of `parts`, which have at most [`PART_LEN`] values each and `len` together. Mark the closure
+/// `#[inline(always)]`: only what is inlined into [`wide`] is compiled for wide vectors.
 #[inline(always)]
 pub(crate) fn pass<T: Send>(len: usize, parts: impl DoubleEndedIterator<Item = T> + Send, work: impl Fn(T) + Sync) {
     let work = |part| {
@@ -21,7 +21,7 @@ pub(crate) fn pass<T: Send>(len: usize, parts: impl DoubleEndedIterator<Item = T
     if len <= ONE_THREAD_LEN { parts.for_each(work) } else { share(len.div_ceil(PART_LEN), parts, work) }
 }
 
-/// [`pass`] over two slices of the same length, side by side.
+/// [`pass`] over two slices of the same length: `work` gets the same range of both.
 #[inline(always)]
 pub(crate) fn pairs<T: Send, U: Sync>(to: &mut [T], from: &[U], work: impl Fn(&mut [T], &[U]) + Sync) {
     pass(
@@ -32,18 +32,20 @@ pub(crate) fn pairs<T: Send, U: Sync>(to: &mut [T], from: &[U], work: impl Fn(&m
     );
 }
 
-/// The lengths of several slices together. They may be the same slice again and again, or have elements without a size,
-/// and so be more than memory holds: then it stops at `usize::MAX`, which is long enough for threads.
+/// The sum of the lengths of several slices, or `usize::MAX` if it is larger. It can be larger, since the same slice
+/// may be given many times, and elements of size zero take no memory. It only decides how many threads work, so
+/// stopping there does no harm.
 #[inline]
 pub(crate) fn total(lens: impl Iterator<Item = usize>) -> usize {
     lens.fold(0, usize::saturating_add)
 }
 
-/// How many slices threads share at a time.
+/// How many slices [`together`] passes on at a time, at most.
 pub(crate) const SLICES_AT_ONCE: usize = 32;
 
-/// Hands `slices` to `visit`, [`SLICES_AT_ONCE`] at a time, so that threads can share many short ones without an
-/// allocation. `empty` is any slice.
+/// Calls `visit` with the `slices`, [`SLICES_AT_ONCE`] at a time, so that threads can share many short slices. They are
+/// collected in an array, since a list of all of them would be an allocation. `empty` is what the array is filled with
+/// at first; `visit` never gets it.
 #[inline(always)]
 pub(crate) fn together<S: Copy>(slices: impl Iterator<Item = S>, empty: S, mut visit: impl FnMut(&[S])) {
     let (mut some, mut count) = ([empty; SLICES_AT_ONCE], 0);
@@ -60,7 +62,7 @@ pub(crate) fn together<S: Copy>(slices: impl Iterator<Item = S>, empty: S, mut v
     }
 }
 
-/// Whether `holds` for all of `parts`.
+/// Returns whether `holds` returns true for each of `parts`.
 #[inline(always)]
 pub(crate) fn all<T: Send>(
     len: usize,
@@ -74,6 +76,7 @@ pub(crate) fn all<T: Send>(
         #[inline(always)]
         |part| {
             if !holds(part) {
+                // `pass` returns after all threads have finished, so no other ordering is needed to see this.
                 all.store(false, Relaxed);
             }
         },
@@ -85,7 +88,8 @@ pub(crate) fn all<T: Send>(
 mod tests {
     use super::total;
 
-    /// On a 32-bit machine 32 times a slice of 2^27 halves is 2^32 of them.
+    /// On a 32-bit machine a slice of 2^27 halves takes 2^28 bytes; given 32 times it has 2^32 values, which `usize`
+    /// cannot count.
     #[test]
     fn more_than_memory_holds_is_counted() {
         assert_eq!(total([].into_iter()), 0);

@@ -15,50 +15,52 @@ use crate::{
     gradient::grads::Grads,
 };
 
-/// Adam and AdamW: each parameter moves by the mean of its gradients over the root of the mean of their squares.
+/// Adam and AdamW: each parameter moves by the mean of its gradients, divided by the root of the mean of their squares.
 ///
 /// `m <- β₁ m + (1 - β₁) g ; v <- β₂ v + (1 - β₂) g² ; θ <- θ - η m̂ / (√v̂ + ε)`, where `m̂ = m / (1 - β₁ᵗ)` and
-/// `v̂ = v / (1 - β₂ᵗ)` at step t = 1, 2, …: both begin at 0, and the divisions take out the bias of that.
+/// `v̂ = v / (1 - β₂ᵗ)` at step t = 1, 2, …. m and v begin at 0; the divisions remove the bias towards 0 that follows.
 ///
-/// The decay makes the difference: **Adam** is without one or [`Coupled`](WeightDecay::Coupled), which enters m and v;
-/// **AdamW** is [`Decoupled`](WeightDecay::Decoupled), which does not.
+/// The weight decay decides which of the two it is: **Adam** has none, or a [`Coupled`](WeightDecay::Coupled) one,
+/// which enters m and v; **AdamW** has a [`Decoupled`](WeightDecay::Decoupled) one, which does not.
 ///
 /// | you come from | use |
 /// |---|---|
 /// | `torch.optim.Adam(weight_decay=w)` | `WeightDecay::Coupled(w)` |
 /// | `torch.optim.AdamW`, `optax.adamw` | `WeightDecay::Decoupled(w)`; w is 0.01 in torch by default, 1e-4 in optax |
-/// | Keras `Adam`, `AdamW(weight_decay=w)` | none, `WeightDecay::Decoupled(w)`; its ε is the paper's ε̂, which is ours times `√(1 - β₂ᵗ)` |
+/// | Keras `Adam` | no decay; the ε of Keras is the paper's ε̂, the ε here times `√(1 - β₂ᵗ)` |
+/// | Keras `AdamW(weight_decay=w)` | `WeightDecay::Decoupled(w)`; ε as for `Adam` |
 ///
 /// (As of torch 2.15, optax 0.2 and Keras 3.) There is no AMSGrad, and no switch to maximise: negate the loss.
 ///
 /// # Arithmetic
-/// Computed in `P`: β₁, β₂ and ε are rounded to it, and `1 - β` is the rest of the rounded β. `η / (1 - β₁ᵗ)` and `1 /
-/// √(1 - β₂ᵗ)` are computed in f64, to the last bit or two however near β is to 1, and rounded to `P` once a step. Then
-/// each operation is rounded, in the order of `θ - (η / (1 - β₁ᵗ)) · (m / ((1 / √(1 - β₂ᵗ)) · √v + ε))`. The powers
-/// depend on β and the count of steps only, so a run that is resumed has the same bits.
+/// The rule is computed in `P`: β₁, β₂ and ε are rounded to `P`, and `1 - β` is computed from the rounded β.
+/// `η / (1 - β₁ᵗ)` and `1 / √(1 - β₂ᵗ)` are computed in f64, right to the last bit or two however near β is to 1, and
+/// rounded to `P` once per step. Then each operation is rounded, in the order of
+/// `θ - (η / (1 - β₁ᵗ)) · (m / ((1 / √(1 - β₂ᵗ)) · √v + ε))`. The powers depend only on β and the count of steps, so a
+/// resumed run has the same bits.
 ///
-/// m and v become 0 where they are below the smallest normal number, so that a unit whose gradients are 0 does not
-/// become slow (f16 keeps them). So does a square that adds less than that to v: in f32, with β₂ = 0.999, that of a
-/// gradient below
-/// 3.4e-18. ε should be well above this. A gradient above 1.8e19 in f32 has an infinite square; v stays infinite then, and the
-/// parameter stands still: clip where that can happen.
+/// An m or v below the smallest normal number becomes 0, so that units whose gradients are 0 do not make a step slow
+/// (f16 keeps such numbers). A gradient whose square would add less than that number to v leaves v as if it were 0: in
+/// f32 with β₂ = 0.999, a gradient below 3.4e-18. ε should be well above this. A gradient above 1.8e19 has an infinite
+/// square in f32. Its v then stays infinite, and the parameter no longer moves: clip the gradients if they can become
+/// so large.
 ///
-/// For bf16 and f16 parameters use a `MasterCopy`. Alone, bf16 rounds 0.999 to 1, f16 rounds 1e-8 to 0, which are
-/// rejected, and what f16 makes of `g²` is 0 for most gradients.
+/// For bf16 and f16 parameters use a `MasterCopy`. Without it the defaults are rejected, since bf16 rounds 0.999 to 1
+/// and f16 rounds 1e-8 to 0; and with other settings f16 rounds the square of most gradients to 0.
 ///
-/// State: m and v, each as long as the parameters, and a count of steps. Cost of a step: one pass, four slices read,
-/// three written, a square root and a division a parameter; and some 50 ns for the powers, until they are too small to
-/// matter (some 400 steps with β = 0.9, 42,000 with 0.999). No allocation.
+/// State: m and v, each as long as the parameters, and a count of steps. Cost of a step: one pass that reads four
+/// slices and writes three, with a square root and a division per parameter; and some 50 ns for the powers, until they
+/// are too small to matter (after some 400 steps with β = 0.9, and 42,000 with 0.999). No allocation.
 ///
-/// Source: Kingma and Ba 2015, "Adam: A method for stochastic optimization"; Loshchilov and Hutter 2019, "Decoupled weight
-/// decay regularization". `torch.optim.Adam` and `AdamW` (2.15) agree to rounding.
+/// Source: Kingma and Ba 2015, "Adam: A method for stochastic optimization"; Loshchilov and Hutter 2019, "Decoupled
+/// weight decay regularization". `torch.optim.Adam` and `AdamW` (2.15) differ by rounding only.
 ///
 /// # Example
 /// ```
 /// use gradstep::{Adam, Optimizer, WeightDecay};
 /// let mut adam = Adam::new(0.5, 2)?;
 /// let mut params = [1.0_f32, 2.0];
-/// adam.step(&mut params, &[0.25, -40.0])?; // the first step is η, whatever the size of the gradient
+/// adam.step(&mut params, &[0.25, -40.0])?; // the first step moves by η, whatever the size of the gradient
 /// assert_eq!(params, [0.5, 2.5]);
 ///
 /// let adamw = Adam::<f32>::new(1e-3, 1000)?.with_weight_decay(WeightDecay::Decoupled(0.01))?;
@@ -77,25 +79,26 @@ pub struct Adam<P> {
     m: Vec<P>,
     v: Vec<P>,
     steps: u64,
-    /// [`power`] of each β, as `P` rounds it, and `steps`.
+    /// [`power`] of each β, rounded to `P`, at `steps`. They are kept, so that a step computes them by one product
+    /// each.
     powers: [Double; 2],
 }
 
 impl<P: Float + Send + Sync + 'static> Adam<P> {
-    /// Adam with learning rate η for `len` parameters, with β₁ = 0.9, β₂ = 0.999 and ε = 1e-8.
+    /// Creates Adam with learning rate η for `len` parameters, with β₁ = 0.9, β₂ = 0.999 and ε = 1e-8.
     ///
     /// # Errors
-    /// Those of [`with_settings`](Adam::with_settings); in bf16 and f16 always.
+    /// Those of [`with_settings`](Adam::with_settings). bf16 and f16 always get one: they cannot hold these defaults.
     pub fn new(learning_rate: f64, len: usize) -> Result<Self, Error> {
         Self::with_settings(learning_rate, [0.9, 0.999], 1e-8, len)
     }
 
-    /// Adam with learning rate η, `[β₁, β₂]` and ε, for `len` parameters.
+    /// Creates Adam with learning rate η, `[β₁, β₂]` and ε, for `len` parameters.
     ///
     /// # Errors
     /// [`Error::Number`] if the learning rate is NaN, infinite or negative, a β is outside [0, 1), or ε is not a finite
-    /// number above 0 (with ε = 0 a parameter without gradients would become 0 / 0); [`Error::Rounded`] if one of them
-    /// is so in `P`, or is above 0 and 0 in `P`; [`Error::Memory`] if there is no room for m and v.
+    /// number above 0 (with ε = 0 a parameter without gradients would become 0 / 0); [`Error::Rounded`] if `P` rounds
+    /// one of them to such a number, or to 0 although it is above 0; [`Error::Memory`] if there is no room for m and v.
     pub fn with_settings(learning_rate: f64, betas: [f64; 2], eps: f64, len: usize) -> Result<Self, Error> {
         Ok(Adam {
             learning_rate: check::learning_rate::<P>(learning_rate)?,
@@ -109,7 +112,7 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
         })
     }
 
-    /// The same with a weight decay.
+    /// Returns this optimizer with a weight decay.
     ///
     /// # Errors
     /// Those of [`set_weight_decay`](Adam::set_weight_decay).
@@ -118,12 +121,13 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
         Ok(self)
     }
 
-    /// The same with this m, v and count of steps instead of zeros: torch's `exp_avg`, `exp_avg_sq` and `step`, or a
-    /// part of what was saved. (A part is valid, since each parameter depends on its own gradient, m and v only.)
+    /// Returns this optimizer with this m, v and count of steps instead of zeros: torch's `exp_avg`, `exp_avg_sq` and
+    /// `step`, or a part of a saved state. (A part is enough, since each parameter depends on its own gradient, m and v
+    /// only.)
     ///
     /// # Errors
-    /// [`Error::Length`] if m or v has another length than the one given to [`new`](Adam::new), [`Error::Number`] if a v is
-    /// negative.
+    /// [`Error::Length`] if m or v has another length than the one given to [`new`](Adam::new); [`Error::Number`] if a
+    /// value of v is negative.
     ///
     /// # Example
     /// ```
@@ -143,29 +147,29 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
         Ok(self)
     }
 
-    /// `[β₁, β₂]`.
+    /// Returns `[β₁, β₂]`.
     pub fn betas(&self) -> [f64; 2] {
         self.betas
     }
 
-    /// Sets `[β₁, β₂]` for the steps to come. m and v stay as they are, and are divided by `1 - βᵗ` with the new β and all
-    /// steps, as torch does.
+    /// Sets `[β₁, β₂]` for the steps to come. m and v stay as they are. From then on they are divided by `1 - βᵗ` of
+    /// the new β, where t counts all steps, as in torch.
     ///
     /// # Errors
-    /// [`Error::Number`] if one is outside [0, 1), [`Error::Rounded`] if it is so in `P`, or is above 0 and 0 in `P`.
-    /// The old ones stay then.
+    /// [`Error::Number`] if one is outside [0, 1); [`Error::Rounded`] if `P` rounds one to 1, or to 0 although it is
+    /// above 0. The old ones stay then.
     pub fn set_betas(&mut self, betas: [f64; 2]) -> Result<(), Error> {
         self.betas = check_betas::<P>(betas)?;
         self.set_steps(self.steps);
         Ok(())
     }
 
-    /// ε, which is added to the root.
+    /// Returns ε, which is added to the root.
     pub fn eps(&self) -> f64 {
         self.eps
     }
 
-    /// The weight decay.
+    /// Returns the weight decay.
     pub fn weight_decay(&self) -> WeightDecay {
         self.weight_decay
     }
@@ -173,20 +177,21 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
     /// Sets the weight decay for the steps to come.
     ///
     /// # Errors
-    /// [`Error::Number`] if its strength is NaN, infinite or negative; [`Error::Rounded`] if it is above 0 and 0 in `P`, or
-    /// infinite there. The old one stays then.
+    /// [`Error::Number`] if its strength is NaN, infinite or negative; [`Error::Rounded`] if `P` rounds the strength to
+    /// infinity, or to 0 although it is above 0. The old decay stays then.
     pub fn set_weight_decay(&mut self, weight_decay: WeightDecay) -> Result<(), Error> {
         self.weight_decay = weight_decay.check::<P>()?;
         Ok(())
     }
 
-    /// The first moment m: the mean of the gradients, one value per parameter. Not yet divided by `1 - β₁ᵗ`.
+    /// Returns the first moment m, one value per parameter: the mean of the gradients, not divided by `1 - β₁ᵗ`.
     #[doc(alias = "exp_avg")]
     pub fn m(&self) -> &[P] {
         &self.m
     }
 
-    /// The second moment v: the mean of their squares, one value per parameter. Not yet divided by `1 - β₂ᵗ`.
+    /// Returns the second moment v, one value per parameter: the mean of the squares of the gradients, not divided by
+    /// `1 - β₂ᵗ`.
     #[doc(alias = "exp_avg_sq")]
     pub fn v(&self) -> &[P] {
         &self.v
@@ -194,7 +199,7 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
 }
 
 impl<P: Float + 'static> Adam<P> {
-    /// β₁ and β₂ as `P` has them.
+    /// β₁ and β₂, rounded to `P`.
     fn rounded_betas(&self) -> [P; 2] {
         self.betas.map(from_f64)
     }
@@ -216,12 +221,12 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for Adam<P> {
         let [rest1, rest2] = [P::one() - beta1, P::one() - beta2];
         let powers =
             [next_power(self.powers[0], to_f64(beta1), steps), next_power(self.powers[1], to_f64(beta2), steps)];
+        // In f64, since in `P` most digits of 1 - βᵗ are lost if β is near 1.
         let [correction1, correction2] = powers.map(one_minus);
         let [rate, scale, eps] =
             [self.learning_rate / correction1, 1.0 / correction2.sqrt(), self.eps].map(from_f64::<P>);
-        // A smaller gradient adds a subnormal number to v, and CPUs take long to square it.
+        // The square of a smaller gradient would add a subnormal number to v, and CPUs take long to compute with those.
         let least = (smallest_kept::<P>() / rest2).sqrt();
-
         let flush = flush();
         let state = [&mut self.m[..], &mut self.v];
         self.weight_decay.apply(self.learning_rate, step, state, move |p, [m, v], g| {
@@ -235,18 +240,7 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for Adam<P> {
         Ok(())
     }
 
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.learning_rate = check::learning_rate::<P>(learning_rate)?;
-        Ok(())
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps
-    }
+    super::optimizer::learning_rate_and_steps!(learning_rate);
 
     fn reset(&mut self) {
         self.m.fill(P::zero());
@@ -260,11 +254,12 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for Adam<P> {
 }
 
 impl<P: Float + 'static> Restore for Adam<P> {
-    /// [`Error::Saved`] if the length of m and v differs.
+    /// Returns [`Error::Saved`] if the lengths of m and v differ.
     fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
         same("length of m", other.m.len(), self.m.len())?;
         mem::swap(&mut self.m, &mut other.m);
         mem::swap(&mut self.v, &mut other.v);
+        // The powers are computed anew, since each optimizer keeps its own β.
         let steps = (self.steps, other.steps);
         self.set_steps(steps.1);
         other.set_steps(steps.0);
@@ -276,7 +271,7 @@ fn check_betas<P: Float + 'static>([beta1, beta2]: [f64; 2]) -> Result<[f64; 2],
     Ok([check::beta::<P>("beta1", beta1)?, check::beta::<P>("beta2", beta2)?])
 }
 
-/// NaN and infinity are what bad gradients have left.
+/// Returns an error if a value of v is negative. NaN and infinity are valid: gradients that were so leave them there.
 fn check_v<P: Float + 'static>(v: &[P]) -> Result<(), Error> {
     match v.iter().find(|&&v| v < P::zero()) {
         Some(&v) => Err(Error::Number { name: "v", value: to_f64(v), range: (Included(0.0), Unbounded) }),
@@ -284,23 +279,23 @@ fn check_v<P: Float + 'static>(v: &[P]) -> Result<(), Error> {
     }
 }
 
-// The powers of β: a sum of two f64, so that 1 - βᵗ has all digits. ----------------------------------------------------
+// The powers of β, each as the sum of two f64, so that 1 - βᵗ has all digits. ------------------------------------------
 
-/// How many steps are one product each.
+/// [`power`] is computed by squaring at multiples of this, and by one product per step from there on.
 const BLOCK: u64 = 64;
 
-/// βᵗ, or 0 where that is the same to 1 - βᵗ. A function of β and t alone, yet cheap from one t to the next: by squaring to
-/// the last multiple of 64, and from there on times β.
+/// Returns βᵗ, or 0 if it is too small to change 1 - βᵗ. It depends on β and t only, and not on how t was reached; and
+/// yet the power of t follows from that of t - 1 by one product, unless t is a multiple of [`BLOCK`].
 fn power(beta: f64, steps: u64) -> Double {
     let start = steps - steps % BLOCK;
     (start + 1..=steps).fold(block_power(beta, start), |power, _| product(power, (beta, 0.0)))
 }
 
-/// [`power`] of `steps` from that of the step before.
+/// Returns [`power`] of `steps`, given that of `steps - 1`.
 #[inline]
 fn next_power(power: Double, beta: f64, steps: u64) -> Double {
     if power.0 == 0.0 {
-        power // for ever
+        power // later powers are smaller still
     } else if steps % BLOCK == 0 {
         block_power(beta, steps)
     } else {
@@ -308,11 +303,13 @@ fn next_power(power: Double, beta: f64, steps: u64) -> Double {
     }
 }
 
+/// [`power`] at a multiple of [`BLOCK`]. Below 2^-60 it is 0: 1 - βᵗ is 1 in f64 long before.
 fn block_power(beta: f64, steps: u64) -> Double {
     let power = whole_power((beta, 0.0), steps);
     if power.0 < f64::EPSILON / 256.0 { (0.0, 0.0) } else { power }
 }
 
+/// Returns 1 - (high + low), rounded at the end only.
 fn one_minus((high, low): Double) -> f64 {
     let (difference, rest) = sum(1.0, -high);
     difference + (rest - low)

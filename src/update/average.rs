@@ -15,8 +15,7 @@ use crate::{
     threads::PART_LEN,
 };
 
-/// The average of the parameters over training: what a network that SGD trained is evaluated with. (EMA, SWA,
-/// Polyak-Ruppert averaging.)
+/// The average of the parameters over training, to evaluate a network with (EMA, SWA, Polyak-Ruppert averaging).
 ///
 /// Each [`update`](WeightAverage::update) moves the average θ̄ towards the parameters θ by a weight w:
 ///
@@ -24,26 +23,28 @@ use crate::{
 /// θ̄ <- θ̄ + w (θ - θ̄)
 /// ```
 ///
-/// In the first update w is 1: the average begins as a copy. In the n-th it is
+/// In the first update w is 1, so the average begins as a copy of the parameters. In the n-th update it is:
 ///
-/// | | w | which is |
+/// | kind of average | w | result |
 /// |---|---|---|
 /// | [`mean`](WeightAverage::mean) | 1/n | the mean of all parameters given so far |
-/// | [`ema`](WeightAverage::ema) | 1 - decay | an average over about the last 1 / (1 - decay) |
-/// | [`ema`](WeightAverage::ema), [`with_warmup`](WeightAverage::with_warmup) | the larger of 1 - decay and 1/n | the mean until there are 1 / (1 - decay), then as `ema`: the first parameters do not weigh more than the others |
+/// | [`ema`](WeightAverage::ema) | 1 - decay | an average over about the last 1 / (1 - decay) updates |
+/// | [`ema`](WeightAverage::ema), [`with_warmup`](WeightAverage::with_warmup) | the larger of 1 - decay and 1/n | the mean until n is 1 / (1 - decay), then as `ema`; the first parameters do not weigh more than later ones |
 ///
-/// Call `update` after each step, or once an epoch. To average the end of a run only (SWA), make it where the end begins.
+/// Call `update` after each step, or once per epoch. To average the last part of a run only (SWA), create the average
+/// where that part begins.
 ///
-/// # To evaluate
-/// [`values`](WeightAverage::values) are parameters like others, for a model that takes a slice. Where the parameters
-/// lie inside the model, [`swap`](WeightAverage::swap) puts the average there and, called again, the parameters back,
-/// to the bit. What else follows the parameters, such as the running statistics of a batch normalisation, is the
-/// model's to compute anew.
+/// # Evaluation
+/// If your model takes its parameters as a slice, give it [`values`](WeightAverage::values). If it holds them itself,
+/// [`swap`](WeightAverage::swap) puts the average in their place; a second call puts the parameters back, to the bit.
+/// Whatever the model derives from the parameters, such as the running statistics of a batch normalisation, it must
+/// compute again.
 ///
 /// # Half precision
-/// An average of bf16 or f16 numbers would not move: w (θ - θ̄) rounds to nothing. So `P` is f32 or f64 (others do not
-/// compile). Average the f32 copy of `MasterCopy` instead, write it into the halves by
-/// [`write_params`](WeightAverage::write_params), and get those back by `MasterCopy::write_params`:
+/// An average in bf16 or f16 would not move, because w (θ - θ̄) would be lost to rounding. So `P` must be f32 or f64;
+/// other types do not compile. Average the f32 copy of a `MasterCopy` instead. To evaluate, write the average to the
+/// half-precision parameters by [`write_params`](WeightAverage::write_params); `MasterCopy::write_params` restores
+/// them:
 ///
 #[cfg_attr(feature = "half", doc = "```")]
 #[cfg_attr(not(feature = "half"), doc = "```ignore")]
@@ -68,21 +69,23 @@ use crate::{
 /// A [`ByName`](crate::ByName) of averages is updated and swapped as one, all or nothing.
 ///
 /// # Arithmetic
-/// Computed in `P`, with w rounded to it, and rounded at each operation in the order of the formula. In f32 the average of
-/// numbers near x stops where w |θ - θ̄| is below 2^-25 x, which is far below what steps make of the parameters unless w is
-/// tiny. Where w |θ - θ̄| would be subnormal (in f32 below 10^-38), the average stays as it is, since CPUs take up to eighty
-/// times as long with subnormal numbers. So the average of a parameter that has become 0 ends at 10^-38 / w, not at 0.
+/// The average is computed in `P`: w is rounded to `P`, and then each operation is rounded, in the order of the
+/// formula. In f32, an average near x does not move if w |θ - θ̄| is below 2^-25 x; unless w is tiny, steps change the
+/// parameters by far more than that. Nor does it move if w |θ - θ̄| would be subnormal (below 10^-38 in f32), since CPUs
+/// take up to eighty times as long with subnormal numbers. So the average of a parameter that has become 0 ends at
+/// 10^-38 / w, not at 0.
 ///
-/// State: the average, as long as the parameters, and a count. Cost of an update: a pass that reads the parameters, since it
-/// must know before it writes, and one that reads them and the average and writes the average; no allocation.
+/// State: the average, as long as the parameters, and a count of updates. Cost of an update: one pass that checks all
+/// parameters before the average changes, and one that reads the parameters and the average and writes the average; no
+/// allocation.
 ///
 /// # From other libraries
 /// | there | here |
 /// |---|---|
 /// | `torch.optim.swa_utils.AveragedModel(model)` (torch 2.11) | `mean` |
-/// | the same with `multi_avg_fn=get_ema_multi_avg_fn(decay)` | `ema(decay, len)` |
-/// | `use_ema=True, ema_momentum=decay` of Keras 3's optimizers | `ema(decay, len)`; `ema_overwrite_frequency` is a `write_params` every so many steps |
-/// | `optax.ema(decay, debias=True)` (optax 0.2) of the parameters | nearest is `ema(decay, len)` with warm-up; optax begins at 0 and divides by 1 - decayⁿ, which is w = (1 - decay) / (1 - decayⁿ) |
+/// | `AveragedModel` with `multi_avg_fn=get_ema_multi_avg_fn(decay)` | `ema(decay, len)` |
+/// | `use_ema=True, ema_momentum=decay` of Keras 3's optimizers | `ema(decay, len)`; for `ema_overwrite_frequency=n`, call `write_params` every n steps |
+/// | `optax.ema(decay, debias=True)` (optax 0.2) of the parameters | closest is `ema(decay, len)` with warm-up; optax begins at 0 and divides by 1 - decayⁿ, which amounts to w = (1 - decay) / (1 - decayⁿ) |
 ///
 /// Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; Izmailov et al. 2018, "Averaging
 /// weights leads to wider optima and better generalization" (SWA: the mean).
@@ -112,20 +115,20 @@ use crate::{
 #[doc(alias = "AveragedModel")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightAverage<P> {
-    /// 1 for the mean, which is all warm-up.
+    /// 1 for [`mean`](WeightAverage::mean), so that its weight is 1/n, that of a warm-up, in every update.
     decay: f64,
     warmup: bool,
-    /// The parameters while the average is in their place.
+    /// The average; while `swapped`, the parameters.
     values: Vec<P>,
     updates: u64,
     swapped: bool,
 }
 
 impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
-    /// The mean of all parameters that it will be given, `len` at a time.
+    /// Creates the mean of all parameters that [`update`](WeightAverage::update) will be given, `len` per update.
     ///
     /// # Errors
-    /// [`Error::Memory`] if there is no room for it.
+    /// [`Error::Memory`] if there is no room for the average.
     pub fn mean(len: usize) -> Result<Self, Error> {
         const { assert!(size_of::<P>() >= size_of::<f32>(), "average the f32 copy of half-precision parameters") }
         Ok(WeightAverage {
@@ -137,8 +140,8 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
         })
     }
 
-    /// The exponential moving average of `len` parameters, which keeps `decay` of itself in an update. Usual are 0.99 to
-    /// 0.9999.
+    /// Creates the exponential moving average of `len` parameters. In each update it keeps `decay` times its old value;
+    /// usual decays are 0.99 to 0.9999.
     ///
     /// # Errors
     /// [`Error::Number`] if `decay` is NaN, negative, or not below 1; [`Error::Memory`] if there is no room for the
@@ -148,15 +151,16 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
         Ok(WeightAverage { decay, warmup: false, ..Self::mean(len)? })
     }
 
-    /// The same with a weight of at least 1/n in the n-th update, so that the first parameters do not weigh more than the
-    /// later ones: after 100 updates of an `ema` of 0.999, nine tenths of it are the first parameters.
+    /// Returns this average with a weight of at least 1/n in the n-th update, so that the first parameters do not weigh
+    /// more than later ones. Without it, an `ema` with decay 0.999 still consists of the first parameters to nine
+    /// tenths after 100 updates.
     #[must_use]
     pub fn with_warmup(self) -> Self {
         WeightAverage { warmup: true, ..self }
     }
 
-    /// The same with this average of `updates` updates: that of a run whose [`values`](WeightAverage::values) and
-    /// [`updates`](WeightAverage::updates) were saved.
+    /// Returns this average with these values and this count of updates, to resume a run whose
+    /// [`values`](WeightAverage::values) and [`updates`](WeightAverage::updates) were saved.
     ///
     /// # Errors
     /// Those of [`update`](WeightAverage::update) for `values`; [`Error::Count`] if `updates` is 0.
@@ -170,9 +174,9 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
     /// Moves the average towards `params`.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are more or fewer parameters; [`Error::NonFinite`] if one is NaN or infinite,
-    /// [`Error::Overflow`] if it is beyond half of `P`'s largest number, so that the average is always a finite number;
-    /// [`Error::Swapped`] if the average is in the parameters' place. Nothing has changed then.
+    /// [`Error::Length`] if there are more or fewer parameters than values; [`Error::NonFinite`] if a parameter is NaN
+    /// or infinite; [`Error::Overflow`] if one is beyond half of `P`'s largest number, so that the average is always
+    /// finite; [`Error::Swapped`] if the average is in the place of the parameters. Nothing has changed then.
     pub fn update(&mut self, params: &[P]) -> Result<(), Error> {
         self.check_update(params)?;
         self.apply_update(params);
@@ -185,7 +189,7 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
         if are_valid(params) { Ok(()) } else { first_invalid(params) }
     }
 
-    /// `params` were checked.
+    /// The caller has checked `params`.
     pub(crate) fn apply_update(&mut self, params: &[P]) {
         self.updates = self.updates.saturating_add(1);
         let weight: P = from_f64(match self.updates {
@@ -193,6 +197,7 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
             n if self.warmup => (1.0 - self.decay).max(1.0 / n as f64),
             _ => 1.0 - self.decay,
         });
+        // A copy, since θ̄ + 1 · (θ - θ̄) is rounded and may differ from θ.
         if weight == P::one() {
             return pairs(
                 &mut self.values,
@@ -201,7 +206,8 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
                 |average, params| average.copy_from_slice(params),
             );
         }
-        // A product with less would be subnormal, for which a CPU takes up to eighty times as long.
+        // The product with a smaller difference would be subnormal, and CPUs take up to eighty times as long with
+        // those.
         let least = P::min_positive_value() / weight;
         pairs(
             &mut self.values,
@@ -216,27 +222,28 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
         );
     }
 
-    /// The average.
+    /// Returns the average.
     ///
     /// # Errors
-    /// [`Error::Count`] before the first update; [`Error::Swapped`] while it is in the parameters' place.
+    /// [`Error::Count`] before the first update; [`Error::Swapped`] while the average is in the place of the
+    /// parameters.
     pub fn values(&self) -> Result<&[P], Error> {
         check::at_least_one("number of updates", self.updates)?;
         self.not_swapped()?;
         Ok(&self.values)
     }
 
-    /// Exchanges the average and `params`: the first call puts the average in their place, to evaluate it, and the
-    /// second one takes it back. Until then [`update`](WeightAverage::update) and [`values`](WeightAverage::values)
-    /// return an error, so that a second call that was forgotten does not go unnoticed. Saved in between, both are
-    /// saved as they are.
+    /// Exchanges the average and `params`. The first call puts the average in the place of the parameters, to evaluate
+    /// it; the second call puts the parameters back. Until then [`update`](WeightAverage::update) and
+    /// [`values`](WeightAverage::values) return an error, so that a forgotten second call is noticed. If you save the
+    /// average and the parameters in between, they are saved exchanged, and the second call can follow after loading.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are more or fewer parameters; [`Error::Count`] before the first update. Nothing has
-    /// changed then.
+    /// [`Error::Length`] if there are more or fewer parameters than values; [`Error::Count`] before the first update.
+    /// Nothing has changed then.
     ///
     /// # Cost
-    /// One pass, which reads and writes both; no allocation.
+    /// One pass that reads and writes both slices; no allocation.
     pub fn swap(&mut self, params: &mut [P]) -> Result<(), Error> {
         self.check_swap(params.len())?;
         self.apply_swap(params);
@@ -258,17 +265,18 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
         );
     }
 
-    /// Whether the average is in the parameters' place: [`swap`](WeightAverage::swap) was called an odd number of times.
+    /// Returns whether the average is in the place of the parameters: whether [`swap`](WeightAverage::swap) was called
+    /// an odd number of times.
     pub fn is_swapped(&self) -> bool {
         self.swapped
     }
 
-    /// Writes the average to `params` of any float, rounded to nearest: to a copy of the model, or to half-precision
-    /// parameters, which are got back from their `MasterCopy`.
+    /// Writes the average to `params` of any float type, rounded to nearest: to a copy of the model, or to
+    /// half-precision parameters, which their `MasterCopy` can restore.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are more or fewer parameters; those of [`values`](WeightAverage::values). Nothing has
-    /// changed then.
+    /// [`Error::Length`] if there are more or fewer parameters than values; those of [`values`](WeightAverage::values).
+    /// Nothing has changed then.
     ///
     /// # Cost
     /// One pass; no allocation.
@@ -291,7 +299,7 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
         );
     }
 
-    /// How many updates there were. Stops at `u64::MAX`.
+    /// Returns the number of updates. The count stops at `u64::MAX`.
     pub fn updates(&self) -> u64 {
         self.updates
     }
@@ -301,7 +309,7 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
     }
 }
 
-/// Beyond it the difference of two numbers may be infinite.
+/// The largest valid parameter: the difference of two larger ones may be infinite.
 fn largest<P: Float>() -> P {
     P::max_value() / (P::one() + P::one())
 }
@@ -310,14 +318,16 @@ fn are_valid<P: Float + Sync>(params: &[P]) -> bool {
     let largest = largest::<P>();
     all(
         params.len(),
-        // From the end, which a step has left in the caches, to the beginning, where the update goes on.
+        // Backwards: the step has left the end of the parameters in the caches, and the update after this pass reads
+        // from the beginning.
         params.chunks(PART_LEN).rev(),
-        // Without an early exit, so that it vectorises; as u32, which takes less time to combine than bool.
+        // Without an early exit, so that the loop vectorises; with u32, since these are combined faster than bools.
         #[inline(always)]
         |part| part.iter().fold(1, |all, param| all & u32::from(param.abs() <= largest)) == 1,
     )
 }
 
+/// Returns the error that names the first invalid parameter. Only a rejected update searches for it.
 fn first_invalid<P: Float + 'static>(params: &[P]) -> Result<(), Error> {
     let largest = largest::<P>();
     let is_valid = |param: &P| param.abs() <= largest; // NaN is not
@@ -331,7 +341,7 @@ fn first_invalid<P: Float + 'static>(params: &[P]) -> Result<(), Error> {
 }
 
 impl<P> Restore for WeightAverage<P> {
-    /// [`Error::Saved`] if the length differs.
+    /// Returns [`Error::Saved`] if the lengths differ.
     fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
         same("length of the average", other.values.len(), self.values.len())?;
         mem::swap(&mut self.values, &mut other.values);
@@ -353,6 +363,7 @@ crate::saved::saved! {
         if !(warmup && decay == 1.0) {
             check::number("decay", decay, (Included(0.0), Excluded(1.0)))?;
         }
+        // While swapped, the values are the parameters, which may be any numbers.
         if swapped {
             check::at_least_one("number of updates", updates)?;
         } else if !are_valid(&values) {

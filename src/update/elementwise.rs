@@ -7,30 +7,32 @@ use crate::{
     threads::{ONE_THREAD_LEN, PART_LEN, share},
 };
 
-/// Below this length wide vectors gain less than it costs to choose them.
+/// Shorter slices gain less from wide vectors than it costs to find out which vectors the CPU has.
 const SHORT: usize = 32;
 
-/// Below this length aligning gains less than it costs.
+/// Shorter slices gain less from aligned access than it costs to align them.
 const LONG: usize = 256;
 
-/// The loop of every update rule: applies `rule` to each parameter, its `N` values of state and its gradient.
+/// The loop of every update rule: replaces each parameter and its `N` values of state by what `rule` returns for them
+/// and the gradient.
 ///
-/// For every index i: `(params[i], [state[0][i], …]) <- rule(params[i], [state[0][i], …], grads[i])`.
-/// The rule gets the old values and returns the new ones. It must be a pure function: the elements are visited in any
-/// order. If it panics, the elements already visited have changed; with feature `rayon` these may be anywhere.
+/// For every index i: `(params[i], [state[0][i], …]) <- rule(params[i], [state[0][i], …], grads[i])`. The rule gets the
+/// old values and returns the new ones. It must be a pure function, since the order in which elements are visited is
+/// not specified. If it panics, the elements visited before have changed; with feature `rayon` these may be anywhere in
+/// the slices.
 ///
-/// An optimizer of your own runs its rule by [`Step::apply`](crate::Step::apply), which is this loop; call this one where
-/// there is no optimizer.
+/// An optimizer of your own calls [`Step::apply`](crate::Step::apply), which runs this loop. Call `elementwise` if you
+/// have no optimizer.
 ///
 /// # Errors
-/// [`Error::Length`] if `grads` or a slice of state has another length than `params`; nothing has changed then.
+/// [`Error::Length`] if `grads` or a slice of state has another length than `params`. Nothing has changed then.
 ///
 /// # Cost
 /// One pass over memory: each slice is read once, `params` and the state are written once. No allocation.
 ///
 /// # Example
 /// ```
-/// // Sign descent: a step of the same size whatever the gradient.
+/// // Sign descent: every step has the same size, whatever the gradient.
 /// let mut params = [1.0_f32, 2.0];
 /// gradstep::elementwise(&mut params, [], &[0.3, -7.0], |p, [], g| (p - 0.5 * g.signum(), []))?;
 /// assert_eq!(params, [0.5, 2.5]);
@@ -49,10 +51,10 @@ where
     run(params, state, grads, rule)
 }
 
-/// The gradients of a step, and whatever else it is about (halves: `halves.rs`).
+/// The gradients of a step: a slice, or what `halves.rs` converts, with the half-precision parameters that follow.
 pub(super) trait Input<P>: Sized + Send {
     fn split_at(self, at: usize) -> (Self, Self);
-    /// Steps as many parameters as there are gradients.
+    /// Applies `rule` to as many parameters as there are gradients, on this thread.
     fn run<const N: usize>(
         self,
         params: &mut [P],
@@ -78,8 +80,8 @@ impl<P: Copy + Sync> Input<P> for &[P] {
     }
 }
 
-/// The loop over as many gradients as parameters.
-// Inlined, as what it calls: a step of 64 parameters would feel each call.
+/// The loop for `grads` of the same length as `params`, which the caller has checked.
+// Inlined, as is what it calls: each call makes a step of 64 parameters measurably slower.
 #[inline(always)]
 pub(super) fn run<P: Copy + Send + Sync, G: Input<P>, const N: usize>(
     params: &mut [P],
@@ -99,7 +101,7 @@ pub(super) fn run<P: Copy + Send + Sync, G: Input<P>, const N: usize>(
     Ok(())
 }
 
-// Not inlined, so that the way of a short step stays short.
+// Not inlined, so that a short step does not carry this code.
 #[inline(never)]
 fn run_on_threads<P: Copy + Send + Sync, G: Input<P>, const N: usize>(
     params: &mut [P],
@@ -110,7 +112,7 @@ fn run_on_threads<P: Copy + Send + Sync, G: Input<P>, const N: usize>(
     share(params.len().div_ceil(PART_LEN), Parts(Some((params, state, grads))), |slices| run_part(slices, rule));
 }
 
-// Not inlined: compiled once for a rule, and not for each way in which parts are handed out.
+// Not inlined: the loop is compiled once per rule, instead of once for each of its callers.
 #[inline(never)]
 pub(super) fn run_part<P: Copy, G: Input<P>, const N: usize>(
     (params, state, grads): Slices<P, G, N>,
@@ -122,7 +124,8 @@ pub(super) fn run_part<P: Copy, G: Input<P>, const N: usize>(
 /// Parameters, state, gradients.
 pub(super) type Slices<'a, P, G, const N: usize> = (&'a mut [P], [&'a mut [P]; N], G);
 
-/// Slices of at most [`PART_LEN`], from either end.
+/// Cuts slices into parts of [`PART_LEN`], taken from either end; the part at the back may be shorter. `None` if all
+/// have been taken.
 struct Parts<'a, P, G, const N: usize>(Option<Slices<'a, P, G, N>>);
 
 impl<'a, P, G: Input<P>, const N: usize> Iterator for Parts<'a, P, G, N> {
@@ -141,6 +144,7 @@ impl<P, G: Input<P>, const N: usize> DoubleEndedIterator for Parts<'_, P, G, N> 
     fn next_back(&mut self) -> Option<Self::Item> {
         let slices = self.0.take()?;
         let len = slices.0.len();
+        // At a multiple of `PART_LEN`, so that the parts are the same from whichever end they are taken.
         let (others, last) = split(slices, len.saturating_sub(1) / PART_LEN * PART_LEN);
         self.0 = (len > PART_LEN).then_some(others);
         Some(last)
@@ -176,7 +180,8 @@ fn run_alone<P: Copy + Sync, const N: usize>(
     } else if len < LONG {
         0
     } else {
-        // Up to where a vector of 32 bytes begins: a vector across two cache lines costs twice, and allocators align to 16.
+        // Up to the first parameter at a multiple of 32 bytes, the size of a vector: allocators align to 16 bytes only,
+        // and a vector that crosses a cache line costs twice.
         slices.0.as_ptr().align_offset(32).min(LONG)
     };
     let ((params, state, grads), rest) = split(slices, head);
@@ -190,7 +195,8 @@ fn run_alone<P: Copy + Sync, const N: usize>(
     }
 }
 
-// Each slice an argument: then the compiler knows that they do not overlap, and does not compare their ends in each call.
+// Each slice is an argument of its own: this tells the compiler that they do not overlap, so it does not test for that
+// at run time.
 #[inline(always)]
 fn plain_loop<P: Copy, const N: usize>(
     params: &mut [P],
@@ -199,7 +205,7 @@ fn plain_loop<P: Copy, const N: usize>(
     rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy),
 ) {
     let rule = *rule;
-    // Equal lengths, said once more where the compiler sees it: it then drops the bounds checks and vectorises.
+    // The lengths are equal; where the compiler sees that, it drops the bounds checks and vectorises.
     let len = params.len();
     let grads = &grads[..len];
     for slice in &mut state {
@@ -241,7 +247,7 @@ mod tests {
                     taken.push(part);
                 }
                 taken.sort_by_key(|(params, ..)| params.first().copied());
-                // An empty slice is one empty part.
+                // Empty slices are one empty part.
                 assert_eq!(taken.len(), expected.len().max(1));
                 for ((params, [state], grads), expected) in taken.into_iter().zip(&expected) {
                     assert!(params == *expected && state == *expected && grads == *expected);

@@ -3,14 +3,17 @@ use num_traits::Float;
 use super::{optimizer::Optimizer, step::Step};
 use crate::{error::Error, gradient::grads::Grads};
 
-/// An optimizer that rejects gradients with a NaN or an infinity.
+/// Wraps an optimizer, and rejects gradients that contain NaN or an infinity with [`Error::NonFinite`].
 ///
-/// A rejected step changes nothing and is not counted, so a schedule of [`steps`](Optimizer::steps) follows the steps
-/// applied.
+/// A rejected step changes nothing and is not counted, so a schedule over [`steps`](Optimizer::steps) advances only
+/// with the steps that were applied.
 ///
-/// Cost: a pass over the gradients before the step, since it must know before it writes.
-/// [`step_clipped`](Optimizer::step_clipped) rejects such gradients by itself, with the pass that it makes for the norm.
-/// It has no state and adds nothing to what is saved: a guarded optimizer and a bare one load each other's files.
+/// Cost of a step: a pass over the gradients before that of the optimizer, since no parameter may change before all
+/// gradients are known to be finite; no allocation. [`step_clipped`](Optimizer::step_clipped) needs no guard: it finds
+/// such gradients in the pass that computes the norm.
+///
+/// The guard has no state and adds nothing to what is saved, so a guarded optimizer and a bare one can load each
+/// other's files.
 ///
 /// # Example
 /// ```
@@ -30,10 +33,12 @@ pub struct FiniteGuard<O>(pub O);
 
 impl<P: Float + Send + Sync + 'static, O: Optimizer<P>> Optimizer<P> for FiniteGuard<O> {
     fn check(&self, grads: Grads<P>) -> Result<(), Error> {
+        // First, since it usually compares two lengths only, and `check_finite` reads all gradients.
         self.0.check(grads)?;
         grads.check_finite()
     }
 
+    // The gradients are not read again here: the caller has called `check`.
     fn update(&mut self, step: Step<P>) -> Result<(), Error> {
         self.0.update(step)
     }

@@ -10,25 +10,25 @@ use crate::{
     passes::pairs,
 };
 
-/// Half-precision parameters that learn: any optimizer over f32, on an f32 copy of bf16 or f16 parameters. Feature `half`.
+/// Trains bf16 or f16 parameters by an f32 copy of them, which any optimizer over f32 steps. Feature `half`.
 ///
-/// bf16 has 8 bits of significand, so an update below 1/512 of its parameter rounds to nothing and training stalls.
-/// Here the optimizer steps on an f32 copy of the parameters (its velocity is f32 too), with the gradients widened to f32,
-/// and the parameters become that copy, rounded to nearest (Micikevicius et al. 2018, "Mixed precision training").
+/// bf16 has 8 bits of significand, so an update below 1/512 of its parameter is lost to rounding, and training makes no
+/// progress. Here the gradients are widened to f32, the optimizer steps the f32 copy (its velocity is f32 too), and the
+/// copy is written to the parameters, rounded to nearest (Micikevicius et al. 2018, "Mixed precision training").
 ///
-/// `H` is `half::bf16` or `half::f16`. Gradients are `H`, or f32 by `Grads::from_f32` and
-/// [`step_with`](Optimizer::step_with). A scale, such as 1/S for a loss scale S or the factor of a clipped step, multiplies
-/// them after they are widened: nothing is rounded to `H` on the way.
+/// `H` is `half::bf16` or `half::f16`. The gradients are `H`, or f32 if you give them by `Grads::from_f32` and
+/// [`step_with`](Optimizer::step_with). A scale, such as 1/S for a loss scale S or the factor of a clipped step,
+/// multiplies the widened gradients, so nothing is rounded to `H` before the optimizer.
 ///
-/// The copy holds the parameters; the half-precision ones are written and never read. If you change them from outside, call
-/// [`refresh`](MasterCopy::refresh). Where a value of the copy is too large for `H`, the parameter becomes infinite; the
-/// copy keeps its value, and training goes on.
+/// The copy holds the true parameters; a step writes the half-precision ones and never reads them. If you change them
+/// yourself, call [`refresh`](MasterCopy::refresh). If a value of the copy is too large for `H`, its half-precision
+/// parameter becomes infinite; the copy keeps the value, and training goes on.
 ///
-/// A [`FiniteGuard`](crate::FiniteGuard) may stand inside, where it judges what the optimizer gets, or outside, where it
-/// judges the gradients in `H`.
+/// A [`FiniteGuard`](crate::FiniteGuard) around the optimizer checks the gradients that the optimizer gets, in f32. One
+/// around the `MasterCopy` checks them as `H` rounds them.
 ///
-/// State: the optimizer's, and 4 bytes per parameter. Cost of a step: one pass, the optimizer's on f32, which also reads 2
-/// bytes per parameter instead of 4 and writes 2 more; no allocation.
+/// State: the optimizer's, and 4 bytes per parameter for the copy. Cost of a step: the optimizer's pass over f32, which
+/// reads 2 bytes less per gradient and writes 2 bytes more per parameter; no allocation.
 ///
 /// # Example
 /// ```
@@ -51,6 +51,7 @@ use crate::{
 pub struct MasterCopy<H, O> {
     optimizer: O,
     master: Vec<f32>,
+    // `fn`, since no `H` is stored.
     params: PhantomData<fn(&mut [H])>,
 }
 
@@ -60,7 +61,7 @@ fn widen<H: Half>(master: &mut [f32], params: &[H]) {
 }
 
 impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
-    /// `optimizer` on an f32 copy of `params`.
+    /// Copies `params` to f32, for `optimizer` to step.
     ///
     /// # Errors
     /// Those of [`from_master`](MasterCopy::from_master).
@@ -70,30 +71,32 @@ impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
         Self::from_master(optimizer, master)
     }
 
-    /// `optimizer` on `master`, such as parameters that were trained or saved in f32. The half-precision parameters become
-    /// it in the first step, or at once by [`write_params`](MasterCopy::write_params).
+    /// Takes `master` as the f32 copy, such as parameters that were trained or saved in f32. The first step writes it
+    /// to the half-precision parameters; [`write_params`](MasterCopy::write_params) does so at once.
     ///
     /// # Errors
-    /// [`Error::Memory`] if there is no room; those of the optimizer's [`check`](Optimizer::check) if it is for another
-    /// length; [`Error::NotASlice`] if it needs its gradients as one slice, which no f32 gradients are here.
+    /// Those of the optimizer's [`check`](Optimizer::check), which is called with zeros for gradients:
+    /// [`Error::Length`] if its state is for another length, [`Error::NotASlice`] if it needs its gradients as one
+    /// slice, which they never are here. [`Error::Memory`] if there is no room for the copy or the zeros.
     pub fn from_master(optimizer: O, master: Vec<f32>) -> Result<Self, Error> {
+        // So that an optimizer that does not fit is rejected here, and not at the first step.
         let zeros = check::zeros("master copy", master.len())?;
         optimizer.check(Grads::<H>::from_f32(&zeros).widened())?;
         Ok(MasterCopy { optimizer, master, params: PhantomData })
     }
 
-    /// Makes the copy anew from `params`, for parameters that were loaded, changed or initialised again from outside:
-    /// without it the next step writes the old ones over them. The optimizer's state stays.
+    /// Copies `params` to f32 again, after you have loaded, changed or initialised them. Otherwise the next step would
+    /// write the old values over them. The optimizer's state stays. Cost: one pass; no allocation.
     ///
     /// # Errors
-    /// [`Error::Length`] if there are more or fewer parameters than before. Nothing has changed then.
+    /// [`Error::Length`] if there are more or fewer parameters than in the copy. Nothing has changed then.
     pub fn refresh(&mut self, params: &[H]) -> Result<(), Error> {
         check::length("params", params.len(), "master copy", self.master.len())?;
         pairs(&mut self.master, params, widen);
         Ok(())
     }
 
-    /// Writes the copy to `params`, rounded to nearest, as a step does.
+    /// Writes the copy to `params`, rounded to nearest, as a step does. Cost: one pass; no allocation.
     ///
     /// # Errors
     /// [`Error::Length`] if there are more or fewer parameters than in the copy. Nothing has changed then.
@@ -108,17 +111,18 @@ impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
         Ok(())
     }
 
-    /// The parameters in f32.
+    /// Returns the f32 copy, one value per parameter.
     pub fn master(&self) -> &[f32] {
         &self.master
     }
 
-    /// The optimizer over f32.
+    /// Returns the optimizer over f32.
     pub fn optimizer(&self) -> &O {
         &self.optimizer
     }
 
-    /// The optimizer over f32, to change its settings.
+    /// Returns the optimizer over f32, to change its settings. If you put another one in its place that does not fit
+    /// the copy, steps return the error that [`from_master`](MasterCopy::from_master) would.
     pub fn optimizer_mut(&mut self) -> &mut O {
         &mut self.optimizer
     }
@@ -131,6 +135,7 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O> {
     }
 
     fn update(&mut self, step: Step<H>) -> Result<(), Error> {
+        // The optimizer's own loop widens the gradients and writes the rounded parameters, so the step is one pass.
         let (params, grads) = step.into_parts();
         self.optimizer.update(Step::of_copy(&mut self.master, params, grads)?)
     }
@@ -147,7 +152,8 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O> {
         self.optimizer.steps()
     }
 
-    /// Resets the optimizer. The copy stays, since it is the parameters: for others call [`refresh`](MasterCopy::refresh).
+    /// Resets the optimizer. The copy stays, since it holds the parameters; to begin with others, call
+    /// [`refresh`](MasterCopy::refresh).
     fn reset(&mut self) {
         self.optimizer.reset();
     }
@@ -158,9 +164,10 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O> {
 }
 
 impl<H, O: Restore> Restore for MasterCopy<H, O> {
-    /// The copy is state too.
+    /// Exchanges the copies too. Returns [`Error::Saved`] if their lengths differ.
     fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
         same("length of the master copy", other.master.len(), self.master.len())?;
+        // Before the copies, since it may return an error.
         self.optimizer.swap_state(&mut other.optimizer)?;
         mem::swap(&mut self.master, &mut other.master);
         Ok(())

@@ -1,32 +1,45 @@
-//! A step whose gradients are converted on the way, or whose parameters are rounded to half precision: `MasterCopy`'s.
+//! A step that converts its gradients, or rounds its parameters to half precision, as `MasterCopy` needs it.
 //!
-//! Block by block, so that the loop of the rule is the one that all steps have: compiled into it, the conversions would be
-//! compiled once more for each rule, in each program that uses one.
+//! It goes block by block: it converts the gradients of a block, runs the loop that all steps run, and rounds. Within that
+//! loop, the conversions would be compiled again for each rule in each program, which takes a user seconds per build.
 
 use half::{bf16, f16};
 use num_traits::Float;
 
-use super::elementwise::{Input, Slices, run_part, split};
+use super::elementwise::{Input, Slices, run, run_part, split};
 use crate::{
+    error::Error,
     float::half::{Convert, Either},
     gradient::grads::{Grads, with_values},
     simd::wide,
 };
 
-/// So many values that their gradients stay in the first cache, and that a call for each block costs little.
+/// Few enough values that a block stays in the first-level cache, and enough that three calls per block cost little.
 const BLOCK_LEN: usize = 1024;
 
-/// On a cache line, so that no vector lies across two.
+/// Converted gradients. Aligned, so that no vector lies across two cache lines.
 #[repr(align(64))]
 struct Block<P>([P; BLOCK_LEN]);
 
-/// Gradients of any type, and the parameters of half precision that become what the others become, if there are any.
-pub(super) struct Converted<'a, P> {
-    pub(super) grads: Grads<'a, P>,
-    pub(super) halves: Option<Halves<'a>>,
+/// The half-precision parameters to which a step of their f32 copy writes the result too.
+pub(super) type Halves<'a> = Either<&'a mut [bf16], &'a mut [f16]>;
+
+// Not inlined, so that a step that converts nothing does not carry this code.
+#[inline(never)]
+pub(super) fn run_converted<P: Float + Send + Sync + 'static, const N: usize>(
+    params: &mut [P],
+    state: [&mut [P]; N],
+    grads: Grads<P>,
+    halves: Option<Halves>,
+    rule: impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy + Sync,
+) -> Result<(), Error> {
+    run(params, state, Converted { grads, halves }, rule)
 }
 
-pub(super) type Halves<'a> = Either<&'a mut [bf16], &'a mut [f16]>;
+struct Converted<'a, P> {
+    grads: Grads<'a, P>,
+    halves: Option<Halves<'a>>,
+}
 
 impl<P: Float + Send + Sync + 'static> Input<P> for Converted<'_, P> {
     fn split_at(self, at: usize) -> (Self, Self) {
@@ -53,7 +66,7 @@ impl<P: Float + Send + Sync + 'static> Input<P> for Converted<'_, P> {
     ) {
         let mut block = Block([P::zero(); BLOCK_LEN]);
         let mut rest: Slices<P, Self, N> = (params, state, self);
-        // The blocks after the first one begin where a vector does.
+        // The first block is short, so that the others begin at a cache line.
         let mut len = rest.0.as_ptr().align_offset(64).min(BLOCK_LEN);
         while !rest.0.is_empty() {
             let at = len.min(rest.0.len());
@@ -67,11 +80,13 @@ impl<P: Float + Send + Sync + 'static> Input<P> for Converted<'_, P> {
     }
 }
 
+// Generic over the parameters' type only, as `round` is, so that it is compiled once for all rules.
 #[inline(never)]
 fn convert<P: Float + 'static>(grads: Grads<P>, block: &mut [P]) {
     with_values!(grads.source(), values => wide(
         #[inline(always)]
         || match grads.factor() {
+            // A constant, so that gradients without a scale are not multiplied.
             None => {
                 for (to, &value) in block.iter_mut().zip(values) {
                     *to = Grads::rounded(1.0, value);

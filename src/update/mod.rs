@@ -1,4 +1,4 @@
-//! From gradients to new parameters.
+//! Update rules: they compute new parameters from gradients. Wrappers, groups and averages are here too.
 
 pub(crate) mod adam;
 pub(crate) mod average;

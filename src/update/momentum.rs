@@ -11,13 +11,13 @@ use crate::{
     gradient::grads::Grads,
 };
 
-/// The form of momentum: where η multiplies, and where the gradient is taken. The velocity is `m` in the classical forms
-/// and `v` in PyTorch's.
+/// The form of momentum: whether η multiplies the gradient or the velocity, and whether the step is Nesterov's. The
+/// velocity is `m` in the classical forms and `v` in PyTorch's.
 ///
-/// While η is constant, `Classical` and `PyTorch` take the same path (`m = -η v`) but for rounding, and so do the two
-/// Nesterov forms. When η changes they differ: in the classical forms the velocity is a distance that already contains
-/// the old η, so the parameters move on at the old speed; in PyTorch's it is a sum of gradients, and the new η rescales
-/// all of it at once.
+/// While η is constant, `Classical` and `PyTorch` take the same steps except for rounding (`m = -η v`), and so do the
+/// two Nesterov forms. When η changes, they differ. In the classical forms the velocity is a distance that already
+/// contains the old η, so the parameters first move on at the old speed. In PyTorch's forms it is a sum of gradients,
+/// and the new η rescales all of it at once.
 ///
 /// # Which one to use
 /// | you come from | use |
@@ -30,9 +30,10 @@ use crate::{
 ///
 /// (As of torch 2.11, Keras 3, optax 0.2, burn 0.22 and Optimisers.jl 0.4.)
 ///
-/// There is no dampening, since it is a factor of the gradients: PyTorch's `dampening = d` takes the first gradient as
-/// it is and `1 - d` times each later one. The second example does so. (There a coupled decay is dampened too: multiply
-/// its w as well.) There is no switch to maximise: negate the loss.
+/// There is no setting for dampening, because it is a factor of the gradients: PyTorch's `dampening = d` takes the
+/// first gradient as it is, and multiplies each later one by `1 - d`. The second half of the example does that.
+/// (PyTorch dampens a coupled decay too; multiply its w in the same way.) There is no switch to maximise: negate the
+/// loss.
 ///
 /// # Example
 /// ```
@@ -65,11 +66,11 @@ pub enum MomentumForm {
     PyTorchNesterov,
 }
 
-/// What a [`Momentum`] is set to: plain numbers that step any parameters with any velocity, both yours.
+/// The settings of a [`Momentum`], without a velocity. They can step parameters with a velocity that you keep yourself.
 ///
-/// For a velocity that lives in a map, a cell or a framework's tensor, and for settings that a program collects before it
-/// makes its optimizers: the fields are plain numbers, and are checked where they are used, by [`step`](MomentumRule::step)
-/// and by [`Momentum::with_rule`].
+/// Use it if the velocity is in a map, a cell or a framework's tensor, or if your program collects settings before it
+/// creates its optimizers. The fields may hold any numbers; [`step`](MomentumRule::step) and [`Momentum::with_rule`]
+/// check them.
 ///
 /// # Example
 /// ```
@@ -89,25 +90,27 @@ pub struct MomentumRule {
     pub learning_rate: f64,
     /// The momentum λ, at least 0 and below 1.
     pub momentum: f64,
-    /// Where η multiplies, and where the gradient is taken.
+    /// The form of momentum.
     pub form: MomentumForm,
     /// The weight decay.
     pub weight_decay: WeightDecay,
 }
 
 impl MomentumRule {
-    /// Classical momentum without weight decay.
+    /// Creates the settings of classical momentum without weight decay.
     pub fn new(learning_rate: f64, momentum: f64) -> Self {
         MomentumRule { learning_rate, momentum, form: MomentumForm::Classical, weight_decay: WeightDecay::None }
     }
 
-    /// Moves `params` and `velocity` by one step against `grads`, all of one length.
+    /// Moves `params` and `velocity` by one step against `grads`. All three have the same length. Begin with a velocity
+    /// of zeros.
     ///
     /// # Errors
-    /// Those of [`Momentum::with_rule`] for the settings, and [`Error::Length`]. Nothing has changed then.
+    /// Those of [`Momentum::with_rule`] if a setting is invalid; [`Error::Length`] if the lengths differ. Nothing has
+    /// changed then.
     ///
     /// # Cost
-    /// One pass: three slices read, two written; no allocation.
+    /// One pass that reads three slices and writes two; no allocation.
     pub fn step<P: Float + Send + Sync + 'static>(
         &self,
         params: &mut [P],
@@ -124,11 +127,14 @@ impl MomentumRule {
         Ok(self)
     }
 
-    // Inlined: a step of a few parameters would feel the call.
+    // Inlined: the call would make a step of a few parameters measurably slower.
     #[inline(always)]
     fn update<P: Float + Send + Sync + 'static>(&self, step: Step<P>, velocity: &mut [P]) -> Result<(), Error> {
+        // Rounded once per step, so that the loop computes in `P` alone.
         let (learning_rate, momentum) = (from_f64::<P>(self.learning_rate), from_f64::<P>(self.momentum));
+        // Makes 0 of a subnormal velocity, which would make the step slow for as long as no gradient comes.
         let flush = flush();
+        // One loop per form, so that the loop does not ask for the form at each parameter.
         match self.form {
             MomentumForm::Classical => self.apply(step, velocity, move |p, [m], g| {
                 let m = flush(momentum * m - learning_rate * g);
@@ -160,29 +166,32 @@ impl MomentumRule {
     }
 }
 
-/// Momentum: a velocity that adds up the gradients, `m <- λ m - η g ; θ <- θ + m`.
+/// Gradient descent with a velocity that adds up the gradients: `m <- λ m - η g ; θ <- θ + m`.
 ///
-/// The velocity is not an average: under a constant gradient it grows to `-η g / (1 - λ)`, so with λ = 0.9 the steps
-/// become ten times as long as those of [`Sgd`](crate::Sgd) with the same η. With λ = 0 it is `Sgd` to the bit (except
-/// for the sign of a zero), as long as the velocity is finite and not below the smallest normal number. With η = 0 the
-/// classical forms still move by λ m, and PyTorch's do not move but still add up gradients.
-/// [`with_form`](Momentum::with_form) chooses among the four [`MomentumForm`]s;
-/// [`with_weight_decay`](Momentum::with_weight_decay) adds a decay, applied before the rule. Computed in `P`: η and λ
-/// are rounded to it once a step, and then each operation is rounded, in the order of the formula.
+/// [`with_form`](Momentum::with_form) chooses among the four [`MomentumForm`]s, of which this is the default;
+/// [`with_weight_decay`](Momentum::with_weight_decay) adds a decay, which is applied before the rule. The rule is
+/// computed in `P`: η and λ are rounded to `P` once per step, and then each operation is rounded, in the order of the
+/// formula.
+///
+/// The velocity is not an average. Under a constant gradient it grows to `-η g / (1 - λ)`, so with λ = 0.9 the steps
+/// become ten times as long as those of [`Sgd`](crate::Sgd) with the same η. With λ = 0 the result is that of `Sgd` to
+/// the bit (except for the sign of a zero), as long as the velocity is finite and not below the smallest normal number.
+/// With η = 0 the classical forms still move the parameters by λ m; PyTorch's forms do not move them, but still add up
+/// gradients.
 ///
 /// **A velocity below the smallest normal number (2^-126 in f32 and bf16, 2^-1022 in f64) becomes 0**, in every form.
-/// The velocity of a unit that gets no gradient any more would else shrink to a subnormal number, which rounding to
-/// nearest keeps for ever, and CPUs are slow with those: a step over such units takes 30 to 90 times as long. (PyTorch
-/// needs `torch.set_flush_denormal(True)` for it, which sets the CPU.) f16's subnormals are kept: it is computed in
-/// f32, where they are normal numbers.
+/// Otherwise the velocity of a unit whose gradients have become 0 would shrink to a subnormal number and stay there,
+/// because rounding to nearest keeps it. CPUs are slow with subnormal numbers: a step over such units takes 30 to 90
+/// times as long. (PyTorch avoids this only after `torch.set_flush_denormal(True)`, which changes a setting of the
+/// CPU.) f16 keeps its subnormal numbers, since it is computed in f32, where they are normal.
 ///
-/// The settings are a [`MomentumRule`], which also steps velocities that you keep yourself.
+/// The settings are a [`MomentumRule`], which can also step velocities that you keep yourself.
 ///
-/// In bf16 and f16 small updates are lost to rounding, without an error: use a `MasterCopy`
-/// ([`Optimizer`](crate::Optimizer#half-precision) says how small).
+/// In bf16 and f16, small updates are lost to rounding without an error (how small:
+/// [`Optimizer`](crate::Optimizer#half-precision)); use a `MasterCopy` there.
 ///
-/// State: the velocity, as long as the parameters, and a count of steps. Cost of a step: one pass, three slices read,
-/// two written; no allocation.
+/// State: the velocity, as long as the parameters, and a count of steps. Cost of a step: one pass that reads three
+/// slices and writes two; no allocation.
 ///
 /// Source: Polyak 1964, "Some methods of speeding up the convergence of iteration methods"; Sutskever et al. 2013, "On
 /// the importance of initialization and momentum in deep learning".
@@ -211,7 +220,7 @@ pub struct Momentum<P> {
 }
 
 impl<P: Float + Send + Sync + 'static> Momentum<P> {
-    /// Classical momentum with learning rate η, momentum λ and a velocity of `len` zeros.
+    /// Creates classical momentum with learning rate η, momentum λ and a velocity of `len` zeros.
     ///
     /// # Errors
     /// Those of [`with_rule`](Momentum::with_rule).
@@ -219,27 +228,26 @@ impl<P: Float + Send + Sync + 'static> Momentum<P> {
         Self::with_rule(MomentumRule::new(learning_rate, momentum), len)
     }
 
-    /// Momentum with these settings and a velocity of `len` zeros: `Momentum::with_rule(*other.rule(), len)` is a fresh
-    /// optimizer like another.
+    /// Creates momentum with these settings and a velocity of `len` zeros. `Momentum::with_rule(*other.rule(), len)`
+    /// has the settings of `other`.
     ///
     /// # Errors
-    /// [`Error::Number`] if the learning rate or the decay is NaN, infinite or negative, or the momentum is outside [0, 1);
-    /// [`Error::Rounded`] if one of them is so in `P` (0.999 is 1 in bf16), or is above 0 and 0 in `P`; [`Error::Memory`]
-    /// if there is no room for the velocity.
+    /// [`Error::Number`] if the learning rate or the decay is NaN, infinite or negative, or the momentum is outside
+    /// [0, 1); [`Error::Rounded`] if `P` rounds one of them to such a number (0.999 is 1 in bf16), or to 0 although it
+    /// is above 0; [`Error::Memory`] if there is no room for the velocity.
     pub fn with_rule(rule: MomentumRule, len: usize) -> Result<Self, Error> {
         Ok(Momentum { rule: rule.check::<P>()?, velocity: check::zeros("velocity", len)?, steps: 0 })
     }
 
-    /// The same in another form.
-    ///
-    /// Choose it before the first step. The velocity stays as it is, and means another thing in another form.
+    /// Returns this optimizer with another form. Choose the form before the first step: the velocity stays as it is,
+    /// but in PyTorch's forms it means something else than in the classical ones.
     #[must_use]
     pub fn with_form(mut self, form: MomentumForm) -> Self {
         self.set_form(form);
         self
     }
 
-    /// The same with a weight decay.
+    /// Returns this optimizer with a weight decay.
     ///
     /// # Errors
     /// Those of [`set_weight_decay`](Momentum::set_weight_decay).
@@ -248,8 +256,9 @@ impl<P: Float + Send + Sync + 'static> Momentum<P> {
         Ok(self)
     }
 
-    /// The same with this velocity and count of steps instead of zeros: those of another library, or a part of a saved
-    /// velocity. (A part is valid, since each element of a step depends on its own parameter, gradient and velocity only.)
+    /// Returns this optimizer with this velocity and count of steps instead of zeros: those of another library, or a
+    /// part of a saved velocity. (A part is enough, since each parameter depends on its own gradient and velocity
+    /// only.)
     ///
     /// # Errors
     /// [`Error::Length`] if the velocity has another length than the one given to [`new`](Momentum::new).
@@ -268,7 +277,7 @@ impl<P: Float + Send + Sync + 'static> Momentum<P> {
         Ok(Momentum { steps, ..self })
     }
 
-    /// The settings.
+    /// Returns the settings.
     pub fn rule(&self) -> &MomentumRule {
         &self.rule
     }
@@ -276,14 +285,15 @@ impl<P: Float + Send + Sync + 'static> Momentum<P> {
     /// Sets the momentum λ for the steps to come.
     ///
     /// # Errors
-    /// [`Error::Number`] if it is outside [0, 1), [`Error::Rounded`] if it is so in `P`, or is above 0 and 0 in `P`.
-    /// The old one stays then.
+    /// [`Error::Number`] if it is outside [0, 1); [`Error::Rounded`] if `P` rounds it to 1, or to 0 although it is
+    /// above 0. The old momentum stays then.
     pub fn set_momentum(&mut self, momentum: f64) -> Result<(), Error> {
         self.rule.momentum = check::momentum::<P>(momentum)?;
         Ok(())
     }
 
-    /// Sets the form for the steps to come. The velocity stays as it is, and means another thing in another form.
+    /// Sets the form for the steps to come. The velocity stays as it is, but in PyTorch's forms it means something else
+    /// than in the classical ones.
     pub fn set_form(&mut self, form: MomentumForm) {
         self.rule.form = form;
     }
@@ -291,14 +301,14 @@ impl<P: Float + Send + Sync + 'static> Momentum<P> {
     /// Sets the weight decay for the steps to come.
     ///
     /// # Errors
-    /// [`Error::Number`] if its strength is NaN, infinite or negative; [`Error::Rounded`] if it is above 0 and 0 in `P`, or
-    /// infinite there. The old one stays then.
+    /// [`Error::Number`] if its strength is NaN, infinite or negative; [`Error::Rounded`] if `P` rounds the strength to
+    /// infinity, or to 0 although it is above 0. The old decay stays then.
     pub fn set_weight_decay(&mut self, weight_decay: WeightDecay) -> Result<(), Error> {
         self.rule.weight_decay = weight_decay.check::<P>()?;
         Ok(())
     }
 
-    /// The velocity m, one value per parameter.
+    /// Returns the velocity (m, or v in PyTorch's forms), one value per parameter.
     pub fn velocity(&self) -> &[P] {
         &self.velocity
     }
@@ -315,18 +325,7 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for Momentum<P> {
         Ok(())
     }
 
-    fn learning_rate(&self) -> f64 {
-        self.rule.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.rule.learning_rate = check::learning_rate::<P>(learning_rate)?;
-        Ok(())
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps
-    }
+    super::optimizer::learning_rate_and_steps!(rule.learning_rate);
 
     fn reset(&mut self) {
         self.velocity.fill(P::zero());
@@ -339,8 +338,9 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for Momentum<P> {
 }
 
 impl<P> Restore for Momentum<P> {
-    /// [`Error::Saved`] if the form or the length of the velocity differs.
+    /// Returns [`Error::Saved`] if the form or the length of the velocity differs.
     fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
+        // In another form the same numbers are another velocity.
         same("form", format!("{:?}", other.rule.form), format!("{:?}", self.rule.form))?;
         same("length of the velocity", other.velocity.len(), self.velocity.len())?;
         mem::swap(&mut self.velocity, &mut other.velocity);
@@ -356,6 +356,7 @@ crate::saved::saved! {
     momentum: Exact<f64>,
     form: Plain<MomentumForm>,
     weight_decay: Plain<WeightDecay>,
+    // As f64, since the type of the parameters is not known here. `Momentum` checks again in its own type.
     => MomentumRule { learning_rate, momentum, form, weight_decay }.check::<f64>()
 }
 

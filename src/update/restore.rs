@@ -3,14 +3,17 @@ use alloc::boxed::Box;
 use super::guard::FiniteGuard;
 use crate::error::Error;
 
-/// An optimizer that takes over the state of another one of its kind, such as one that was loaded from a file.
+/// Takes over the state of another optimizer of the same type, such as one that was loaded from a file, and keeps its
+/// own settings.
 ///
-/// The state is what the steps have made: the velocity and the count of steps. The settings, such as the learning rate, are
-/// the program's, and stay as they are: a run that follows a [`Schedule`](crate::Schedule) sets the rate of its next step
-/// again. To take the saved settings too, assign what was loaded instead.
+/// The state is what the steps have produced, such as the velocity and the count of steps. The settings, such as the
+/// learning rate, belong to the program: a run that follows a [`Schedule`](crate::Schedule) sets the learning rate
+/// before its next step in any case. To take the saved settings too, assign the loaded optimizer instead of restoring
+/// from it.
 ///
-/// [`ParamGroups::restore`](crate::ParamGroups::restore) asks for it, so an enum of optimizers that is saved implements it:
-/// it passes on the call to what both sides hold, and returns [`Error::Saved`] where they hold different rules.
+/// [`ParamGroups::restore`](crate::ParamGroups::restore) requires this trait. To save and restore an enum of
+/// optimizers, implement it: forward the call if both sides hold the same rule, and return [`Error::Saved`] if they do
+/// not.
 ///
 /// # Example
 /// ```
@@ -23,14 +26,15 @@ use crate::error::Error;
 /// # Ok::<(), gradstep::Error>(())
 /// ```
 pub trait Restore {
-    /// Exchanges the state of the two, and leaves the settings of both. (An exchange, so that
-    /// [`ParamGroups`](crate::ParamGroups) can take it back where a later tensor is rejected.)
+    /// Exchanges the state of the two optimizers; each keeps its settings. (It is an exchange and not a move, so that
+    /// [`ParamGroups`](crate::ParamGroups) can undo it if a later tensor is rejected.)
     ///
     /// # Errors
-    /// [`Error::Saved`] if the state does not fit: another length, or another form of momentum. Nothing has changed then.
+    /// [`Error::Saved`] if the state does not fit, for instance because the lengths or the forms of momentum differ.
+    /// Nothing has changed then.
     fn swap_state(&mut self, other: &mut Self) -> Result<(), Error>;
 
-    /// Takes over the state of `saved`. Copies nothing.
+    /// Takes over the state of `saved`, without copying it.
     ///
     /// # Errors
     /// Those of [`swap_state`](Restore::swap_state).

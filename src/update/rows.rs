@@ -4,27 +4,29 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// [`elementwise`](crate::elementwise) on chosen rows of a table: for embeddings, where a batch has gradients for a few
-/// rows.
+/// [`elementwise`](crate::elementwise) for chosen rows of a table, such as an embedding, where a batch has gradients
+/// for a few rows only.
 ///
-/// `params` and each slice of state are tables of rows of `row_len` elements, one after the other. Row k of `grads` is the
-/// gradient of row `rows[k]` of the table. For k = 0, 1, … in turn, and each element i of the row:
+/// `params` and each slice of state are tables: rows of `row_len` elements, one after the other. Row k of `grads` is
+/// the gradient of row `rows[k]` of the table. For k = 0, 1, … in this order, and for each element i of the row:
 /// `(params[i], [state[0][i], …]) <- rule(k, params[i], [state[0][i], …], grads[i])`. All other rows stay as they are.
 ///
-/// A row that is given twice is stepped twice. (If its two gradients are parts of one, add them up before.) A count of
-/// steps is yours: one for the table, so that a learning rate follows the batches, however many rows each has.
+/// A row that is given twice is stepped twice. (If its two gradients are parts of one gradient, add them up first.)
+/// Count the steps yourself, one per call, so that a learning rate follows the batches and not the number of their
+/// rows.
 ///
-/// The rule is told k, for what a row has of its own: a learning rate, or how long it was idle. The velocity of a row
-/// without gradients would have decayed by λ at each step; the second example catches up on that when the row comes
-/// again. (`torch.optim.SparseAdam`, as of 2.15, does not.) The parameters do not coast meanwhile.
+/// `rule` is given k, for values that differ between rows, such as a learning rate or the number of steps that a row
+/// has missed. If every step covered all rows, the velocity of a row without gradients would decay by λ per step; the
+/// second half of the example makes up for that when the row is next chosen. (`torch.optim.SparseAdam`, as of 2.15,
+/// does not.) It does not make up for the moves of the parameters in between.
 ///
 /// # Errors
-/// [`Error::Length`] if a slice of state has another length than `params`, or `grads` another one than `rows.len() *
-/// row_len`; [`Error::Count`] if `row_len` is 0, `params` does not end with a whole row, or a row is not below the
-/// number of rows. Nothing has changed then.
+/// [`Error::Length`] if a slice of state has another length than `params`, or `grads` another one than
+/// `rows.len() * row_len`; [`Error::Count`] if `row_len` is 0, if the length of `params` is not a multiple of it, or if
+/// one of `rows` is not below the number of rows. Nothing has changed then.
 ///
 /// # Cost
-/// A look at `rows`, and a pass over the chosen rows. No allocation.
+/// One pass over `rows` to check them, and one over the chosen rows of each table. No allocation.
 ///
 /// # Example
 /// ```
@@ -33,7 +35,7 @@ use crate::{
 /// elementwise_rows(&mut table, [], 2, &[2, 0], &[1.0, 2.0, 3.0, 4.0], |_, p, [], g| (p - 0.5 * g, []))?;
 /// assert_eq!(table, [-1.5, -2.0, 1.0, 1.0, 1.5, 1.0]);
 ///
-/// // Momentum, with λ = η = 1/2.
+/// // Momentum with λ = η = 1/2.
 /// let (rows, grads, step) = ([0, 2], [1.0, 1.0, 1.0, 1.0], 7);
 /// let (mut velocity, mut last_step) = ([4.0_f32; 6], [3_u64, 6, 6]);
 /// let decays = Schedule::step_decay(1.0, 0.5, 1)?; // λ^k, with the same bits everywhere
@@ -65,6 +67,7 @@ pub fn elementwise_rows<P: Copy + Send + Sync, const N: usize>(
     for slice in &state {
         check::length("state", slice.len(), "params", params.len())?;
     }
+    // A product above `usize::MAX` is the length of no slice, so the one that saturates is rejected too.
     check::length("grads", grads.len(), "rows * row_len", rows.len().saturating_mul(row_len))?;
     for (k, (&row, grads)) in rows.iter().zip(grads.chunks_exact(row_len)).enumerate() {
         let range = row * row_len..(row + 1) * row_len;

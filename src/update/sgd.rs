@@ -7,16 +7,16 @@ use crate::{check, error::Error, float::from_f64, gradient::grads::Grads};
 
 /// Gradient descent, stochastic or not: `θ <- θ - η g`.
 ///
-/// [`Sgd::new`] is the plain rule; [`with_weight_decay`](Sgd::with_weight_decay) adds a decay.
-/// Computed in `P`: η is rounded to it once a step, and then each operation is rounded, in the order of the formula.
+/// [`Sgd::new`] is the plain rule; [`with_weight_decay`](Sgd::with_weight_decay) adds a decay. The rule is computed in
+/// `P`: η is rounded to `P` once per step, and then each operation is rounded, in the order of the formula.
 ///
-/// In bf16 and f16 small updates are lost to rounding, without an error: use a `MasterCopy`
-/// ([`Optimizer`](crate::Optimizer#half-precision) says how small).
+/// In bf16 and f16, small updates are lost to rounding without an error (how small:
+/// [`Optimizer`](crate::Optimizer#half-precision)); use a `MasterCopy` there.
 ///
-/// State: a count of steps. Cost of a step: one pass, two slices read, one written; no allocation.
+/// State: a count of steps. Cost of a step: one pass that reads two slices and writes one; no allocation.
 ///
-/// Source: Robbins and Monro 1951, "A stochastic approximation method". The bits are those of `p - lr * g`;
-/// `torch.optim.SGD` (2.11) agrees to rounding.
+/// Source: Robbins and Monro 1951, "A stochastic approximation method". The result is that of `p - lr * g` to the bit;
+/// `torch.optim.SGD` (2.11) differs by rounding only.
 ///
 /// # Example
 /// ```
@@ -32,21 +32,22 @@ pub struct Sgd<P> {
     learning_rate: f64,
     weight_decay: WeightDecay,
     steps: u64,
+    // `fn`, since no `P` is stored: `Sgd` is `Send` and `Sync` whatever `P` is.
     params: PhantomData<fn(&mut [P])>,
 }
 
 impl<P: Float + Send + Sync + 'static> Sgd<P> {
-    /// Plain gradient descent with learning rate η.
+    /// Creates plain gradient descent with learning rate η.
     ///
     /// # Errors
-    /// [`Error::Number`] if the learning rate is NaN, infinite or negative; [`Error::Rounded`] if it is above 0 and 0 in
-    /// `P`, or infinite there.
+    /// [`Error::Number`] if the learning rate is NaN, infinite or negative; [`Error::Rounded`] if `P` rounds it to
+    /// infinity, or to 0 although it is above 0.
     pub fn new(learning_rate: f64) -> Result<Self, Error> {
         let learning_rate = check::learning_rate::<P>(learning_rate)?;
         Ok(Sgd { learning_rate, weight_decay: WeightDecay::None, steps: 0, params: PhantomData })
     }
 
-    /// The same with a weight decay.
+    /// Returns this optimizer with a weight decay.
     ///
     /// # Errors
     /// Those of [`set_weight_decay`](Sgd::set_weight_decay).
@@ -55,13 +56,14 @@ impl<P: Float + Send + Sync + 'static> Sgd<P> {
         Ok(self)
     }
 
-    /// The same with this count of steps instead of 0: that of a run that was saved elsewhere.
+    /// Returns this optimizer with a count of `steps` instead of 0, to resume a run that was saved in a format of your
+    /// own.
     #[must_use]
     pub fn with_steps(self, steps: u64) -> Self {
         Sgd { steps, ..self }
     }
 
-    /// The weight decay.
+    /// Returns the weight decay.
     pub fn weight_decay(&self) -> WeightDecay {
         self.weight_decay
     }
@@ -69,8 +71,8 @@ impl<P: Float + Send + Sync + 'static> Sgd<P> {
     /// Sets the weight decay for the steps to come.
     ///
     /// # Errors
-    /// [`Error::Number`] if its strength is NaN, infinite or negative; [`Error::Rounded`] if it is above 0 and 0 in `P`, or
-    /// infinite there. The old one stays then.
+    /// [`Error::Number`] if its strength is NaN, infinite or negative; [`Error::Rounded`] if `P` rounds the strength to
+    /// infinity, or to 0 although it is above 0. The old decay stays then.
     pub fn set_weight_decay(&mut self, weight_decay: WeightDecay) -> Result<(), Error> {
         self.weight_decay = weight_decay.check::<P>()?;
         Ok(())
@@ -78,29 +80,20 @@ impl<P: Float + Send + Sync + 'static> Sgd<P> {
 }
 
 impl<P: Float + Send + Sync + 'static> Optimizer<P> for Sgd<P> {
+    // Without state, gradients of every length and value are valid.
     fn check(&self, _: Grads<P>) -> Result<(), Error> {
         Ok(())
     }
 
     fn update(&mut self, step: Step<P>) -> Result<(), Error> {
+        // Rounded once per step, so that the loop computes in `P` alone.
         let learning_rate = from_f64::<P>(self.learning_rate);
         self.weight_decay.apply(self.learning_rate, step, [], move |p, [], g| (p - learning_rate * g, []))?;
         self.steps = self.steps.saturating_add(1);
         Ok(())
     }
 
-    fn learning_rate(&self) -> f64 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
-        self.learning_rate = check::learning_rate::<P>(learning_rate)?;
-        Ok(())
-    }
-
-    fn steps(&self) -> u64 {
-        self.steps
-    }
+    super::optimizer::learning_rate_and_steps!(learning_rate);
 
     fn reset(&mut self) {
         self.steps = 0;

@@ -2,29 +2,30 @@ use num_traits::Float;
 
 use super::elementwise::run;
 #[cfg(feature = "half")]
-use super::halves::{Converted, Halves};
+use super::halves::{Halves, run_converted};
 #[cfg(feature = "half")]
 use crate::{check, float::half::Half, gradient::grads::Source};
 use crate::{error::Error, gradient::grads::Grads};
 
-/// One step of one tensor, as an update rule gets it: the parameters, and as many [`Grads`].
+/// What an update rule is given for one step of one tensor: the parameters, and [`Grads`] of the same length.
 ///
-/// A rule runs its formula over it by [`apply`](Step::apply). Scaling, widening, rounding to half precision, vectors and
-/// threads are done on the way, and the rule does not know of them.
+/// A rule passes its formula to [`apply`](Step::apply), which runs it over all parameters. Scaling, widening, rounding
+/// to half precision, vectors and threads are part of `apply`, so a rule contains nothing about them.
 #[derive(Debug)]
 pub struct Step<'a, P> {
     params: &'a mut [P],
     grads: Grads<'a, P>,
-    /// Parameters of half precision that become what `params` become, rounded.
+    /// The half-precision parameters of which `params` is the f32 copy. [`apply`](Step::apply) writes the new `params`
+    /// to them, rounded.
     #[cfg(feature = "half")]
     halves: Option<Halves<'a>>,
 }
 
 impl<'a, P> Step<'a, P> {
-    /// A step of `params` against `grads`.
+    /// Creates a step that moves `params` against `grads`.
     ///
     /// # Errors
-    /// [`Error::Length`] if the lengths differ.
+    /// [`Error::Length`] if their lengths differ.
     #[inline]
     pub fn new(params: &'a mut [P], grads: Grads<'a, P>) -> Result<Self, Error> {
         grads.check_len("params", params.len())?;
@@ -36,29 +37,32 @@ impl<'a, P> Step<'a, P> {
         })
     }
 
-    /// How many parameters there are.
+    /// Returns the number of parameters.
     pub fn len(&self) -> usize {
         self.params.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no parameters.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The gradients.
+    /// Returns the gradients, with their scale.
     pub fn grads(&self) -> Grads<'a, P> {
         self.grads
     }
 
-    /// The parameters and the gradients, for a rule that owns its loop.
+    /// Returns the parameters and the gradients as slices, for a rule that runs its own loop instead of
+    /// [`apply`](Step::apply).
     ///
     /// # Errors
-    /// Those of [`Grads::as_slice`].
+    /// [`Error::NotASlice`] if the gradients are scaled or of another type in memory ([`Grads::as_slice`]), as they
+    /// always are under `MasterCopy`.
     pub fn into_slices(self) -> Result<(&'a mut [P], &'a [P]), Error> {
         Ok((self.params, self.grads.as_slice()?))
     }
 
+    /// For `MasterCopy`, which creates the step of its f32 copy from them.
     #[cfg(feature = "half")]
     pub(crate) fn into_parts(self) -> (&'a mut [P], Grads<'a, P>) {
         (self.params, self.grads)
@@ -66,11 +70,11 @@ impl<'a, P> Step<'a, P> {
 }
 
 impl<P: Float + Send + Sync + 'static> Step<'_, P> {
-    /// Applies `rule` to each parameter, its `N` values of state and its gradient, as [`elementwise`](crate::elementwise)
-    /// does.
+    /// Replaces each parameter and its `N` values of state by what `rule` returns for them and the gradient, as
+    /// [`elementwise`](crate::elementwise) does. Each of the `N` slices of state is as long as the parameters.
     ///
     /// # Errors
-    /// [`Error::Length`] if a slice of state has another length than the parameters; nothing has changed then.
+    /// [`Error::Length`] if a slice of state has another length than the parameters. Nothing has changed then.
     ///
     /// # Cost
     /// One pass over memory: each slice is read once, the parameters and the state are written once. No allocation.
@@ -84,7 +88,7 @@ impl<P: Float + Send + Sync + 'static> Step<'_, P> {
     /// assert_eq!((params, velocity), ([0.5, 2.5], [1.0, -1.0]));
     /// # Ok::<(), gradstep::Error>(())
     /// ```
-    // Inlined: each call copies the slices' pointers, which a step of 64 parameters would feel.
+    // Inlined: a call copies the pointers of all slices, which makes a step of 64 parameters measurably slower.
     #[inline(always)]
     pub fn apply<const N: usize>(
         self,
@@ -93,9 +97,10 @@ impl<P: Float + Send + Sync + 'static> Step<'_, P> {
     ) -> Result<(), Error> {
         #[cfg(feature = "half")]
         if !matches!((self.grads.source(), &self.halves), (Source::Slice(_), None)) {
-            return run(self.params, state, Converted { grads: self.grads, halves: self.halves }, rule);
+            return run_converted(self.params, state, self.grads, self.halves, rule);
         }
         let Step { params, grads, .. } = self;
+        // Two loops, so that unscaled gradients are not multiplied.
         match (grads.slice(), grads.factor()) {
             (slice, None) => run(params, state, slice, rule),
             (slice, Some(scale)) => run(params, state, slice, move |p, s, g| rule(p, s, Grads::rounded(scale, g))),
@@ -105,7 +110,7 @@ impl<P: Float + Send + Sync + 'static> Step<'_, P> {
 
 #[cfg(feature = "half")]
 impl<'a> Step<'a, f32> {
-    /// A step of `master`, the f32 copy of `params`, which become what `master` becomes.
+    /// Creates a step that moves `master`, the f32 copy of `params`, and writes the result to `params` too, rounded.
     pub(crate) fn of_copy<H: Half>(
         master: &'a mut [f32],
         params: &'a mut [H],

@@ -6,21 +6,23 @@ use core::iter;
 
 use crate::error::Error;
 
-/// The names of a model's tensors, and where each is.
+/// The names of a model's tensors, and the index of each: that of its insertion.
 ///
-/// A step asks for all of them by [`begin`](Lookup::begin) and [`next`](Lookup::next), nearly always in the order of the
-/// step before: so a name is first looked for at its position then.
+/// A call, such as a step, looks its tensors up one after the other, by [`begin`](Lookup::begin),
+/// [`next`](Lookup::next) for each, and [`end`](Lookup::end). Their order is nearly always that of the last call, so
+/// `next` first compares the name with the one that was at the same position then.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lookup {
     /// In the order of insertion.
     names: Vec<String>,
-    /// Which tensors they are, in the order of their names.
+    /// All indices, sorted by name, for a binary search.
     sorted: Vec<usize>,
-    /// Which tensors the last call gave, in its order; as long as there are tensors.
+    /// The indices in the order of the last call; the present call overwrites the first `given`. It is always as long
+    /// as `names`, so that a call does not allocate.
     order: Vec<usize>,
-    /// How many tensors this call has given so far.
+    /// How many tensors the present call has given so far.
     given: usize,
-    /// The last call that gave each tensor.
+    /// For each tensor the number of the last call that gave it. With numbers no flag has to be cleared before a call.
     last_call: Vec<u64>,
     calls: u64,
 }
@@ -38,6 +40,7 @@ impl Lookup {
         self.index(name).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })
     }
 
+    /// The position of `name` in `sorted`, or the one at which it would have to be inserted.
     fn search(&self, name: &str) -> Result<usize, usize> {
         self.sorted.binary_search_by(|&index| self.names[index].as_str().cmp(name))
     }
@@ -48,31 +51,34 @@ impl Lookup {
         self.sorted.insert(place, self.names.len());
         self.order.push(self.names.len());
         self.names.push(name);
-        self.last_call.push(0);
+        self.last_call.push(0); // none: calls are counted from 1
         Ok(())
     }
 
+    /// Removes a tensor. The indices of those that were inserted later become one smaller.
     pub(crate) fn remove(&mut self, index: usize) {
         self.names.remove(index);
         self.last_call.remove(index);
         self.sorted.retain(|&other| other != index);
         self.sorted.iter_mut().filter(|other| **other > index).for_each(|other| *other -= 1);
+        // Any order of the new indices serves; the next call replaces it.
         self.order.clear();
         self.order.extend(0..self.names.len());
     }
 
-    /// Whether `names` are all tensors in the order of insertion.
+    /// Returns whether `names` are those of all tensors, in the order of insertion.
     pub(crate) fn is_order_of_insertion<'a>(&self, names: impl ExactSizeIterator<Item = &'a str>) -> bool {
         names.len() == self.names.len() && iter::zip(&self.names, names).all(|(own, name)| own == name)
     }
 
-    /// Begins a call that gives the tensors one after the other.
+    /// Begins a call.
     pub(crate) fn begin(&mut self) {
         self.calls += 1;
         self.given = 0;
     }
 
-    /// The tensor that the call gives next.
+    /// Returns the index of `name`, the next tensor of the call, or an error if it is unknown or was given before.
+    /// Tries the tensor that had this position in the last call first, and then searches the sorted names.
     pub(crate) fn next(&mut self, name: &str) -> Result<usize, Error> {
         let found = match self.order.get(self.given) {
             Some(&last) if self.names[last] == name => last,
@@ -82,18 +88,18 @@ impl Lookup {
             return Err(Error::DuplicateTensor { name: name.to_string() });
         }
         self.last_call[found] = self.calls;
-        // There is room: no tensor is given twice.
+        // In range: no tensor is given twice, so fewer than all were given before this one.
         self.order[self.given] = found;
         self.given += 1;
         Ok(found)
     }
 
-    /// The tensors that the call has given, in its order.
+    /// The indices of the tensors that the call has given, in its order.
     pub(crate) fn given(&self) -> &[usize] {
         &self.order[..self.given]
     }
 
-    /// Returns an error if the call left out a tensor that `may_be_left_out` does not allow.
+    /// Returns an error if the call left out a tensor for whose index `may_be_left_out` returns false.
     pub(crate) fn end(&self, may_be_left_out: impl Fn(usize) -> bool) -> Result<(), Error> {
         if self.given == self.names.len() {
             return Ok(()); // none was given twice, so these are all

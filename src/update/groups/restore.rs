@@ -11,24 +11,29 @@ use crate::{
 };
 
 impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
-    /// Takes over the state of `saved`, a model of the same tensors: each optimizer's state, what is frozen, and the count
-    /// of steps. The settings, such as learning rates and their factor, stay. Copies nothing.
+    /// Takes over the state of `saved`, a model of the same tensors: the state of each optimizer, which tensors are
+    /// frozen, and the count of steps. The settings, such as the learning rates and the common factor, stay. The state
+    /// is moved, not copied.
     ///
-    /// What this model had frozen before does not count: freeze after restoring, if it is not to be as it was saved.
+    /// The same tensors are then frozen as in `saved`, whatever was frozen here; to freeze others, do so after
+    /// restoring.
     ///
-    /// To take the saved settings too, assign what was loaded: `model = saved`.
+    /// To take the saved settings too, assign the loaded model: `model = saved`.
     ///
     /// # Errors
-    /// [`Error::Saved`] if the names are not the same set; [`Error::InTensor`] if a tensor's state does not fit
-    /// ([`Restore::swap_state`]). Nothing has changed then.
+    /// [`Error::Saved`] if the two models do not have the same names; [`Error::InTensor`] if a tensor's state does not
+    /// fit ([`Restore::swap_state`]). Nothing has changed then.
     pub fn restore(&mut self, saved: Self) -> Result<(), Error> {
         same_names(&self.names, &saved.names)?;
         self.take_shared(saved)
     }
 
-    /// Takes over the state of the tensors that both have, as [`restore`](ParamGroups::restore) does, and the count of
-    /// steps. Returns the names that were left out: those that only this model has, which keep their state, and those that
-    /// only `saved` has. So a backbone that was saved while it was trained is trained here too: freeze after restoring.
+    /// Takes over the count of steps, and the state of the tensors that both models have, as
+    /// [`restore`](ParamGroups::restore) does. Returns the names that were left out: those that only this model has,
+    /// whose tensors keep their state, and those that only `saved` has.
+    ///
+    /// A tensor that both models have is then frozen if and only if it is frozen in `saved`. To freeze a backbone that
+    /// was trained there, do so after restoring.
     ///
     /// # Errors
     /// [`Error::InTensor`] if a tensor's state does not fit. Nothing has changed then.
@@ -57,13 +62,15 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
         for (done, &(own, other)) in shared.iter().enumerate() {
             let swapped = self.groups[own].optimizer.swap_state(&mut saved.groups[other].optimizer);
             if let Err(error) = swapped {
-                // The tensors before get their own state back.
+                // The tensors before get their own state back. No optimizer rejects this, since the same exchange
+                // worked before.
                 for &(own, other) in &shared[..done] {
                     let _ = self.groups[own].optimizer.swap_state(&mut saved.groups[other].optimizer);
                 }
                 return Err(in_tensor(&self.names.names()[own])(error));
             }
         }
+        // Only now, since an error must leave all as it was.
         for &(own, other) in &shared {
             self.groups[own].frozen = saved.groups[other].frozen;
         }
@@ -72,7 +79,7 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
     }
 }
 
-/// The names that only the model has, and those that only what was saved has.
+/// Returns the names that only `own` has, and those that only `saved` has.
 fn names_of_one(own: &Lookup, saved: &Lookup) -> (Vec<String>, Vec<String>) {
     let not_in = |names: &Lookup, others: &Lookup| {
         names.names().iter().filter(|name| others.index(name).is_none()).cloned().collect()
@@ -80,7 +87,7 @@ fn names_of_one(own: &Lookup, saved: &Lookup) -> (Vec<String>, Vec<String>) {
     (not_in(own, saved), not_in(saved, own))
 }
 
-/// Returns an error that lists the names which only one of them has.
+/// Returns an error that lists the names which only one of the two has, if there are any.
 pub(crate) fn same_names(own: &Lookup, saved: &Lookup) -> Result<(), Error> {
     let (missing, unknown) = names_of_one(own, saved);
     if missing.is_empty() && unknown.is_empty() {
@@ -93,7 +100,7 @@ pub(crate) fn same_names(own: &Lookup, saved: &Lookup) -> Result<(), Error> {
     })
 }
 
-/// The first names, and how many others there are.
+/// The first names as text, and the number of those that follow.
 fn listed(names: &[String]) -> String {
     const MOST: usize = 5;
     let first: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{Group, ParamGroups, in_tensor, set_product};
 use crate::{check, saved::exact, update::optimizer::Optimizer};
 
-/// `N` and `O` are references on the way out.
+/// `N` and `O` are references when a model is saved, so that it is not copied, and values when it is loaded.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SavedGroup<N, O> {
     name: N,
-    /// At factor 1.
+    /// Without the common factor.
     #[serde(with = "exact")]
     learning_rate: f64,
     frozen: bool,
@@ -27,7 +27,8 @@ crate::saved::saved! {
         check::at_least_zero("factor", factor)?;
         let mut model = ParamGroups::new();
         for SavedGroup { name, learning_rate, frozen, mut optimizer } in groups {
-            // Not by `insert`, which would leave the product as the optimizer's learning rate.
+            // Not by `insert`, which would replace the optimizer's learning rate by the product. Here the product is
+            // only checked, and the optimizer keeps the learning rate that it was saved with.
             let saved = optimizer.learning_rate();
             set_product(&mut optimizer, learning_rate, factor)
                 .and_then(|()| optimizer.set_learning_rate(saved))

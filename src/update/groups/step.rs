@@ -11,29 +11,32 @@ use crate::{
     update::{optimizer::Optimizer, step::Step},
 };
 
-/// A tensor in a step of [`ParamGroups`]: its name, its parameters, its gradients (`&[P]` or [`Grads`]).
+/// A tensor in a step of [`ParamGroups`]: its name, its parameters, and its gradients (`&[P]` or [`Grads`]).
 pub type Tensor<'n, 'p, P, G> = (&'n str, &'p mut [P], G);
 
-/// What the walk of [`ParamGroups::step_each`] calls with each tensor's name, parameters and gradients.
+/// The function that the `walk` of [`ParamGroups::step_each`] calls with the name, parameters and gradients of each
+/// tensor.
 pub type Visit<'v, P> = dyn FnMut(&str, &mut [P], Grads<P>) -> Result<(), Error> + 'v;
 
-/// From so many parameters on, threads step several tensors side by side.
+/// If a model has more parameters than this, threads step different tensors at the same time.
 const SIDE_BY_SIDE_LEN: usize = 8 * ONE_THREAD_LEN;
 
 impl<P, O: Optimizer<P>> ParamGroups<P, O> {
-    /// One step of every tensor's optimizer on `(name, params, grads)`, in any order; all of them or none.
+    /// Steps all tensors, each given as `(name, params, grads)`, in any order. Either all of them are stepped or none.
     ///
-    /// A frozen tensor may be left out; given, it is checked and not changed.
+    /// A frozen tensor may be left out. If it is given, it is checked but does not change.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`]; [`Error::InTensor`] naming the
-    /// tensor whose optimizer rejects its slices. Nothing has changed then.
+    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`] if a tensor is missing, unknown
+    /// or given twice; [`Error::InTensor`] with the name of the tensor whose optimizer rejects its slices. Nothing has
+    /// changed then.
     ///
     /// # Cost
     /// The optimizers' [`check`](Optimizer::check) and [`update`](Optimizer::update), and finding each tensor: one
-    /// comparison of names if the tensors come in the order of insertion or of the last call, about log₂ n more if not.
-    /// No allocation. With feature `rayon` each long tensor is stepped by several threads; and if all are given in the
-    /// order of insertion, short ones side by side.
+    /// comparison of names if the tensors come in the order of insertion or of the last call, and about log₂ n more if
+    /// not. No allocation. With feature `rayon` several threads share each long tensor. If a model has more than 2^20
+    /// parameters and its tensors are given in the order of insertion, threads also step different tensors at the same
+    /// time.
     pub fn step(&mut self, tensors: &mut [Tensor<P, &[P]>]) -> Result<(), Error>
     where
         P: Send + Sync,
@@ -42,10 +45,11 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         self.step_found(tensors, in_order, Grads::new)
     }
 
-    /// [`step`](ParamGroups::step) with gradients that are scaled or widened on the way ([`Grads`]).
+    /// [`step`](ParamGroups::step) with gradients that are scaled or widened as they are read ([`Grads`]).
     ///
     /// # Errors
-    /// Those of `step`; [`Error::InTensor`] with [`Error::NotASlice`] if an optimizer needs its gradients as one slice.
+    /// Those of `step`; [`Error::InTensor`] with [`Error::NotASlice`] if an optimizer needs its gradients as one slice,
+    /// and these are scaled or widened.
     pub fn step_with(&mut self, tensors: &mut [Tensor<P, Grads<P>>]) -> Result<(), Error>
     where
         P: Send + Sync,
@@ -54,19 +58,22 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         self.step_found(tensors, in_order, |grads| grads)
     }
 
-    /// Clips the gradients by the norm of all tensors together and steps, without changing the gradients: to the bit
-    /// [`clip_global_norm`](crate::clip_global_norm) of all tensors in the order given and then
-    /// [`step`](ParamGroups::step), also all or nothing. Returns the norm before. The norm is that of all tensors given,
-    /// frozen ones too. Scaled gradients are clipped by their scaled norm, and both factors are applied at once.
+    /// Steps with the gradients of all tensors clipped together to a norm of at most `max_norm`. Returns the norm
+    /// before clipping: that of all tensors given, also of frozen ones. The gradients themselves do not change.
+    ///
+    /// With plain gradients the result is, to the bit, that of [`clip_global_norm`](crate::clip_global_norm) for all
+    /// tensors in the order given, followed by [`step`](ParamGroups::step). With scaled gradients the scaled norm is
+    /// clipped, and both factors are applied at once. Either all tensors are stepped or none.
     ///
     /// # Errors
-    /// Those of `step`; [`Error::Number`] if `max_norm` is not a finite number above 0, or too far below the norm;
-    /// [`Error::Overflow`] if the norm is beyond f64; [`Error::InTensor`] naming the tensor with a gradient that is NaN or
-    /// infinite. Nothing has changed then.
+    /// Those of `step_with`; [`Error::Number`] if `max_norm` is not a finite number above 0; [`Error::Overflow`] if the
+    /// norm is above the largest f64, or too far above `max_norm` ([`clip_scale`](crate::clip_scale));
+    /// [`Error::InTensor`] with the name of the tensor in which a gradient is NaN or infinite. Nothing has changed
+    /// then.
     ///
     /// # Cost
-    /// [`global_norm`](crate::global_norm), nearly always one pass over the gradients, and the step. No allocation. A
-    /// [`FiniteGuard`](crate::FiniteGuard) is not needed, and costs a pass of its own.
+    /// The norm, nearly always one pass over the gradients ([`global_norm`](crate::global_norm)), and the step. No
+    /// allocation. A [`FiniteGuard`](crate::FiniteGuard) is not needed, and would cost a further pass.
     ///
     /// # Example
     /// ```
@@ -77,7 +84,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     /// let (mut weights, mut bias) = ([1.0_f32], [1.0]);
     /// let mut tensors = [("weights", &mut weights[..], Grads::new(&[3.0])), ("bias", &mut bias, Grads::new(&[4.0]))];
     /// let norm = model.step_clipped(&mut tensors, 2.5)?;
-    /// assert_eq!((norm, weights, bias), (5.0, [0.25], [0.0])); // by half of the gradients
+    /// assert_eq!((norm, weights, bias), (5.0, [0.25], [0.0])); // moved by η times half of the gradients
     /// # Ok::<(), gradstep::Error>(())
     /// ```
     pub fn step_clipped(&mut self, tensors: &mut [Tensor<P, Grads<P>>], max_norm: f64) -> Result<f64, Error>
@@ -94,9 +101,10 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         Ok(norm)
     }
 
-    /// Finds all tensors. Returns whether they are given in the order of insertion; if not, `names.given()` says which
-    /// groups they are.
+    /// Finds all tensors. Returns whether they are given in the order of insertion; if not, `names.given()` has the
+    /// indices of their groups.
     fn find_all<G>(&mut self, tensors: &[Tensor<P, G>]) -> Result<bool, Error> {
+        // Then groups and tensors can be walked side by side, which takes less time than indices, and cut for threads.
         if self.names.is_order_of_insertion(tensors.iter().map(|(name, ..)| *name)) {
             return Ok(true);
         }
@@ -108,7 +116,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         Ok(false)
     }
 
-    /// Asks every optimizer, and then steps every tensor.
+    /// Calls `check` for every tensor, and then steps them all.
     fn step_found<'g, G: Copy + Send + Sync>(
         &mut self,
         tensors: &mut [Tensor<P, G>],
@@ -127,6 +135,8 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         if in_order {
             iter::zip(&self.groups, &*tensors).try_for_each(|(group, tensor)| check(group, tensor))?;
             let len = total(tensors.iter().map(|(_, params, _)| params.len()));
+            // Tensor by tensor, threads would wait for one another at the end of each long one, and one thread alone
+            // would step the short ones.
             if len > SIDE_BY_SIDE_LEN {
                 let runs = Runs { groups: &mut self.groups, tensors, len: |(_, params, _)| params.len() };
                 try_share(len.div_ceil(PART_LEN), runs, |(groups, tensors)| {
@@ -136,7 +146,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
                 iter::zip(&mut self.groups, tensors).try_for_each(step)?;
             }
         } else {
-            // The groups cannot be cut into runs, so one tensor after the other is stepped.
+            // In another order than the tensors, the groups cannot be cut into runs for threads.
             let given = self.names.given();
             iter::zip(given, &*tensors).try_for_each(|(&index, tensor)| check(&self.groups[index], tensor))?;
             iter::zip(given, tensors).try_for_each(|(&index, tensor)| step((&mut self.groups[index], tensor)))?;
@@ -145,17 +155,18 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         Ok(())
     }
 
-    /// [`step`](ParamGroups::step) where a framework lends only one tensor at a time.
+    /// [`step`](ParamGroups::step) for a framework that lends only one tensor at a time.
     ///
-    /// `walk` gets a function and calls it with the name, parameters and gradients of each tensor. It is called twice: the
-    /// first time all tensors are checked and none is changed, the second time they are stepped. So it must visit the same
-    /// tensors with the same gradients both times. What must be copied is better copied before. Its error may be
-    /// any that an [`Error`] converts to, such as `Box<dyn std::error::Error>` or `anyhow::Error`.
+    /// `walk` is given a function, and calls it with the name, parameters and gradients of each tensor. `walk` itself
+    /// is called twice: in the first walk all tensors are checked and none changes, in the second they are stepped. So
+    /// it must visit the same tensors with the same gradients both times. If gradients must be copied, copy them before
+    /// `step_each`, or they are copied twice. The error of `walk` may be of any type that [`Error`] converts to, such
+    /// as `Box<dyn std::error::Error>` or `anyhow::Error`.
     ///
     /// # Errors
-    /// Those of `step`, and whatever else `walk` returns. If the first walk fails, nothing has changed. If only the second
-    /// fails, the tensors visited before are stepped, and the step is not counted. Gradients are checked for NaN in the
-    /// first walk only.
+    /// Those of `step_with`, and whatever else `walk` returns. If the first walk fails, nothing has changed. If only
+    /// the second fails, the tensors that it has visited before are stepped, and the step is not counted. A
+    /// [`FiniteGuard`](crate::FiniteGuard) checks the gradients in the first walk only.
     ///
     /// # Example
     /// ```
@@ -185,13 +196,14 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         Ok(())
     }
 
+    /// Calls `visit` for each tensor of a walk. Returns an error if the walk does not give every tensor once.
     fn visit_all<E: From<Error>>(
         &mut self,
         walk: &mut impl FnMut(&mut Visit<P>) -> Result<(), E>,
         visit: impl Fn(&mut Group<O>, &mut [P], Grads<P>) -> Result<(), Error>,
     ) -> Result<(), E> {
         self.names.begin();
-        // Kept here too, since the walk may drop it.
+        // The first error is kept here too, since `walk` may drop it.
         let mut rejected = Ok(());
         walk(&mut |name, params, grads| {
             let found = self.names.next(name);
@@ -208,7 +220,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
 }
 
 impl<O> Group<O> {
-    /// Asks the optimizer, a frozen one too.
+    /// Checks a tensor, also a frozen one.
     #[inline]
     fn check<P>(&self, params: usize, grads: Grads<P>) -> Result<(), Error>
     where
@@ -218,18 +230,20 @@ impl<O> Group<O> {
         self.optimizer.check(grads)
     }
 
-    /// Updates the parameters, unless they are frozen.
+    /// Steps a tensor, unless it is frozen.
     #[inline]
     fn update<P>(&mut self, params: &mut [P], grads: Grads<P>) -> Result<(), Error>
     where
         O: Optimizer<P>,
     {
+        // For a frozen tensor too: in a second walk its slices may be others than those checked in the first.
         let step = Step::new(params, grads)?;
         if self.frozen { Ok(()) } else { self.optimizer.update(step) }
     }
 }
 
-/// Neighbours, from either end: as many groups and tensors as make up at least [`PART_LEN`] parameters.
+/// Cuts groups and their tensors into runs of neighbours, taken from either end, for threads to step. A run has as many
+/// tensors as make up [`PART_LEN`] parameters; the last run may have fewer.
 struct Runs<'a, G, T> {
     groups: &'a mut [G],
     tensors: &'a mut [T],
@@ -237,6 +251,7 @@ struct Runs<'a, G, T> {
 }
 
 impl<G, T> Runs<'_, G, T> {
+    /// How many of `tensors`, from the first on, make up a run.
     fn run_len<'t>(&self, tensors: impl Iterator<Item = &'t T>) -> usize
     where
         T: 't,
