@@ -44,6 +44,7 @@ fn setting<P: Float + 'static>(
 ) -> Result<f64, Error> {
     number(name, value, (from, to))?;
     let rounded = to_f64(from_f64::<P>(value));
+    // A setting that rounds from above 0 to 0 would switch itself off without an error.
     let range = (if value > 0.0 { Excluded(0.0) } else { from }, to);
     if range.contains(&rounded) { Ok(value) } else { Err(Error::Rounded { name, value, rounded, range }) }
 }

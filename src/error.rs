@@ -32,7 +32,7 @@ pub enum Error {
         range: (Bound<f64>, Bound<f64>),
     },
 
-    /// The weight of a sample is NaN, infinite or negative.
+    /// A sample weight that is NaN, infinite or negative.
     #[error("weights[{index}] is {value:?}, expected a finite number of at least 0")]
     Weight {
         /// The index of the first sample with such a weight.

@@ -22,8 +22,8 @@ pub(crate) fn flush<F: Float>() -> impl Fn(F) -> F + Copy {
     move |value: F| if value.abs() < kept { F::zero() } else { value }
 }
 
-/// The smallest normal number. For f16 it is 0, so that f16 keeps its subnormals: it is computed in f32, where they are
-/// normal.
+/// The smallest normal number. For f16 it is 0, so that subnormals are kept: f16 is computed in f32, where they are
+/// normal numbers.
 #[inline(always)]
 pub(crate) fn smallest_kept<F: Float>() -> F {
     let smallest_normal = F::min_positive_value();

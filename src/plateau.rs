@@ -19,9 +19,9 @@ use crate::{check, error::Error};
 /// tensors by [`scale_learning_rates`](crate::ParamGroups::scale_learning_rates). To keep the rate above a minimum,
 /// write `(0.1 * factor).max(1e-5)`. Without a minimum the rate becomes 0 after some 320 reductions by 0.1.
 ///
-/// `torch.optim.lr_scheduler.ReduceLROnPlateau` (torch 2.15) reduces at the same epochs, except that it keeps the rate
-/// if that would change by less than `eps` = 10⁻⁸. For a number that should rise, such as an accuracy, pass its
-/// negative, which is `mode="max"` in torch. (If the best loss is negative, torch's relative threshold also accepts
+/// `torch.optim.lr_scheduler.ReduceLROnPlateau` (torch 2.15) reduces at the same epochs, except that it leaves the rate
+/// unchanged if the change would be less than `eps` = 10⁻⁸. For a number that should rise, such as an accuracy, pass
+/// its negative, which is `mode="max"` in torch. (If the best loss is negative, torch's relative threshold also accepts
 /// losses that are slightly worse; this one does not.) Keras' callback and optax's `reduce_on_plateau` reduce one epoch
 /// earlier: their patience p is p − 1 here.
 ///

@@ -126,8 +126,8 @@ impl Schedule {
     /// the smallest normal f64, it loses digits, and below 2^-1074 it is 0.
     ///
     /// # Errors
-    /// [`Error::Number`] if a learning rate is NaN, infinite or negative, or `power` is not above 0 and at most 2^32 -
-    /// 1; [`Error::Count`] if `steps` is 0.
+    /// [`Error::Number`] if a learning rate is NaN, infinite or negative, or if `power` is not above 0 and at most
+    /// 2^32 - 1; [`Error::Count`] if `steps` is 0.
     ///
     /// # Example
     /// ```
@@ -177,9 +177,9 @@ impl Schedule {
     ///
     /// `changes` are pairs of a boundary, which is a step, and the rate from that step on. The same as
     /// `optax.piecewise_constant_schedule` and `torch.optim.lr_scheduler.MultiStepLR`, but these take factors instead
-    /// of rates: `MultiStepLR` with `milestones=[30, 80]` and `gamma=0.1`, starting at 0.1, is `piecewise_constant(0.1,
-    /// &[(30, 0.01), (80, 0.001)])`. (Keras' `PiecewiseConstantDecay` changes the rate one step later.) For boundaries
-    /// at equal distances use [`step_decay`](Self::step_decay).
+    /// of rates: `MultiStepLR` with `milestones=[30, 80]` and `gamma=0.1`, starting at 0.1, is
+    /// `piecewise_constant(0.1, &[(30, 0.01), (80, 0.001)])`. (Keras' `PiecewiseConstantDecay` changes the rate one
+    /// step later.) For boundaries at equal distances use [`step_decay`](Self::step_decay).
     ///
     /// # Errors
     /// [`Error::Number`] if a learning rate is NaN, infinite or negative; [`Error::Count`] if a boundary is not above
@@ -208,10 +208,10 @@ impl Schedule {
 
     /// η(k) = learning_rate · factor^⌊k / every⌋: the rate decays at steps `every`, 2 · `every`, ….
     ///
-    /// The same as `torch.optim.lr_scheduler.StepLR`, and with `every` = 1 the exponential decay learning_rate ·
-    /// factor^k of `torch.optim.lr_scheduler.ExponentialLR`. But each rate is computed from k alone, so no rounding
-    /// errors add up: it is right to the last bit or two also for exponents of 10^12. A power below 2^-1022, the
-    /// smallest normal f64, loses digits, and below 2^-1074 it is 0.
+    /// The same as `torch.optim.lr_scheduler.StepLR`, and with `every` = 1 the exponential decay
+    /// learning_rate · factor^k of `torch.optim.lr_scheduler.ExponentialLR`. But each rate is computed from k alone, so
+    /// no rounding errors add up: it is right to the last bit or two also for exponents of 10^12. A power below
+    /// 2^-1022, the smallest normal f64, loses digits, and below 2^-1074 it is 0.
     ///
     /// # Errors
     /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or the factor is not within 0 to 1;
@@ -236,14 +236,14 @@ impl Schedule {
     /// η(k) = learning_rate / (1 + t)^power, which has no end: with power 1 it is `learning_rate` at step 0, half of
     /// that at `steps`, a third at 2 · `steps`.
     ///
-    /// With power 1 it is the inverse time decay (Robbins and Monro 1951; Keras' `InverseTimeDecay`, whose `decay_steps
-    /// / decay_rate` is `steps`). With power 0.5, after a warm-up of `steps` steps, it is the inverse square root
-    /// schedule of transformers (Vaswani et al. 2017), peak · √(steps / k), as in the example. The rate is right to the
-    /// last bit or two.
+    /// With power 1 it is the inverse time decay (Robbins and Monro 1951; Keras' `InverseTimeDecay`, whose
+    /// `decay_steps / decay_rate` is `steps`). With power 0.5, after a warm-up of `steps` steps, it is the inverse
+    /// square root schedule of transformers (Vaswani et al. 2017), peak · √(steps / k), as in the example. The rate is
+    /// right to the last bit or two.
     ///
     /// # Errors
-    /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or `power` is not above 0 and at most 2^32
-    /// - 1; [`Error::Count`] if `steps` is 0.
+    /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or if `power` is not above 0 and at most
+    /// 2^32 - 1; [`Error::Count`] if `steps` is 0.
     ///
     /// # Example
     /// ```
@@ -375,8 +375,8 @@ impl Schedule {
 
     /// Returns the learning rate of a step, counted from 0. It is finite and at least 0.
     ///
-    /// Cost: a binary search among the pieces and a few dozen operations, or some thousand for `geometric` and for a
-    /// power that is high or not whole. No allocation.
+    /// Cost: a binary search among the pieces and a few dozen operations; for `geometric`, and for a power that is high
+    /// or not whole, some thousand. No allocation.
     pub fn at(&self, step: u64) -> f64 {
         let begun = self.pieces.partition_point(|&(start, _)| start <= step);
         self.pieces[..begun].last().map_or(0.0, |&(start, shape)| shape.at(step - start))

@@ -84,6 +84,7 @@ impl Accumulator {
         Ok(())
     }
 
+    /// A check of its own, so that [`ByName`](crate::ByName) can check all tensors before the first one changes.
     pub(crate) fn check_add<F>(&self, mean: &[F], samples: usize) -> Result<(), Error> {
         check::length("mean", mean.len(), "accumulator", self.sum.len())?;
         let (samples, bound) = (samples as u64, u64::MAX - self.samples);
@@ -107,6 +108,7 @@ impl Accumulator {
                 sum.iter_mut().zip(mean).fold(0, add) == 0
             },
         );
+        // Only the first micro-batch counts: a sum that is NaN or infinite stays so.
         if !finite && self.bad.is_none() {
             self.bad = self.sum.iter().position(|sum| !sum.is_finite()).map(|index| (self.samples, index));
         }
@@ -197,9 +199,11 @@ crate::saved::saved! {
     bad: Exact<Vec<u64>> = Accumulator::saved_bad,
     sum: Exact<Vec<f64>>,
     => {
+        // Before the first micro-batch all sums are +0.
         if sum.iter().any(|sum| sum.to_bits() != 0) {
             check::at_least_one("samples", samples)?;
         }
+        // `bad` has to name a sum that is NaN or infinite, and may be empty only if there is none.
         let found = match bad[..] {
             [before, index] if before < samples => {
                 let index = usize::try_from(index).unwrap_or(usize::MAX);

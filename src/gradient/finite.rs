@@ -25,7 +25,7 @@ use crate::{
 /// assert_eq!(error.to_string(), "grads[1][1] is NaN, expected a finite number");
 /// ```
 pub fn check_finite<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>]) -> Result<(), Error> {
-    // This pass only tells whether all are finite, so that it can run on vectors and threads.
+    // This pass runs on vectors and threads, and so cannot tell which value is the first that is not finite.
     if all_finite(grads.iter().map(|slice| Grads::new(slice.as_ref()))) {
         return Ok(());
     }

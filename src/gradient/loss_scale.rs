@@ -84,8 +84,8 @@ impl LossScale {
         self.scale
     }
 
-    /// Takes the result of a step and adapts the scale. Returns `None` if the step was rejected because of its
-    /// gradients, so that this step is skipped, and otherwise the value that the step returned.
+    /// Takes the result of a step and adapts the scale. Returns the value that the step returned, or `None` if the step
+    /// was rejected because of its gradients: then skip it and go on.
     ///
     /// # Errors
     /// The error of the step if it has another cause than the gradients ([`Error::is_bad_gradient`]), such as a wrong
@@ -108,7 +108,7 @@ impl LossScale {
         }
     }
 
-    /// How many of the last steps were skipped in a row. If there are many, no scale helps, as when the parameters are
+    /// How many steps in a row were skipped up to now. If there are many, no scale helps, as when the parameters are
     /// NaN.
     pub fn skipped(&self) -> u64 {
         self.skipped

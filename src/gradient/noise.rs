@@ -24,17 +24,17 @@ use crate::{
 /// half as much as a step with the exact gradient, if the learning rate is tuned to the batch size and the curvature is
 /// the same in all directions (B_simple in the paper).
 ///
-/// The estimates are computed in f64 as `|g_big|² - d * (small / (big - small))` and `d * (small * (big / (big -
-/// small)))`, where d = |g_small|² - |g_big|². Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch
-/// Training", appendix A.1.
+/// The estimates are computed in f64 as `|g_big|² - d * (small / (big - small))` and
+/// `d * (small * (big / (big - small)))`, where d = |g_small|² - |g_big|². Source: McCandlish et al. 2018, "An
+/// Empirical Model of Large-Batch Training", appendix A.1.
 ///
 /// # What Σ and G refer to
 /// - If samples are drawn independently from a distribution, or with replacement from a set: to the distribution, or to
 ///   the set.
 /// - If batches are drawn without replacement from a set of N samples, as those of a [`Batcher`](crate::Batcher) are,
-///   and have any sizes up to N: tr Σ is that of the set, with divisor N - 1, and |G|² is that of the set minus tr Σ /
-///   N. (The mean gradient of n samples then has the variance tr Σ · (1/n - 1/N), not tr Σ / n.) These are the unbiased
-///   estimates for the distribution from which the set was drawn. |G|² of the set itself is `|G|² + tr Σ / N`.
+///   and have any sizes up to N: tr Σ is that of the set, with divisor N - 1, and |G|² is that of the set minus
+///   tr Σ / N. (The mean gradient of n samples then has the variance tr Σ · (1/n - 1/N), not tr Σ / n.) These are the
+///   unbiased estimates for the distribution from which the set was drawn. |G|² of the set itself is `|G|² + tr Σ / N`.
 ///
 /// # Example
 /// ```

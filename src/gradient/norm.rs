@@ -84,7 +84,7 @@ where
     if largest == 0.0 {
         return Ok(0.0);
     }
-    // The power of two that scales a number to about 1. Exponent bits e stand for 2^(e - 1023), so 2046 - e for its
+    // The power of two that scales a number to about 1. Exponent bits e stand for 2^(e - 1023), and 2046 - e for its
     // inverse.
     let inverse = |number: f64| f64::from_bits(2046_u64.saturating_sub(number.to_bits() >> 52).max(1) << 52);
     // Limited so that its product with the gradients' own scale is not infinite. `inverse(0.0)` is 2^1023.
