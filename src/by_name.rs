@@ -13,14 +13,15 @@ use crate::{
     },
 };
 
-/// A `T` for each of several named tensors, used as one, all or nothing: [`Accumulator`]s, or [`WeightAverage`]s.
+/// One [`Accumulator`] or [`WeightAverage`] for each of several named tensors, used together: a call changes all or
+/// none.
 ///
-/// A call is given `(name, slice)` for each tensor, in any order. Before the first of them changes, all names are found and
-/// all slices are checked. The names are those of the [`ParamGroups`](crate::ParamGroups) that steps the model, if there is
+/// Each call takes a pair `(name, slice)` for every tensor, in any order. All names and slices are checked before the
+/// first tensor changes. Use the names of the [`ParamGroups`](crate::ParamGroups) that steps the model, if there is
 /// one.
 ///
-/// Cost of a call: that of each `T`, and finding each name: one comparison if the tensors come in the order of the last
-/// call, about log₂ n more if not. No allocation.
+/// Cost of a call: that of each `T`, and to find each name one comparison if the tensors come in the order of the last
+/// call, otherwise about log₂ n more for n tensors. No allocation.
 ///
 /// # Example
 /// ```
@@ -55,7 +56,8 @@ pub struct ByName<T> {
     each: Vec<T>,
 }
 
-/// The order in which the last call gave the tensors does not count.
+/// Equal if the names and values are. The order of the tensors in the last call, which `names` remembers too, does not
+/// count.
 impl<T: PartialEq> PartialEq for ByName<T> {
     fn eq(&self, other: &Self) -> bool {
         self.names.names() == other.names.names() && self.each == other.each
@@ -63,7 +65,7 @@ impl<T: PartialEq> PartialEq for ByName<T> {
 }
 
 impl<T> ByName<T> {
-    /// One for each name.
+    /// Creates a `ByName` from one `(name, T)` for each tensor.
     ///
     /// # Errors
     /// [`Error::DuplicateTensor`] if a name appears twice.
@@ -76,17 +78,17 @@ impl<T> ByName<T> {
         Ok(new)
     }
 
-    /// What is kept for a tensor; `None` if there is no such tensor.
+    /// Returns the `T` of a tensor; `None` if there is no such tensor.
     pub fn get(&self, name: &str) -> Option<&T> {
         self.names.index(name).map(|index| &self.each[index])
     }
 
-    /// The names and what is kept for them, in the order in which they were given to [`new`](ByName::new).
+    /// Returns the names and their `T`s, in the order in which they were given to [`new`](ByName::new).
     pub fn iter(&self) -> impl Iterator<Item = (&str, &T)> {
         iter::zip(self.names.names().iter().map(String::as_str), &self.each)
     }
 
-    /// Finds all tensors and checks each. Then [`apply`](ByName::apply) may follow.
+    /// Finds all tensors and runs `check` on each. If all are valid, [`apply`](ByName::apply) may follow.
     fn check<S>(&mut self, tensors: &[(&str, S)], check: impl Fn(&T, &S) -> Result<(), Error>) -> Result<(), Error> {
         self.names.begin();
         for (name, _) in tensors {
@@ -104,46 +106,49 @@ impl<T> ByName<T> {
 }
 
 impl ByName<Accumulator> {
-    /// Adds the mean gradient of `samples` samples: [`Accumulator::add`] of each tensor.
+    /// Adds the mean gradient of `samples` samples, by [`Accumulator::add`] for each tensor.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`]; [`Error::InTensor`] naming the
-    /// tensor whose accumulator rejects its gradients. Nothing has changed then.
+    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`] if the names are not those of
+    /// this `ByName`, each once; [`Error::InTensor`] naming the first tensor whose accumulator rejects its gradients.
+    /// Nothing has changed then.
     pub fn add<F: Float + Sync + 'static>(&mut self, means: &[(&str, &[F])], samples: usize) -> Result<(), Error> {
         self.check(means, |accumulator, mean| accumulator.check_add(mean, samples))?;
         self.apply(means, |accumulator, (_, mean)| accumulator.apply_add(mean, samples));
         Ok(())
     }
 
-    /// Writes the mean over all samples into the gradients: [`Accumulator::mean`] of each tensor.
+    /// Writes the mean over all samples into the gradients, by [`Accumulator::mean`] for each tensor.
     ///
     /// # Errors
-    /// Those of [`add`](ByName::add), and of [`Accumulator::mean`] for a tensor. No gradient has changed then.
+    /// As [`add`](ByName::add), where [`Error::InTensor`] has the error of [`Accumulator::mean`]. No gradient has
+    /// changed then.
     pub fn mean<F: Float + Send + 'static>(&mut self, grads: &mut [(&str, &mut [F])]) -> Result<(), Error> {
         self.check(grads, |accumulator, grads| accumulator.check_mean::<F>(grads.len()))?;
         self.apply(grads, |accumulator, (_, grads)| accumulator.apply_mean(grads));
         Ok(())
     }
 
-    /// Empties all for the next batch.
+    /// Sets the sums and the numbers of samples to 0, for the next batch.
     pub fn reset(&mut self) {
         self.each.iter_mut().for_each(Accumulator::reset);
     }
 }
 
 impl<P: Float + Send + Sync + 'static> ByName<WeightAverage<P>> {
-    /// Moves the averages towards the parameters: [`WeightAverage::update`] of each tensor.
+    /// Moves the averages towards the parameters, by [`WeightAverage::update`] for each tensor.
     ///
     /// # Errors
-    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`]; [`Error::InTensor`] naming the
-    /// tensor whose average rejects its parameters. Nothing has changed then.
+    /// [`Error::MissingTensor`], [`Error::UnknownTensor`] or [`Error::DuplicateTensor`] if the names are not those of
+    /// this `ByName`, each once; [`Error::InTensor`] naming the first tensor whose average rejects its parameters.
+    /// Nothing has changed then.
     pub fn update(&mut self, params: &[(&str, &[P])]) -> Result<(), Error> {
         self.check(params, |average, params| average.check_update(params))?;
         self.apply(params, |average, (_, params)| average.apply_update(params));
         Ok(())
     }
 
-    /// Exchanges the averages and the parameters: [`WeightAverage::swap`] of each tensor.
+    /// Exchanges the averages and the parameters, by [`WeightAverage::swap`] for each tensor.
     ///
     /// # Errors
     /// As [`update`](ByName::update).
@@ -153,7 +158,7 @@ impl<P: Float + Send + Sync + 'static> ByName<WeightAverage<P>> {
         Ok(())
     }
 
-    /// Writes the averages to the parameters, rounded to nearest: [`WeightAverage::write_params`] of each tensor.
+    /// Writes the averages to the parameters, rounded to nearest, by [`WeightAverage::write_params`] for each tensor.
     ///
     /// # Errors
     /// As [`update`](ByName::update).
@@ -170,7 +175,7 @@ impl<T: Restore> Restore for ByName<T> {
         same_names(&self.names, &other.names)?;
         for index in 0..self.each.len() {
             if let Err(error) = self.swap_one(other, index) {
-                // The tensors before get their own state back.
+                // Swapped again, the tensors before this one have their own state back, so nothing has changed.
                 (0..index).for_each(|index| drop(self.swap_one(other, index)));
                 return Err(in_tensor(&self.names.names()[index])(error));
             }

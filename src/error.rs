@@ -7,8 +7,8 @@ use core::{fmt, ops::Bound};
 
 /// Every reason for which an input is rejected.
 ///
-/// Each message says what was wrong, the value, and what was expected; `{:?}` is the message too, so a `main` that returns
-/// an `Error` prints it. An `Err` means that nothing has changed.
+/// Each message says what was wrong, what the value was, and what was expected. `{:?}` prints the message too, so that
+/// a `main` that returns an `Error` shows it. A call that returns an `Err` has changed nothing.
 ///
 /// # Example
 /// ```
@@ -27,29 +27,31 @@ pub enum Error {
         name: &'static str,
         /// What was given.
         value: f64,
-        /// What is valid; `range.contains(&value)` is false. An excluded infinity stands for "finite".
+        /// The valid range; `range.contains(&value)` is false. An excluded infinity as a bound means that the value
+        /// must be finite.
         range: (Bound<f64>, Bound<f64>),
     },
 
-    /// A weight of a sample that is NaN, infinite or negative.
+    /// A sample weight that is NaN, infinite or negative.
     #[error("weights[{index}] is {value:?}, expected a finite number of at least 0")]
     Weight {
-        /// The first sample with such a weight.
+        /// The index of the first sample with such a weight.
         index: usize,
         /// The weight.
         value: f64,
     },
 
-    /// A setting that is valid as it was given and not as the parameters' type rounds it: momentum 0.999 is 1 in bf16.
+    /// A setting that is valid as it was given, but not once it is rounded to the type of the parameters: momentum
+    /// 0.999 is 1 in bf16.
     #[error("{name} is {value:?}, which the type of the parameters rounds to {rounded:?}, expected {}", Range(*range))]
     Rounded {
         /// The setting's name.
         name: &'static str,
         /// What was given.
         value: f64,
-        /// What it is in the type of the parameters.
+        /// What it is once it is rounded to the type of the parameters.
         rounded: f64,
-        /// What is valid; `range.contains(&rounded)` is false.
+        /// The valid range; `range.contains(&rounded)` is false.
         range: (Bound<f64>, Bound<f64>),
     },
 
@@ -73,11 +75,11 @@ pub enum Error {
         relation: Relation,
         /// What the value is compared with.
         bound: u64,
-        /// What `bound` is, such as `len`; empty where it is always the same.
+        /// The name of `bound`, such as `len`; empty if it has none.
         of: &'static str,
     },
 
-    /// Fewer samples than a [`Permutation`](crate::Permutation) is made for.
+    /// Fewer samples than a [`Permutation`](crate::Permutation) needs.
     #[error("len is {len}, expected at least {min}: use a Shuffle for fewer samples")]
     TooFewSamples {
         /// How many samples were given.
@@ -95,30 +97,30 @@ pub enum Error {
         max: u64,
     },
 
-    /// A class of which a part of a stratified [`Split`](crate::Split) is not sure to get a sample.
+    /// A class with so few samples that a part of a stratified [`Split`](crate::Split) might get none of them.
     #[error(
         "class {class} has {samples} samples, expected at least {min} so that part {part} gets one: \
          give rare labels one common label first"
     )]
     SmallClass {
-        /// Its label.
+        /// The label of the class.
         class: String,
-        /// How many samples have it.
+        /// How many samples have this label.
         samples: usize,
-        /// The part with the smallest share, the first of them.
+        /// The part with the smallest share; if several have it, the first.
         part: usize,
-        /// How many samples would do: 1 / the part's share, rounded up.
+        /// How many samples are enough: 1 / the part's share, rounded up.
         min: u64,
     },
 
     /// A part of a [`Split`](crate::Split) without a sample.
     #[error("part {part} has none of {samples} samples, expected at least one: its share is {share:?}")]
     EmptyPart {
-        /// The part, the first of them.
+        /// The first part without a sample.
         part: usize,
-        /// How many samples all parts have.
+        /// How many samples all parts have together.
         samples: usize,
-        /// Its share.
+        /// The share of this part.
         share: f64,
     },
 
@@ -131,20 +133,20 @@ pub enum Error {
         len: usize,
         /// The length that it should have.
         expected: usize,
-        /// Where that length comes from.
+        /// What has that length.
         of: &'static str,
     },
 
     /// State that does not fit in memory.
     #[error("{name} of length {len} does not fit in memory")]
     Memory {
-        /// What was to be made.
+        /// What was to be allocated.
         name: &'static str,
-        /// How long it was to be.
+        /// The length that it was to have.
         len: usize,
     },
 
-    /// Something saved that does not belong to what it is loaded into.
+    /// Something saved that is damaged, or that does not fit what it is loaded into.
     #[error("saved {name} is {saved}, expected {expected}")]
     Saved {
         /// What differs.
@@ -155,34 +157,34 @@ pub enum Error {
         expected: String,
     },
 
-    /// A gradient that is NaN or infinite, or a sum of gradients.
+    /// A gradient, or a sum of gradients, that is NaN or infinite.
     #[error("{name}[{index}] is {value:?}, expected a finite number")]
     NonFinite {
         /// The slice that holds it.
         name: String,
-        /// Its first place there.
+        /// The index of the first such value in it.
         index: usize,
         /// NaN or an infinity.
         value: f64,
     },
 
-    /// Finite gradients whose mean or norm is too large for the type or the call in which it was asked for.
+    /// A mean or norm of finite gradients that is too large for its type, or for the call.
     #[error("{name} is {value:?}, expected at most {max:?} in absolute value")]
     Overflow {
-        /// What was computed, such as `mean[3]`, the first place where it is too large.
+        /// What was computed, with the index of the first value that is too large, such as `mean[3]`.
         name: String,
-        /// The result, perhaps infinite.
+        /// The result, which may be infinite, or NaN if [`clip_scale`](crate::clip_scale) was given NaN.
         value: f64,
-        /// The largest valid one.
+        /// The largest valid absolute value.
         max: f64,
     },
 
-    /// An optimizer that needs its gradients as one slice of the parameters' type was given gradients that are scaled or
-    /// widened on the way ([`Grads::as_slice`](crate::Grads::as_slice)).
+    /// An optimizer that needs its gradients as one slice of the parameters' type was given gradients that are scaled
+    /// or widened on the way ([`Grads::as_slice`](crate::Grads::as_slice)).
     #[error("this optimizer takes gradients as a plain slice, expected no scale, clipping or widening on the way")]
     NotASlice,
 
-    /// An average that was put in the place of the parameters and not taken back
+    /// An average that was swapped with the parameters and not swapped back
     /// ([`WeightAverage::swap`](crate::WeightAverage::swap)).
     #[error("the average is in the parameters' place, expected it to be swapped back first")]
     Swapped,
@@ -213,14 +215,14 @@ pub enum Error {
     InTensor {
         /// The tensor.
         name: String,
-        /// The error. It is already in the message, so `source()` is `None`.
+        /// The error. `source()` is `None`, since the message already contains this error.
         error: Box<Error>,
     },
 }
 
 impl Error {
-    /// Whether the gradients were to blame: one is NaN or infinite, or they are so large that their norm, sum or mean is.
-    /// Whatever was nested in whatever: also inside [`InTensor`](Error::InTensor).
+    /// Returns whether the gradients caused the error: one is NaN or infinite, or they are so large that their norm,
+    /// sum or mean is infinite or too large for its type. This includes errors inside [`InTensor`](Error::InTensor).
     ///
     /// # Example
     /// ```
@@ -245,6 +247,7 @@ impl Error {
     }
 }
 
+// The message, since a `main` that returns an `Err` prints it by `Debug`.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -255,15 +258,15 @@ impl fmt::Debug for Error {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Relation {
-    /// Equal or larger.
+    /// Equal to the bound or larger.
     AtLeast,
-    /// Equal or smaller.
+    /// Equal to the bound or smaller.
     AtMost,
-    /// Larger.
+    /// Larger than the bound.
     Above,
-    /// Smaller.
+    /// Smaller than the bound.
     Below,
-    /// Divisible by it.
+    /// Divisible by the bound.
     MultipleOf,
 }
 
@@ -291,7 +294,7 @@ impl fmt::Display for Relation {
     }
 }
 
-/// `len = `, or nothing.
+/// Prints the name of a bound as in `len = `, and nothing if the name is empty.
 struct Named<'a>(&'a str);
 
 impl fmt::Display for Named<'_> {
@@ -300,13 +303,13 @@ impl fmt::Display for Named<'_> {
     }
 }
 
-/// The range in words.
+/// Prints a range in words.
 struct Range((Bound<f64>, Bound<f64>));
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let (from, to) = self.0;
-        // As `Debug`, which knows exponents, but 0 and not 0.0.
+        // `Debug` has exponents, unlike `Display`, but writes 0 as 0.0.
         let short = |x: f64| format!("{x:?}").trim_end_matches(".0").to_string();
         f.write_str(if to == Bound::Excluded(f64::INFINITY) { "a finite number" } else { "a number" })?;
         match from {

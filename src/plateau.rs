@@ -2,29 +2,31 @@ use core::ops::Bound::{Excluded, Included};
 
 use crate::{check, error::Error};
 
-/// Reduces the learning rate when the loss has stopped falling: a factor for the rate, from one loss an epoch.
+/// Reduces the learning rate when the loss has stopped falling: it takes one loss per epoch and returns a factor for
+/// the rate.
 ///
-/// After more than `patience` epochs in a row without a loss that is better than the best so far, the factor, 1 at first,
-/// is multiplied by `reduction`. Better means
+/// The factor is 1 at first. An epoch is bad if its loss is not better than the best loss so far. After more than
+/// `patience` bad epochs in a row the factor is multiplied by `reduction`. Better means
 ///
 /// ```text
 /// loss < best - relative · |best| - absolute
 /// ```
 ///
-/// with a `relative` threshold of 10⁻⁴ and an `absolute` one of 0 at first. After each reduction, for `cooldown` epochs
-/// (0 at first), no epoch counts as bad.
+/// where `relative` is 10⁻⁴ and `absolute` is 0 by default. In the `cooldown` epochs after each reduction (0 by
+/// default) no epoch counts as bad.
 ///
-/// The factor multiplies whatever rate you have: a number, a [`Schedule`](crate::Schedule), or the rates of all tensors
-/// by [`scale_learning_rates`](crate::ParamGroups::scale_learning_rates). For a smallest learning rate take the larger of
-/// the two: `(0.1 * factor).max(1e-5)`. Without it, the rate becomes 0 at last, after some 320 reductions by 0.1.
+/// Multiply the learning rate by the factor: a number, the rate of a [`Schedule`](crate::Schedule), or the rates of all
+/// tensors by [`scale_learning_rates`](crate::ParamGroups::scale_learning_rates). To keep the rate above a minimum,
+/// write `(0.1 * factor).max(1e-5)`. Without a minimum the rate becomes 0 after some 320 reductions by 0.1.
 ///
-/// As `torch.optim.lr_scheduler.ReduceLROnPlateau` (torch 2.15), to the epoch, but that torch leaves the rate as it is
-/// where it would change by less than `eps` = 10⁻⁸. For what should rise, such as an accuracy, pass its negative: that
-/// is `mode="max"`. (Of a negative loss, torch's relative threshold accepts a worse one; this one does not.) Keras'
-/// callback and optax's `reduce_on_plateau` reduce one epoch earlier: their patience p is p − 1 here.
+/// `torch.optim.lr_scheduler.ReduceLROnPlateau` (torch 2.15) reduces at the same epochs, except that it leaves the rate
+/// unchanged if the change would be less than `eps` = 10⁻⁸. For a number that should rise, such as an accuracy, pass
+/// its negative, which is `mode="max"` in torch. (If the best loss is negative, torch's relative threshold also accepts
+/// losses that are slightly worse; this one does not.) Keras' callback and optax's `reduce_on_plateau` reduce one epoch
+/// earlier: their patience p is p − 1 here.
 ///
-/// Everything is in the value, which can be copied, compared and saved, and takes no memory beside itself. To resume,
-/// assign the loaded value.
+/// All state is in this value, which can be copied, compared and saved. It allocates nothing. To resume, assign the
+/// loaded value.
 ///
 /// # Example
 /// ```
@@ -38,7 +40,7 @@ use crate::{check, error::Error};
 ///     sgd.set_learning_rate((0.1 * factor).max(1e-5))?;
 ///     rates.push(sgd.learning_rate());
 /// }
-/// assert_eq!(rates, [0.1, 0.1, 0.1, 0.05, 0.05, 0.025]); // the third and fourth loss were bad, and the last two
+/// assert_eq!(rates, [0.1, 0.1, 0.1, 0.05, 0.05, 0.025]); // bad epochs: the third and fourth, and the last two
 /// assert_eq!((plateau.best(), plateau.bad_epochs()), (1.0, 0));
 /// # Ok::<(), gradstep::Error>(())
 /// ```
@@ -58,7 +60,7 @@ pub struct ReduceOnPlateau {
 }
 
 impl ReduceOnPlateau {
-    /// Multiplies the factor by `reduction` after more than `patience` bad epochs in a row.
+    /// Creates a value that multiplies the factor by `reduction` after more than `patience` bad epochs in a row.
     ///
     /// # Errors
     /// [`Error::Number`] if `reduction` is not above 0 and below 1.
@@ -69,8 +71,8 @@ impl ReduceOnPlateau {
         Ok(ReduceOnPlateau { reduction, patience, cooldown, relative, absolute, factor, best, bad_epochs, cooling })
     }
 
-    /// By how much a loss must be below the best so far: a share of the best, and a difference. torch's `threshold_mode`
-    /// "rel" is (threshold, 0), and "abs" is (0, threshold).
+    /// Sets by how much a loss must be below the best so far to be better: by `relative`, a fraction of the best, plus
+    /// `absolute`. torch's `threshold_mode` "rel" is (threshold, 0), and "abs" is (0, threshold).
     ///
     /// # Errors
     /// [`Error::Number`] if `relative` is not at least 0 and below 1, or `absolute` is NaN, infinite or negative.
@@ -80,18 +82,19 @@ impl ReduceOnPlateau {
         Ok(ReduceOnPlateau { relative, absolute, ..self })
     }
 
-    /// For how many epochs after each reduction no epoch counts as bad.
+    /// Sets for how many epochs after each reduction no epoch counts as bad.
     #[must_use]
     pub fn with_cooldown(self, cooldown: u64) -> Self {
         ReduceOnPlateau { cooldown, ..self }
     }
 
-    /// Takes the loss of an epoch and returns the factor of the learning rate for the next.
+    /// Takes the loss of an epoch and returns the factor for the learning rate of the next epoch.
     ///
     /// # Errors
     /// [`Error::Number`] if the loss is NaN or infinite. Nothing has changed then.
     pub fn step(&mut self, loss: f64) -> Result<f64, Error> {
         check::number("loss", loss, check::FINITE)?;
+        // `best - relative · |best|` as a product, since ∞ - ∞ would be NaN before the first loss.
         let share = if self.best < 0.0 { 1.0 + self.relative } else { 1.0 - self.relative };
         let is_better = loss < self.best * share - self.absolute;
         if is_better {
@@ -118,7 +121,7 @@ impl ReduceOnPlateau {
         self.best
     }
 
-    /// How many epochs in a row were bad, at most the patience.
+    /// How many of the last epochs were bad in a row; at most the patience.
     pub fn bad_epochs(&self) -> u64 {
         self.bad_epochs
     }

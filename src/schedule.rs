@@ -11,30 +11,31 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// The learning rate as a pure function of the step: a value that can be stored, copied, compared, printed and saved.
+/// The learning rate as a pure function of the step. A schedule is a value that can be stored, cloned, compared,
+/// printed and saved.
 ///
-/// [`at`](Self::at) returns the rate of any step directly, also of step 10^12: the step is a `u64`, the arithmetic f64.
-/// Only +, −, ×, ÷ and square roots are used, so the bits are the same everywhere. The optimizer rounds the rate to the
-/// type of its parameters, once a step, and rejects one above 0 that is 0 there: 1e-10 is 0 in f16.
+/// [`at`](Self::at) computes the rate of any step directly, step 10^12 included. The step is a `u64`, the arithmetic is
+/// f64. Only +, −, ×, ÷ and square roots are used, so the bits are the same on every machine. The optimizer rounds the
+/// rate to the type of its parameters, once per step, and rejects a rate above 0 that rounds to 0: 1e-10 is 0 in f16.
 ///
-/// Nothing asks for this type: [`set_learning_rate`](crate::Optimizer::set_learning_rate) takes a number, so any
-/// `Fn(u64) -> f64` of your own serves as well.
+/// No function of this crate requires this type: [`set_learning_rate`](crate::Optimizer::set_learning_rate) takes a
+/// number, so any `Fn(u64) -> f64` of your own works as well.
 ///
-/// In the formulas k is the step, counted from 0, and t = k / steps. Where another library is named, it is optax 0.2 or
-/// torch 2.15. Two schedules are equal if they have the same formulas with the same numbers, joined at the same steps.
+/// In the formulas k is the step, counted from 0, and t = k / steps. Comparisons are with optax 0.2 and torch 2.15. Two
+/// schedules are equal if they have the same formulas with the same numbers, joined at the same steps.
 ///
 /// [`polynomial`](Self::polynomial), [`step_decay`](Self::step_decay), [`geometric`](Self::geometric) and
-/// [`inverse_time`](Self::inverse_time) are right to the last bit or two, while their power is at least 2^-1022, the
-/// smallest normal f64. [`linear`](Self::linear) and the cosines are off by less than 2^-50 of the larger rate, for k
-/// and steps up to 2^64: a value far below that rate, as just before an end at 0, has fewer right digits. For a line
-/// with all digits use `polynomial` with power 1.
+/// [`inverse_time`](Self::inverse_time) are right to the last bit or two, as long as the power in their formula is at
+/// least 2^-1022, the smallest normal f64. [`linear`](Self::linear) and the cosines are off by less than 2^-50 times
+/// the larger rate, for k and steps up to 2^64. So a rate that is far below the larger one, as just before an end at 0,
+/// has fewer right digits. For a line with all digits use `polynomial` with power 1.
 ///
 /// # The first step and the last
-/// A warm-up from 0 throws its first batch away: a gradient is computed, and nothing moves. Begin above 0, for instance at
-/// the peak divided by the steps of the warm-up, as the examples here do.
+/// A warm-up from 0 wastes its first batch: the gradient is computed, but no parameter moves. Begin above 0, for
+/// instance at the peak divided by the number of warm-up steps, as the example does.
 ///
-/// Beyond its end a schedule stays at the rate of its end. If that is 0, nothing learns any more, and no error says so: a
-/// run that may go on longer than planned needs the check that the example has.
+/// After its end a schedule stays at its last rate. If that is 0, the parameters no longer move, and no error says so:
+/// a run that may go on longer than planned needs the assertion in the example.
 ///
 /// # Example
 /// ```
@@ -47,8 +48,8 @@ use crate::{
 /// let mut sgd = Sgd::new(0.08)?;
 /// let mut params = [1.0];
 /// for _ in 0..105 {
-///     let learning_rate = schedule.at(sgd.steps()); // follows the steps applied
-///     assert!(learning_rate > 0.0, "step {}: the schedule is at its end, and nothing learns any more", sgd.steps());
+///     let learning_rate = schedule.at(sgd.steps()); // counts only steps that were applied
+///     assert!(learning_rate > 0.0, "step {}: the schedule is at its end, where the rate is 0", sgd.steps());
 ///     sgd.set_learning_rate(learning_rate)?;
 ///     let grads = params;
 ///     sgd.step(&mut params, &grads)?;
@@ -61,12 +62,12 @@ use crate::{
 #[doc(alias = "warmup")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule {
-    /// Each with the step at which it begins: the first at 0, each other one after the one before. Never empty. A flat
+    /// Each shape with the step at which it begins: the first at 0, the others in increasing order. Never empty. A flat
     /// list, since nested schedules could be too deep for the stack.
     pieces: Vec<(u64, Shape)>,
 }
 
-/// A formula with its numbers, which were checked.
+/// A formula with its numbers, which the constructors have checked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Shape {
     Constant { learning_rate: f64 },
@@ -84,7 +85,7 @@ impl Schedule {
     /// η(k) = `learning_rate` for every k.
     ///
     /// # Errors
-    /// [`Error::Number`] if it is NaN, infinite or negative.
+    /// [`Error::Number`] if the learning rate is NaN, infinite or negative.
     ///
     /// # Example
     /// ```
@@ -97,9 +98,10 @@ impl Schedule {
         Ok(Shape::Constant { learning_rate }.alone())
     }
 
-    /// η(k) = from + (to − from) t, up or down; `from` at step 0, `to` at `steps` and ever after.
+    /// η(k) = from + (to − from) t, rising or falling: `from` at step 0, `to` from step `steps` on.
     ///
-    /// `linear(peak / steps, peak, steps)` is a linear warm-up (Goyal et al. 2017). As `optax.linear_schedule`.
+    /// `linear(peak / steps, peak, steps)` is a linear warm-up (Goyal et al. 2017). The same as
+    /// `optax.linear_schedule`.
     ///
     /// # Errors
     /// [`Error::Number`] if a learning rate is NaN, infinite or negative, [`Error::Count`] if `steps` is 0.
@@ -115,17 +117,17 @@ impl Schedule {
         Ok(Shape::Linear { from, to, steps }.alone())
     }
 
-    /// η(k) = to + (from − to) (1 − t)^power; `from` at step 0, `to` at `steps` and ever after.
+    /// η(k) = to + (from − to) (1 − t)^power: `from` at step 0, `to` from step `steps` on.
     ///
-    /// As `optax.polynomial_schedule` and `torch.optim.lr_scheduler.PolynomialLR`; with power 0.9 and `to` = 0 it is the
-    /// "poly" policy of segmentation (DeepLab). The power need not be whole: (1 − t)^power is computed to some 60 bits by
-    /// multiplications and square roots. So the rate is right to the last bit or two, for every power, up to 2^50 steps;
-    /// beyond that, a rising schedule may be off by a few bits. A (1 − t)^power below the smallest
-    /// normal f64, 2^-1022, loses digits, and below 2^-1074 it is 0.
+    /// The same as `optax.polynomial_schedule` and `torch.optim.lr_scheduler.PolynomialLR`. With power 0.9 and `to` = 0
+    /// it is the "poly" policy of segmentation (DeepLab). The power need not be whole: (1 − t)^power is computed to
+    /// some 60 bits by multiplications and square roots. So the rate is right to the last bit or two for every power,
+    /// up to 2^50 steps; with more steps a rising schedule may be off by a few bits. If (1 − t)^power is below 2^-1022,
+    /// the smallest normal f64, it loses digits, and below 2^-1074 it is 0.
     ///
     /// # Errors
-    /// [`Error::Number`] if a learning rate is NaN, infinite or negative, or `power` is not above 0 and at most 2^32 - 1;
-    /// [`Error::Count`] if `steps` is 0.
+    /// [`Error::Number`] if a learning rate is NaN, infinite or negative, or if `power` is not above 0 and at most
+    /// 2^32 - 1; [`Error::Count`] if `steps` is 0.
     ///
     /// # Example
     /// ```
@@ -143,13 +145,14 @@ impl Schedule {
         Ok(Shape::Polynomial { from, to, power, steps }.alone())
     }
 
-    /// η(k) = from^(1 − t) · to^t, up or down by the same factor at each step; `from` at step 0, `to` at `steps` and ever
-    /// after.
+    /// η(k) = from^(1 − t) · to^t, rising or falling by the same factor at each step: `from` at step 0, `to` from step
+    /// `steps` on.
     ///
-    /// Rising, it is the range test of the learning rate (Smith 2017): train with rates from far too small to far too
-    /// large, and take one somewhat below the rate at which the loss begins to rise. Falling, it is
-    /// [`step_decay`](Self::step_decay) at every step with the factor that leads to `to`, and `optax.exponential_decay`.
-    /// Right to the last bit or two: 64 square roots in double-double arithmetic.
+    /// A rising one is for the range test of the learning rate (Smith 2017): train with rates from far too small to far
+    /// too large, and take a rate somewhat below the one at which the loss begins to rise. A falling one is
+    /// [`step_decay`](Self::step_decay) with `every` = 1 and the factor (to / from)^(1 / steps), or
+    /// `optax.exponential_decay`. The rate is right to the last bit or two: it is computed by up to 64 square roots in
+    /// double-double arithmetic.
     ///
     /// # Errors
     /// [`Error::Number`] if a learning rate is NaN, infinite or not above 0, [`Error::Count`] if `steps` is 0.
@@ -170,17 +173,17 @@ impl Schedule {
         Ok(Shape::Geometric { from, to, steps }.alone())
     }
 
-    /// η(k) = `learning_rate` up to the first boundary, and the rate beside each boundary from that step on.
+    /// η(k) = `learning_rate` before the first boundary, and from each boundary on the rate that is given with it.
     ///
-    /// `changes` are pairs of a boundary, a step, and the rate that begins there. As
-    /// `optax.piecewise_constant_schedule` and `torch.optim.lr_scheduler.MultiStepLR`, which take factors in place of
-    /// rates: `MultiStepLR` with `milestones=[30, 80]` and `gamma=0.1` is `(0.1, &[(30, 0.01), (80, 0.001)])` for a
-    /// rate of 0.1. (Keras' `PiecewiseConstantDecay` changes the rate one step later.) For boundaries at equal
-    /// distances there is [`step_decay`](Self::step_decay).
+    /// `changes` are pairs of a boundary, which is a step, and the rate from that step on. The same as
+    /// `optax.piecewise_constant_schedule` and `torch.optim.lr_scheduler.MultiStepLR`, but these take factors instead
+    /// of rates: `MultiStepLR` with `milestones=[30, 80]` and `gamma=0.1`, starting at 0.1, is
+    /// `piecewise_constant(0.1, &[(30, 0.01), (80, 0.001)])`. (Keras' `PiecewiseConstantDecay` changes the rate one
+    /// step later.) For boundaries at equal distances use [`step_decay`](Self::step_decay).
     ///
     /// # Errors
-    /// [`Error::Number`] if a learning rate is NaN, infinite or negative; [`Error::Count`] if a boundary is not above the
-    /// one before, or the first one is 0.
+    /// [`Error::Number`] if a learning rate is NaN, infinite or negative; [`Error::Count`] if a boundary is not above
+    /// the one before, or the first one is 0.
     ///
     /// # Example
     /// ```
@@ -203,11 +206,12 @@ impl Schedule {
         Ok(Schedule { pieces })
     }
 
-    /// η(k) = learning_rate · factor^⌊k / every⌋; `learning_rate` until step `every`, where the first decay comes.
+    /// η(k) = learning_rate · factor^⌊k / every⌋: the rate decays at steps `every`, 2 · `every`, ….
     ///
-    /// As `torch.optim.lr_scheduler.StepLR`, and with `every` = 1 the exponential decay learning_rate · factor^k, as
-    /// `torch.optim.lr_scheduler.ExponentialLR`; but computed afresh at each step (to the last bit or two also for
-    /// exponents of 10^12). A power below the smallest normal f64 loses digits, and below 2^-1074 it is 0.
+    /// The same as `torch.optim.lr_scheduler.StepLR`, and with `every` = 1 the exponential decay
+    /// learning_rate · factor^k of `torch.optim.lr_scheduler.ExponentialLR`. But each rate is computed from k alone, so
+    /// no rounding errors add up: it is right to the last bit or two also for exponents of 10^12. A power below
+    /// 2^-1022, the smallest normal f64, loses digits, and below 2^-1074 it is 0.
     ///
     /// # Errors
     /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or the factor is not within 0 to 1;
@@ -229,16 +233,17 @@ impl Schedule {
         Ok(Shape::StepDecay { learning_rate, factor, every }.alone())
     }
 
-    /// η(k) = learning_rate / (1 + t)^power; `learning_rate` at step 0, with power 1 half of it at `steps`, a third at
-    /// 2 · `steps`. It has no end.
+    /// η(k) = learning_rate / (1 + t)^power, which has no end: with power 1 it is `learning_rate` at step 0, half of
+    /// that at `steps`, a third at 2 · `steps`.
     ///
     /// With power 1 it is the inverse time decay (Robbins and Monro 1951; Keras' `InverseTimeDecay`, whose
-    /// `decay_steps / decay_rate` is `steps`). With power 0.5, after a warm-up over as many steps, it is the inverse square
-    /// root of transformers (Vaswani et al. 2017), peak · √(steps / k), as in the example. Right to the last bit or two.
+    /// `decay_steps / decay_rate` is `steps`). With power 0.5, after a warm-up of `steps` steps, it is the inverse
+    /// square root schedule of transformers (Vaswani et al. 2017), peak · √(steps / k), as in the example. The rate is
+    /// right to the last bit or two.
     ///
     /// # Errors
-    /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or `power` is not above 0 and at most 2^32 - 1;
-    /// [`Error::Count`] if `steps` is 0.
+    /// [`Error::Number`] if the learning rate is NaN, infinite or negative, or if `power` is not above 0 and at most
+    /// 2^32 - 1; [`Error::Count`] if `steps` is 0.
     ///
     /// # Example
     /// ```
@@ -259,10 +264,11 @@ impl Schedule {
         Ok(Shape::InverseTime { learning_rate, power, steps }.alone())
     }
 
-    /// η(k) = to + (from − to) (1 + cos πt) / 2; `from` at step 0, `to` at `steps` and ever after.
+    /// η(k) = to + (from − to) (1 + cos πt) / 2: `from` at step 0, `to` from step `steps` on. It rises if `from` is
+    /// below `to`.
     ///
-    /// Loshchilov and Hutter 2017 (SGDR); `torch.optim.lr_scheduler.CosineAnnealingLR` up to `steps`. With `from` below
-    /// `to` it rises.
+    /// The same as `torch.optim.lr_scheduler.CosineAnnealingLR` up to step `steps`. Source: Loshchilov and Hutter 2017
+    /// (SGDR).
     ///
     /// # Errors
     /// [`Error::Number`] if a learning rate is NaN, infinite or negative, [`Error::Count`] if `steps` is 0.
@@ -278,11 +284,11 @@ impl Schedule {
         Ok(Shape::Cosine { from, to, steps }.alone())
     }
 
-    /// [`cosine`](Self::cosine) again and again: the first time over `steps` steps, then each time over `growth` times as
-    /// many.
+    /// [`cosine`](Self::cosine) again and again, without end: first over `steps` steps, then each time over `growth`
+    /// times as many.
     ///
-    /// η is `from` at each restart, at k = steps · (1 + growth + growth² + …); the step before comes close to `to`.
-    /// Loshchilov and Hutter 2017 (T₀ = steps, T_mult = growth); it has no end.
+    /// The rate is `from` at each restart, at k = steps, steps · (1 + growth), steps · (1 + growth + growth²), …. At
+    /// the step before, it is close to `to`. Source: Loshchilov and Hutter 2017 (T₀ = steps, T_mult = growth).
     ///
     /// # Errors
     /// [`Error::Number`] if a learning rate is NaN, infinite or negative, [`Error::Count`] if `steps` or `growth` is 0.
@@ -299,23 +305,24 @@ impl Schedule {
         Ok(Shape::CosineRestarts { from, to, steps, growth }.alone())
     }
 
-    /// A [`cosine`](Self::cosine) up from `start` to `peak` over `rise` steps, then one down to `end` over `fall` steps.
+    /// A [`cosine`](Self::cosine) up from `start` to `peak` over `rise` steps, then one down to `end` over `fall`
+    /// steps.
     ///
-    /// `start` at step 0, `peak` at `rise`, `end` at `rise + fall` and ever after. Smith and Topin 2018, with cosines as
-    /// `torch.optim.lr_scheduler.OneCycleLR` has them.
+    /// `start` at step 0, `peak` at `rise`, `end` from `rise + fall` on. Source: Smith and Topin 2018, with cosines as
+    /// in `torch.optim.lr_scheduler.OneCycleLR`.
     ///
-    /// `rise` and `fall` need not be whole; the peak is then between two steps. `OneCycleLR(max_lr, total_steps)` with
-    /// its defaults is start = max_lr / 25, end = start / 10⁴, rise = 0.3 · total_steps − 1 and fall = 0.7 ·
-    /// total_steps. Such a rise is seldom whole, and rounding it changes some rates: by up to 7 % of the peak over 25
-    /// steps, 1.4 % over 105.
+    /// `rise` and `fall` need not be whole; then the peak may be between two steps. `OneCycleLR(max_lr, total_steps)`
+    /// with its defaults is peak = max_lr, start = max_lr / 25, end = start / 10⁴, rise = 0.3 · total_steps − 1 and
+    /// fall = 0.7 · total_steps. Such a rise is seldom whole, and rounding it changes some rates by up to 7 % of the
+    /// peak over 25 steps, or 1.4 % over 105 steps.
     ///
     /// # Errors
     /// [`Error::Number`] if a learning rate is NaN, infinite or negative, or `rise` or `fall` is NaN, infinite or not
     /// above 0.
     ///
     /// # Example
-    /// A momentum that falls while the learning rate rises, and rises again, as the paper has it; torch's goes from
-    /// 0.95 to 0.85 and back too. A setting of many tensors follows a schedule by
+    /// As in the paper, the momentum falls while the learning rate rises, and then rises again. Here it goes from 0.95
+    /// to 0.85 and back, as torch's does. To set the momentum of many tensors, use
     /// [`ParamGroups::iter_mut`](crate::ParamGroups::iter_mut).
     /// ```
     /// use gradstep::{Momentum, Optimizer, Schedule};
@@ -343,10 +350,12 @@ impl Schedule {
         Ok(Shape::OneCycle { start, peak, end, rise, fall }.alone())
     }
 
-    /// This schedule for `steps` steps, then `next`, which begins at its own step 0.
+    /// Follows this schedule for `steps` steps, then `next`, which begins at its own step 0.
     ///
-    /// The rate at k = `steps` is `next.at(0)`. Join more by joining again: `steps` then counts from the beginning of the
-    /// whole, as the boundaries of `optax.join_schedules`. Takes as long as `next` has pieces.
+    /// The rate at k = `steps` is `next.at(0)`. To join more schedules, call `then` again: `steps` counts from the
+    /// beginning of the joined schedule, as the boundaries of `optax.join_schedules` do.
+    ///
+    /// Cost: time in proportion to the pieces of `next`, which are moved; may allocate.
     ///
     /// # Example
     /// ```
@@ -358,16 +367,16 @@ impl Schedule {
     #[must_use]
     pub fn then(mut self, steps: u64, next: Self) -> Self {
         self.pieces.truncate(self.pieces.partition_point(|&(start, _)| start < steps));
-        // Without what begins beyond the last step.
+        // Pieces that would begin after step u64::MAX are never reached.
         self.pieces
             .extend(next.pieces.into_iter().map_while(|(start, shape)| Some((start.checked_add(steps)?, shape))));
         self
     }
 
-    /// The learning rate of a step, counted from 0. Finite and at least 0.
+    /// Returns the learning rate of a step, counted from 0. It is finite and at least 0.
     ///
-    /// Cost: a search among the pieces, and a few dozen operations, with a high power, or one that is not whole, and
-    /// for `geometric` some thousand; no allocation.
+    /// Cost: a binary search among the pieces and a few dozen operations; for `geometric`, and for a power that is high
+    /// or not whole, some thousand. No allocation.
     pub fn at(&self, step: u64) -> f64 {
         let begun = self.pieces.partition_point(|&(start, _)| start <= step);
         self.pieces[..begun].last().map_or(0.0, |&(start, shape)| shape.at(step - start))
@@ -390,19 +399,21 @@ impl Shape {
             Shape::Geometric { from, .. } if k == 0 => from,
             Shape::Geometric { to, steps, .. } if k >= steps => to,
             Shape::Geometric { from, to, steps } => {
-                // The mean of the fourth roots, since their products neither overflow nor underflow, and its fourth power.
+                // The mean of the fourth roots, and its fourth power: products of fourth roots neither overflow nor
+                // underflow.
                 let fourth_root = |rate: f64| {
+                    // Scaled towards 1, since parts of the products in `root` would underflow for the smallest rates.
                     let exponent = if rate < 1.0 { 512 } else { -512 };
                     let (high, low) = root(root((rate * power_of_two(exponent), 0.0)));
                     (high * power_of_two(-exponent / 4), low * power_of_two(-exponent / 4))
                 };
                 let share = (u128::from(k) << 64) / u128::from(steps); // below 2^64
                 let (high, low) = geometric_mean(fourth_root(from), fourth_root(to), share as u64);
-                // A large one is halved first, since the parts of a product near the largest f64 overflow.
+                // A mean above 1 is halved first, since parts of a product near the largest f64 would overflow.
                 let part = if high > 1.0 { 0.5 } else { 1.0 };
                 let square = product((high * part, low * part), (high * part, low * part));
                 let rate = product(square, square).0 / (part * part * part * part);
-                // Rounded beyond an end, it is that end: also beyond f64.
+                // If rounding led beyond an end, or beyond the largest f64, the rate is that end.
                 rate.min(from.max(to)).max(from.min(to))
             }
             Shape::StepDecay { learning_rate, factor, every } => {
@@ -428,7 +439,8 @@ impl Shape {
                 between(from, to, half_cosine(k as f64 / period as f64))
             }
             Shape::OneCycle { start, peak, end, rise, fall } => {
-                // In two parts, since f64 cannot tell a step beyond 2^53 from the next.
+                // `rise` in two parts, to subtract the whole one as an integer: f64 cannot tell steps beyond 2^53
+                // apart.
                 let (whole, part) = (rise as u64, Float::fract(rise));
                 match k.checked_sub(whole).map(|past| past as f64 - part) {
                     Some(past) if past >= 0.0 => between(peak, end, half_cosine(past.min(fall) / fall)),
@@ -445,7 +457,7 @@ fn check_ramp(from: f64, to: f64, steps: u64) -> Result<(), Error> {
     check::at_least_one("steps", steps)
 }
 
-/// 2^exponent, within the normal numbers.
+/// 2^exponent, which must be a normal number.
 fn power_of_two(exponent: i64) -> f64 {
     f64::from_bits(((1023 + exponent) << 52) as u64)
 }
@@ -454,8 +466,8 @@ fn check_power(power: f64) -> Result<f64, Error> {
     check::number("power", power, (Excluded(0.0), Included(u32::MAX.into())))
 }
 
-/// `to + (from - to) share`, and the ends themselves where the share is 1 or 0: rounding would not always lead back to
-/// `from`, and adding 0 turns -0 into +0.
+/// `to + (from - to) · share`. If the share is 1 or 0, it is the end itself, since rounding would not always lead back
+/// to `from`, and adding 0 would turn -0 into +0.
 fn between(from: f64, to: f64, share: f64) -> f64 {
     match share {
         1.0 => from,
@@ -464,13 +476,13 @@ fn between(from: f64, to: f64, share: f64) -> f64 {
     }
 }
 
-/// [`between`], to the last bit: also where the two terms nearly cancel, and at a share that f64 cannot hold.
+/// [`between`], right to the last bit also if the two terms nearly cancel, and for a share that f64 cannot hold.
 fn exactly_between(from: f64, to: f64, share: Double) -> f64 {
     match share {
         (1.0, 0.0) => from,
         (0.0, _) => to,
         _ => {
-            // So that the factor 2^27 in `product` does not overflow.
+            // Large rates are scaled down so that the factor 2^27 in `product` does not overflow.
             let scale = if from.max(to) > 1e280 { 1.0 / (1_u64 << 60) as f64 } else { 1.0 };
             let (from, to) = (scale * from, scale * to);
             let (change, change_low) = product(sum(from, -to), share);
@@ -480,7 +492,7 @@ fn exactly_between(from: f64, to: f64, share: Double) -> f64 {
     }
 }
 
-/// (1 + cos πt) / 2, by the Taylor series: a library's cosine has other bits on other machines.
+/// (1 + cos πt) / 2, by the Taylor series, since the cosine of a library has other bits on other machines.
 fn half_cosine(t: f64) -> f64 {
     let angle = core::f64::consts::PI * t.min(1.0 - t); // at most π/2, where the first term left out is below 2^-60
     let square = angle * angle;
@@ -525,7 +537,7 @@ mod saved {
         /// The step at which it begins.
         #[serde(with = "exact")]
         start: u64,
-        /// The function that makes it, which takes the numbers and then the counts.
+        /// The constructor of `Schedule` that creates it from the numbers and then the counts.
         kind: String,
         #[serde(with = "exact")]
         numbers: Vec<f64>,
@@ -577,7 +589,7 @@ mod saved {
                 (kind, numbers, counts) => Err(Error::Saved {
                     name: "piece",
                     saved: format!("{kind} with {} numbers and {} counts", numbers.len(), counts.len()),
-                    expected: "the name of a schedule, with its own".into(),
+                    expected: "the name of a schedule with its numbers and counts".into(),
                 }),
             }
         }

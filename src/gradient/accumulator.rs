@@ -10,13 +10,14 @@ use crate::{
     threads::PART_LEN,
 };
 
-/// The mean gradient of a batch that is too large for one backward pass, from micro-batches of any sizes.
+/// Computes the mean gradient of a batch that is too large for one backward pass, from micro-batches of any sizes.
 ///
-/// With mean gradients gᵢ over nᵢ samples it is `(Σ nᵢ gᵢ) / (Σ nᵢ)`: the mean over all samples, not the mean of the
-/// means. It is summed in f64, in the order of the calls, and rounded to the gradients' type once at the end. The sum
-/// starts at +0, so gradients of −0 give a mean of +0. Plain data: save it to stop a run between two micro-batches.
+/// From mean gradients gᵢ of micro-batches of nᵢ samples it computes `(Σ nᵢ gᵢ) / (Σ nᵢ)`: the mean over all samples,
+/// not the mean of the means. The sum is computed in f64, in the order of the calls, and the mean is rounded once to
+/// the type of the gradients. The sum starts at +0, so gradients of −0 have a mean of +0. To stop a run between two
+/// micro-batches, save the accumulator.
 ///
-/// Cost: one pass over the gradients and the sums for each micro-batch, and two over the sums for the mean; no
+/// Cost: per micro-batch one pass over the gradients and the sums, and for the mean two passes over the sums; no
 /// allocation after construction.
 ///
 /// # Example
@@ -36,25 +37,26 @@ use crate::{
 pub struct Accumulator {
     sum: Vec<f64>,
     samples: u64,
-    /// How many samples came before the first micro-batch that made a sum NaN or infinite, and the first such sum.
+    /// Set by the first micro-batch that made a sum NaN or infinite: how many samples came before it, and the index of
+    /// the first such sum.
     bad: Option<(u64, usize)>,
 }
 
 impl Accumulator {
-    /// An empty one for gradients of length `len`. It takes 8 bytes for each.
+    /// Creates an empty accumulator for `len` gradients. It allocates 8 bytes per gradient.
     ///
     /// # Errors
-    /// [`Error::Memory`] if there is no room for it.
+    /// [`Error::Memory`] if that does not fit in memory.
     pub fn new(len: usize) -> Result<Self, Error> {
         Ok(Accumulator { sum: check::zeros("accumulator", len)?, samples: 0, bad: None })
     }
 
-    /// The same with these sums, nᵢ gᵢ over the micro-batches so far, of `samples` samples: those of a run that was
-    /// saved by [`sum`](Accumulator::sum) and [`samples`](Accumulator::samples).
+    /// Sets the sums Σ nᵢ gᵢ and the number of samples Σ nᵢ: those of a saved run, read by [`sum`](Accumulator::sum)
+    /// and [`samples`](Accumulator::samples).
     ///
     /// # Errors
-    /// [`Error::Length`] if there are more or fewer sums; [`Error::NonFinite`] if one is NaN or infinite;
-    /// [`Error::Count`] if `samples` is 0 and a sum is not.
+    /// [`Error::Length`] if `sum` has another length than the accumulator; [`Error::NonFinite`] if a sum is NaN or
+    /// infinite; [`Error::Count`] if `samples` is 0 and a sum is not.
     pub fn with_sum(mut self, sum: &[f64], samples: u64) -> Result<Self, Error> {
         check::length("sum", sum.len(), "accumulator", self.sum.len())?;
         if let Some(index) = sum.iter().position(|sum| !sum.is_finite()) {
@@ -69,19 +71,20 @@ impl Accumulator {
 
     /// Adds the mean gradient of `samples` samples.
     ///
-    /// A gradient that is NaN or infinite is added too, since to look for one first would take a pass of its own. Then
-    /// [`mean`](Accumulator::mean) returns an error that names this micro-batch. To leave such a micro-batch out, call
-    /// [`check_finite`](crate::check_finite) with it first.
+    /// A gradient that is NaN or infinite is added too, since searching for one first would take another pass.
+    /// [`mean`](Accumulator::mean) then returns an error that names this micro-batch. To leave such micro-batches out,
+    /// call [`check_finite`](crate::check_finite) before `add`.
     ///
     /// # Errors
-    /// [`Error::Length`] if `mean` has another length; [`Error::Count`] if `samples` is 0, or more than a `u64` can count
-    /// with those before. Nothing has changed then.
+    /// [`Error::Length`] if `mean` has another length than the accumulator; [`Error::Count`] if `samples` is 0, or if
+    /// the total number of samples would exceed `u64::MAX`. Nothing has changed then.
     pub fn add<F: Float + Sync + 'static>(&mut self, mean: &[F], samples: usize) -> Result<(), Error> {
         self.check_add(mean, samples)?;
         self.apply_add(mean, samples);
         Ok(())
     }
 
+    /// A check of its own, so that [`ByName`](crate::ByName) can check all tensors before the first one changes.
     pub(crate) fn check_add<F>(&self, mean: &[F], samples: usize) -> Result<(), Error> {
         check::length("mean", mean.len(), "accumulator", self.sum.len())?;
         let (samples, bound) = (samples as u64, u64::MAX - self.samples);
@@ -89,7 +92,7 @@ impl Accumulator {
         check::count("samples", samples, Relation::AtMost, bound, "u64::MAX - samples so far")
     }
 
-    /// What [`check_add`](Accumulator::check_add) let through.
+    /// Adds what [`check_add`](Accumulator::check_add) has accepted.
     pub(crate) fn apply_add<F: Float + Sync + 'static>(&mut self, mean: &[F], samples: usize) {
         let weight = samples as f64;
         let finite = all(
@@ -97,7 +100,7 @@ impl Accumulator {
             self.sum.chunks_mut(PART_LEN).zip(mean.chunks(PART_LEN)),
             #[inline(always)]
             |(sum, mean)| {
-                #[expect(clippy::eq_op, reason = "+0, whose bits are all 0, unless the sum is NaN or infinite")]
+                #[expect(clippy::eq_op, reason = "x - x is +0, whose bits are 0, unless x is NaN or infinite")]
                 let add = |bits, (sum, &g): (&mut f64, &F)| {
                     *sum += weight * to_f64(g);
                     bits | (*sum - *sum).to_bits()
@@ -105,18 +108,19 @@ impl Accumulator {
                 sum.iter_mut().zip(mean).fold(0, add) == 0
             },
         );
+        // Only the first micro-batch counts: a sum that is NaN or infinite stays so.
         if !finite && self.bad.is_none() {
             self.bad = self.sum.iter().position(|sum| !sum.is_finite()).map(|index| (self.samples, index));
         }
         self.samples = self.samples.saturating_add(samples as u64);
     }
 
-    /// The sums so far: of each gradient, over the micro-batches, their samples times their mean.
+    /// The sums so far: Σ nᵢ gᵢ for each gradient.
     pub fn sum(&self) -> &[f64] {
         &self.sum
     }
 
-    /// How many samples were added.
+    /// How many samples were added so far.
     pub fn samples(&self) -> u64 {
         self.samples
     }
@@ -124,10 +128,12 @@ impl Accumulator {
     /// Writes the mean over all samples into `grads`.
     ///
     /// # Errors
-    /// [`Error::Length`] if `grads` has another length; [`Error::Count`] if nothing was added yet;
-    /// [`Error::NonFinite`] if a sum is NaN or infinite, because a gradient was or because it is beyond f64: it names the
-    /// first micro-batch that made one so, and stays until [`reset`](Accumulator::reset); [`Error::Overflow`] if a mean is
-    /// beyond `F`. `grads` has not changed then.
+    /// [`Error::Length`] if `grads` has another length than the accumulator; [`Error::Count`] if nothing was added yet;
+    /// [`Error::NonFinite`] if a sum is NaN or infinite, because a gradient was, or because the sum exceeds the largest
+    /// f64; [`Error::Overflow`] if a mean exceeds the largest `F`. `grads` has not changed then.
+    ///
+    /// [`Error::NonFinite`] names the first micro-batch that made a sum NaN or infinite, and each call returns it until
+    /// [`reset`](Accumulator::reset).
     pub fn mean<F: Float + Send + 'static>(&self, grads: &mut [F]) -> Result<(), Error> {
         self.check_mean::<F>(grads.len())?;
         self.apply_mean(grads);
@@ -146,14 +152,14 @@ impl Accumulator {
         let fit = all(
             len,
             self.sum.chunks(PART_LEN),
-            // Without an early exit, so that it vectorises.
+            // There is no early exit, so that the loop vectorises.
             #[inline(always)]
             |sum| sum.iter().fold(true, |all, sum| all & fits(sum)),
         );
         if fit { Ok(()) } else { self.first_overflow(fits, to_f64(F::max_value())) }
     }
 
-    /// What [`check_mean`](Accumulator::check_mean) let through.
+    /// Writes the mean that [`check_mean`](Accumulator::check_mean) has accepted.
     pub(crate) fn apply_mean<F: Float + Send + 'static>(&self, grads: &mut [F]) {
         let samples = self.samples as f64;
         pairs(
@@ -170,7 +176,7 @@ impl Accumulator {
         Err(Error::Overflow { name, value: self.sum[index] / self.samples as f64, max })
     }
 
-    /// Empties it for the next batch.
+    /// Sets the sums and the number of samples to 0, for the next batch.
     pub fn reset(&mut self) {
         self.sum.fill(0.0);
         self.samples = 0;
@@ -180,7 +186,7 @@ impl Accumulator {
 
 #[cfg(feature = "serde")]
 impl Accumulator {
-    /// Nothing, or two numbers.
+    /// `bad` as a list of zero or two numbers, since [`exact`](crate::exact) has lists but no `Option`.
     fn saved_bad(&self) -> Vec<u64> {
         self.bad.into_iter().flat_map(|(before, index)| [before, index as u64]).collect()
     }
@@ -193,9 +199,11 @@ crate::saved::saved! {
     bad: Exact<Vec<u64>> = Accumulator::saved_bad,
     sum: Exact<Vec<f64>>,
     => {
+        // Before the first micro-batch all sums are +0.
         if sum.iter().any(|sum| sum.to_bits() != 0) {
             check::at_least_one("samples", samples)?;
         }
+        // `bad` has to name a sum that is NaN or infinite, and may be empty only if there is none.
         let found = match bad[..] {
             [before, index] if before < samples => {
                 let index = usize::try_from(index).unwrap_or(usize::MAX);
@@ -204,7 +212,7 @@ crate::saved::saved! {
             _ => None,
         };
         if found.is_none() && !(bad.is_empty() && sum.iter().all(|sum| sum.is_finite())) {
-            let expected = "the samples before a sum that is not finite, and its place, if there is one".into();
+            let expected = "two numbers if a sum is not finite, else none: the samples before it and its index".into();
             return Err(Error::Saved { name: "bad", saved: format!("{bad:?}"), expected });
         }
         Ok(Accumulator { sum, samples, bad: found })

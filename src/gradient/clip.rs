@@ -14,22 +14,22 @@ use crate::{
     threads::PART_LEN,
 };
 
-/// Scales all slices by `max_norm / norm` if their [`global_norm`] is above `max_norm`. Returns the norm before.
+/// Scales all slices by `max_norm / norm` if their [`global_norm`] is above `max_norm`. Returns the norm before
+/// scaling.
 ///
 /// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once to `F`. The norm afterwards is
-/// `max_norm` up to rounding: it may exceed it by a relative 2^-24 in f32, and in f64 by a few 2^-52, more for more
-/// values; half types and subnormals are rounded more coarsely. (Pascanu et al. 2013. `torch.nn.utils.clip_grad_norm_`
-/// adds 10⁻⁶ to the norm, this does not.)
+/// `max_norm` up to rounding. It may exceed `max_norm` by a relative 2^-24 in f32, and in f64 by a few times 2^-52,
+/// which grows with the number of values. bf16, f16 and subnormal numbers are rounded more coarsely. Source: Pascanu et
+/// al. 2013. (`torch.nn.utils.clip_grad_norm_` adds 10⁻⁶ to the norm; this function does not.)
 ///
 /// `grads` is a slice of slices or of vectors. For one tensor, wrap it: `&mut [&mut grads]`.
 ///
 /// # Errors
-/// [`Error::Number`] if `max_norm` is not a finite number above 0; [`Error::Overflow`] if the norm is so far above it that
-/// their ratio is below the smallest normal f64; and those of [`global_norm`], if a gradient or the norm is not finite.
-/// Nothing has changed then.
+/// [`Error::Number`] if `max_norm` is not a finite number above 0; [`Error::Overflow`] if `max_norm / norm` is below
+/// the smallest normal f64; those of [`global_norm`] if a gradient or the norm is not finite. Nothing has changed then.
 ///
 /// # Cost
-/// [`global_norm`], and one pass more where it clips.
+/// That of [`global_norm`], and one more pass if the norm is above `max_norm`. No allocation.
 ///
 /// # Example
 /// ```
@@ -67,16 +67,15 @@ where
     Ok(norm)
 }
 
-/// Brings each value into `-limit..=limit`, with the limit rounded to `F`. (Into another range: `g.clamp(min, max)` of
-/// each g.)
+/// Clips each value to `-limit..=limit`, where `limit` is rounded to `F`. (For another range, call `g.clamp(min, max)`
+/// on each value.)
 ///
 /// # Errors
-/// [`Error::Number`] if `limit` is not a finite number above 0, [`Error::Rounded`] if it is not one in `F`;
-/// [`Error::NonFinite`] naming the first NaN or infinity.
-/// Nothing has changed then.
+/// [`Error::Number`] if `limit` is not a finite number above 0; [`Error::Rounded`] if it is not, once it is rounded to
+/// `F`; [`Error::NonFinite`] if a value is NaN or infinite, naming the first. Nothing has changed then.
 ///
 /// # Cost
-/// Two passes: one to look, one to clip.
+/// Two passes: the first checks that all values are finite, the second clips them. No allocation.
 ///
 /// # Example
 /// ```
@@ -96,7 +95,7 @@ where
         grads,
         #[inline(always)]
         |g| {
-            // Not by `max` and `min`, whose care for NaN costs several times as much.
+            // `max` and `min` take several times as long, since they also handle NaN, which is ruled out here.
             let g = if g > limit { limit } else { g };
             if g < -limit { -limit } else { g }
         },
@@ -104,15 +103,16 @@ where
     Ok(())
 }
 
-/// By what gradients are multiplied so that their norm is at most `max_norm`: `max_norm / norm` if the norm is above it, 1
-/// if not.
+/// Returns the factor by which to multiply gradients so that their norm is at most `max_norm`: `max_norm / norm` if
+/// `norm` is above `max_norm`, otherwise 1.
 ///
-/// For a norm that this crate does not compute, such as that of a model whose parts lie on several machines, or the largest
-/// absolute value (torch's `clip_grad_norm_(norm_type=inf)`): give the factor to [`Grads::scaled`](crate::Grads::scaled).
+/// Use it for a norm that this crate does not compute, such as that of a model whose parts are on several machines, or
+/// the largest absolute value (torch's `clip_grad_norm_(norm_type=inf)`). Pass the factor to
+/// [`Grads::scaled`](crate::Grads::scaled).
 ///
 /// # Errors
 /// [`Error::Number`] if `max_norm` is not a finite number above 0, or `norm` is negative; [`Error::Overflow`] if `norm`
-/// is NaN or infinite, or so far above `max_norm` that their ratio is below the smallest normal f64.
+/// is NaN or infinite, or if `max_norm / norm` is below the smallest normal f64.
 ///
 /// # Example
 /// ```
@@ -123,7 +123,8 @@ where
 ///
 /// use gradstep::FiniteGuard;
 /// let (mut params, grads) = ([1.0_f32; 2], [2.0, -4.0]);
-/// let largest = grads.iter().fold(0.0, |most: f64, &g| most.max(f32::abs(g).into())); // passes over NaN, so with a guard
+/// // `max` ignores NaN, so a guard has to reject it.
+/// let largest = grads.iter().fold(0.0, |most: f64, &g| most.max(f32::abs(g).into()));
 /// let clipped = Grads::new(&grads).scaled(clip_scale(largest, 1.0)?);
 /// FiniteGuard(Sgd::new(0.5)?).step_with(&mut params, clipped)?;
 /// assert_eq!(params, [0.75, 1.5]);
@@ -133,6 +134,7 @@ pub fn clip_scale(norm: f64, max_norm: f64) -> Result<f64, Error> {
     check::above_zero("max_norm", max_norm)?;
     let norm = finite_norm(norm).and_then(|norm| check::at_least_zero("norm", norm))?;
     let scale = if norm > max_norm { max_norm / norm } else { 1.0 };
+    // A subnormal scale would have few digits left.
     if scale >= f64::MIN_POSITIVE {
         return Ok(scale);
     }

@@ -10,10 +10,13 @@ use crate::{
     threads::PART_LEN,
 };
 
-/// Returns an error that names the first NaN or infinity, if there is one. One pass and no allocation where there is none.
+/// Checks that all gradients are finite. The error names the first NaN or infinity.
 ///
 /// # Errors
-/// [`Error::NonFinite`] with the slice's number, the index in it and the value.
+/// [`Error::NonFinite`] with the number of the slice, the index in it, and the value.
+///
+/// # Cost
+/// One pass. If a value is not finite, a second pass searches for it, and the error allocates its name.
 ///
 /// # Example
 /// ```
@@ -22,6 +25,7 @@ use crate::{
 /// assert_eq!(error.to_string(), "grads[1][1] is NaN, expected a finite number");
 /// ```
 pub fn check_finite<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>]) -> Result<(), Error> {
+    // This pass runs on vectors and threads, and so cannot tell which value is the first that is not finite.
     if all_finite(grads.iter().map(|slice| Grads::new(slice.as_ref()))) {
         return Ok(());
     }
@@ -30,11 +34,14 @@ pub fn check_finite<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>])
 }
 
 impl<P: Float + Send + Sync + 'static> Grads<'_, P> {
-    /// Returns an error that names the first gradient that is NaN or infinite as the rule gets it: scaled, and rounded to
-    /// `P`. One pass and no allocation where there is none.
+    /// Checks that all gradients are finite as the update rule receives them: scaled, and rounded to `P`. The error
+    /// names the first that is not.
     ///
     /// # Errors
     /// [`Error::NonFinite`] with the index and the scaled value.
+    ///
+    /// # Cost
+    /// One pass. If a value is not finite, a second pass searches for it, and the error allocates its name.
     ///
     /// # Example
     /// ```
@@ -69,7 +76,7 @@ fn all_finite<'a, P: Float + Send + Sync + 'static>(grads: impl Iterator<Item = 
     finite
 }
 
-// Without an early exit, and with a loop of its own for unscaled gradients, so that it vectorises.
+// There is no early exit, and unscaled gradients have a loop of their own, so that the loops vectorise.
 #[inline(always)]
 fn is_finite<P: Float + 'static>(grads: &Grads<P>) -> bool {
     let scale = grads.scale();

@@ -11,14 +11,15 @@ use crate::{
     float::{from_f64, to_f64},
 };
 
-/// The gradients of one step: a borrowed slice, and how it is read on the way to the update rule.
+/// The gradients of one step: a borrowed slice, and how its values are scaled or converted when the update rule reads
+/// them.
 ///
-/// [`scaled`](Grads::scaled) multiplies each gradient, by 1/S for a loss scale S or by the factor of a norm that you
-/// clip by. In half precision the gradients may also be f32 (`Grads::from_f32`), and `MasterCopy` widens bf16 and f16
-/// to f32. None of it is written to memory.
+/// [`scaled`](Grads::scaled) multiplies each gradient by a number, such as 1/S to undo a loss scale S, or a
+/// [`clip_scale`](crate::clip_scale). Gradients of bf16 or f16 parameters may also be f32 (`Grads::from_f32`), and
+/// `MasterCopy` converts bf16 and f16 gradients to f32. No scaled or converted gradient is written to memory.
 ///
-/// A scaled gradient is `scale · g`, computed in f64 and rounded once to `P`. Under `MasterCopy` it is rounded to f32, so
-/// nothing is rounded to half precision on the way.
+/// A scaled gradient is `scale · g`, computed in f64 and rounded once to `P`. Under `MasterCopy` it is rounded to f32
+/// and never to half precision.
 ///
 /// # Example
 /// ```
@@ -32,23 +33,25 @@ use crate::{
 #[derive(Debug)]
 pub struct Grads<'a, P> {
     source: Source<'a, P>,
+    /// `None` if no scale was ever set, which [`as_slice`](Grads::as_slice) tells from a scale of 1.
     scale: Option<f64>,
 }
 
 #[derive(Debug)]
 pub(crate) enum Source<'a, P> {
     Slice(&'a [P]),
-    /// For parameters of half precision.
+    /// f32 gradients of bf16 or f16 parameters.
     #[cfg(feature = "half")]
     F32(&'a [f32]),
-    /// For the f32 copy of bf16 parameters.
+    /// bf16 gradients of the f32 copy of bf16 parameters.
     #[cfg(feature = "half")]
     Bf16(&'a [bf16]),
+    /// f16 gradients of the f32 copy of f16 parameters.
     #[cfg(feature = "half")]
     F16(&'a [f16]),
 }
 
-// Not derived: that would ask the same of `P`.
+// Not derived, since a derived `Clone` or `Copy` would require the same of `P`.
 impl<P> Clone for Grads<'_, P> {
     fn clone(&self) -> Self {
         *self
@@ -65,7 +68,8 @@ impl<P> Clone for Source<'_, P> {
 
 impl<P> Copy for Source<'_, P> {}
 
-/// The same expression for each type of values.
+/// Evaluates `$result` with `$values` as the slice. A macro, since a closure cannot be generic over the type of the
+/// values.
 macro_rules! with_values {
     ($source:expr, $values:ident => $result:expr) => {
         match $source {
@@ -82,39 +86,42 @@ macro_rules! with_values {
 pub(crate) use with_values;
 
 impl<'a, P> Grads<'a, P> {
-    /// These gradients as they are.
+    /// Creates `Grads` that pass these gradients on unchanged.
     pub fn new(grads: &'a [P]) -> Self {
         Grads { source: Source::Slice(grads), scale: None }
     }
 
-    /// Each gradient multiplied by `scale`, and by the scales before. A scale that is NaN or infinite makes gradients that
-    /// are, which a [`FiniteGuard`](crate::FiniteGuard) and [`step_clipped`](crate::Optimizer::step_clipped) reject.
+    /// Multiplies each gradient by `scale`. A second call multiplies by the product of both scales.
+    ///
+    /// A scale that is NaN or infinite makes gradients NaN or infinite, which a [`FiniteGuard`](crate::FiniteGuard) and
+    /// [`step_clipped`](crate::Optimizer::step_clipped) reject.
     #[must_use]
     pub fn scaled(self, scale: f64) -> Self {
         Grads { scale: Some(self.scale() * scale), ..self }
     }
 
-    /// How many there are.
+    /// Returns the number of gradients.
     pub fn len(&self) -> usize {
         with_values!(self.source, values => values.len())
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no gradients.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// By what each gradient is multiplied; 1 if by nothing.
+    /// Returns the factor by which each gradient is multiplied; 1 if none was set.
     pub fn scale(&self) -> f64 {
         self.scale.unwrap_or(1.0)
     }
 
-    /// The gradients as one slice, for a rule that owns its loop. Such a rule calls this in its
-    /// [`check`](crate::Optimizer::check).
+    /// Returns the gradients as one slice, for an update rule that runs its own loop instead of
+    /// [`Step::apply`](crate::Step::apply). Such a rule must call this in its [`check`](crate::Optimizer::check) too.
     ///
     /// # Errors
-    /// [`Error::NotASlice`] if they are scaled, also by 1, or of another type in memory: then no slice holds them. (So a
-    /// step that may clip fails at the first call, not at the first large gradient.)
+    /// [`Error::NotASlice`] if the gradients are scaled or have another type in memory, since then no slice holds the
+    /// values that the rule has to use. A scale of 1 is an error too, so that a step that may clip fails at its first
+    /// call and not at the first large gradient.
     pub fn as_slice(&self) -> Result<&'a [P], Error> {
         match *self {
             Grads { source: Source::Slice(grads), scale: None } => Ok(grads),
@@ -122,11 +129,11 @@ impl<'a, P> Grads<'a, P> {
         }
     }
 
-    /// Returns an error unless there are as many as `len`, the length of the state `name`.
+    /// Checks that the number of gradients is `len`, the length of the state called `name`.
     ///
     /// # Errors
-    /// [`Error::Length`].
-    // Inlined: a step of a few parameters would otherwise spend its time in calls.
+    /// [`Error::Length`] if it is not.
+    // Inlined, since a step of a few parameters would otherwise spend its time on calls.
     #[inline]
     pub fn check_len(&self, name: &'static str, len: usize) -> Result<(), Error> {
         check::length("grads", self.len(), name, len)
@@ -137,6 +144,7 @@ impl<'a, P> Grads<'a, P> {
         self.source
     }
 
+    /// Consecutive parts of `len` gradients each; the last may be shorter.
     pub(super) fn chunks(self, len: usize) -> impl DoubleEndedIterator<Item = Self> {
         (0..self.len()).step_by(len).map(move |start| {
             let (_, rest) = self.split_at(start);
@@ -144,13 +152,13 @@ impl<'a, P> Grads<'a, P> {
         })
     }
 
-    /// By what they are multiplied, if that changes them.
+    /// The scale, or `None` if it is 1, so that a step can leave the multiplication out.
     #[inline(always)]
     pub(crate) fn factor(&self) -> Option<f64> {
         self.scale.filter(|&scale| scale != 1.0)
     }
 
-    /// The slice, of `P` or empty.
+    /// The slice if its values are of type `P`, otherwise an empty one.
     #[inline(always)]
     pub(crate) fn slice(&self) -> &'a [P] {
         match self.source {
@@ -160,7 +168,7 @@ impl<'a, P> Grads<'a, P> {
         }
     }
 
-    /// The first `at`, and the others.
+    /// Splits into the first `at` gradients and the rest.
     pub(crate) fn split_at(self, at: usize) -> (Self, Self) {
         fn split<T>(values: &[T], at: usize) -> (&[T], &[T]) {
             values.split_at(at)
@@ -184,7 +192,7 @@ impl<'a, P> Grads<'a, P> {
 }
 
 impl<P: Float + 'static> Grads<'_, P> {
-    /// `scale · g`, rounded once.
+    /// `scale · value`, rounded once.
     #[inline(always)]
     pub(crate) fn rounded<T: Float + 'static>(scale: f64, value: T) -> P {
         from_f64(scale * to_f64(value))
@@ -193,14 +201,17 @@ impl<P: Float + 'static> Grads<'_, P> {
 
 #[cfg(feature = "half")]
 impl<'a, P: Half> Grads<'a, P> {
-    /// f32 gradients of bf16 or f16 parameters, as an [`Accumulator`](crate::Accumulator) gives them. Feature `half`.
+    /// Creates `Grads` from f32 gradients of bf16 or f16 parameters, such as the mean of an
+    /// [`Accumulator`](crate::Accumulator). Feature `half`.
     ///
-    /// `MasterCopy` steps with them as they are; a rule over the half type itself gets them rounded to it.
+    /// `MasterCopy` uses them unchanged. A rule that steps the bf16 or f16 parameters directly gets them rounded to
+    /// that type.
     pub fn from_f32(grads: &'a [f32]) -> Self {
         Grads { source: Source::F32(grads), scale: None }
     }
 
-    /// For an f32 copy of the parameters. Never one slice: the parameters have to be written as well.
+    /// These gradients for the f32 copy of the parameters. They always have a scale, so that `as_slice` returns an
+    /// error: a rule that runs its own loop would write only the copy, not the parameters.
     pub(crate) fn widened(self) -> Grads<'a, f32> {
         let source = match self.source {
             Source::Slice(halves) => match P::slice(halves) {
@@ -208,7 +219,7 @@ impl<'a, P: Half> Grads<'a, P> {
                 Either::F16(halves) => Source::F16(halves),
             },
             Source::F32(grads) => Source::Slice(grads),
-            // Only gradients of f32 parameters are halves, and `P` is a half type.
+            // Never here: these variants hold gradients of f32 parameters, and `P` is bf16 or f16.
             Source::Bf16(_) | Source::F16(_) => Source::Slice(&[]),
         };
         Grads { source, scale: Some(self.scale()) }

@@ -2,23 +2,25 @@ use core::ops::Bound::Included;
 
 use crate::{check, error::Error};
 
-/// The scale of the loss for f16: a power of two by which the loss is multiplied, so that small gradients do not become 0
-/// in f16, and by whose inverse the step multiplies them again.
+/// A loss scale for f16 that adapts itself: the loss is multiplied by a power of two, so that small gradients do not
+/// become 0 in f16, and the step divides the gradients by it again.
 ///
-/// f16 has no numbers below 2^-24 = 6 · 10^-8, and fewer digits below 2^-14. bf16 has the range of f32 and needs no scale.
+/// f16 has no positive numbers below 2^-24 ≈ 6 · 10^-8, and fewer digits below 2^-14. bf16 has the range of f32 and
+/// needs no loss scale.
 ///
-/// The scale looks for its own size: it is halved at each step that was rejected because of gradients that were NaN,
-/// infinite or too large, which then changed nothing, and doubled after `growth_interval` applied steps in a row. It stays
-/// within 2^-126 to 2^126, where both it and its inverse are normal numbers of f32. A power of two changes no digit: the
-/// unscaled gradients are exactly those without a scale, except where one of them overflowed or underflowed.
+/// If the gradients of a step are NaN, infinite or too large, the step is rejected, changes nothing, and the scale is
+/// halved. After `growth_interval` applied steps in a row the scale is doubled. It stays within 2^-126 to 2^126, where
+/// both it and its inverse are normal f32 numbers. Multiplying by a power of two changes no digit: the unscaled
+/// gradients are exactly those of a run without a loss scale, except where one of them overflowed or underflowed.
 ///
-/// As `torch.amp.GradScaler` (torch 2.15), whose scale is 2^16 at first and doubles after 2,000 steps, and Keras'
-/// `LossScaleOptimizer` (Keras 3), with 2^15 and 2,000: the default here. Micikevicius et al. 2018, "Mixed precision
-/// training".
+/// This is what `torch.amp.GradScaler` does (torch 2.15; first scale 2^16, interval 2,000), and Keras'
+/// `LossScaleOptimizer` (Keras 3; 2^15 and 2,000, which are the defaults here). Source: Micikevicius et al. 2018,
+/// "Mixed precision training".
 ///
-/// Wrap the optimizer in a [`FiniteGuard`](crate::FiniteGuard), or clip by
-/// [`step_clipped`](crate::Optimizer::step_clipped): an optimizer that takes infinite gradients never halves the scale.
-/// Multiply the loss, or the gradient with respect to the network's outputs, by the [`scale`](LossScale::scale).
+/// Multiply the loss, or the gradient with respect to the network's outputs, by the [`scale`](LossScale::scale). Wrap
+/// the optimizer in a [`FiniteGuard`](crate::FiniteGuard) or clip with
+/// [`step_clipped`](crate::Optimizer::step_clipped): otherwise infinite gradients are not rejected, and the scale is
+/// never halved.
 ///
 /// # Example
 /// ```
@@ -28,7 +30,7 @@ use crate::{check, error::Error};
 /// let mut params = [1.0_f32];
 /// let mut scales = Vec::new();
 /// for grad in [f32::INFINITY, 1.0, 1.0] {
-///     let grads = [grad * loss_scale.scale() as f32]; // as the backward pass of a loss times the scale makes them
+///     let grads = [grad * loss_scale.scale() as f32]; // the backward pass of the scaled loss returns these
 ///     let result = sgd.step_with(&mut params, Grads::new(&grads).scaled(1.0 / loss_scale.scale()));
 ///     let applied = loss_scale.update(result)?.is_some();
 ///     assert!(applied || loss_scale.skipped() < 20, "the gradients are infinite at any scale");
@@ -45,7 +47,7 @@ use crate::{check, error::Error};
 pub struct LossScale {
     scale: f64,
     growth_interval: u64,
-    /// Applied in a row since the scale last changed.
+    /// How many steps were applied in a row since the scale last changed.
     applied: u64,
     skipped: u64,
 }
@@ -54,21 +56,22 @@ const SMALLEST: f64 = 1.0 / LARGEST;
 const LARGEST: f64 = (1_u128 << 126) as f64;
 
 impl Default for LossScale {
-    /// 2^15, doubled after 2,000 steps.
+    /// Scale 2^15, doubled after 2,000 applied steps in a row.
     fn default() -> Self {
         LossScale { scale: 32_768.0, growth_interval: 2_000, applied: 0, skipped: 0 }
     }
 }
 
 impl LossScale {
-    /// Begins with `scale`, and doubles it after `growth_interval` applied steps in a row.
+    /// Creates a loss scale that starts at `scale` and doubles after `growth_interval` applied steps in a row.
     ///
     /// # Errors
-    /// [`Error::Number`] if the scale is not within 2^-126 to 2^126, [`Error::NotAPowerOfTwo`] if it is not a power of two;
-    /// [`Error::Count`] if `growth_interval` is 0.
+    /// [`Error::Number`] if the scale is not within 2^-126 to 2^126, [`Error::NotAPowerOfTwo`] if it is not a power of
+    /// two; [`Error::Count`] if `growth_interval` is 0.
     pub fn new(scale: f64, growth_interval: u64) -> Result<Self, Error> {
         check::number("scale", scale, (Included(SMALLEST), Included(LARGEST)))?;
-        // A normal number is one if it has no digits after the first.
+        // The shift removes sign and exponent. What is left of a power of two is 0, since it has no digit after its
+        // first.
         if scale.to_bits() << 12 != 0 {
             return Err(Error::NotAPowerOfTwo { name: "scale", value: scale });
         }
@@ -76,17 +79,17 @@ impl LossScale {
         Ok(LossScale { scale, growth_interval, applied: 0, skipped: 0 })
     }
 
-    /// By what to multiply the loss of the next step; the step's gradients get its inverse, which is exact.
+    /// The factor for the loss of the next step. Scale the gradients by its inverse, which is exact.
     pub fn scale(&self) -> f64 {
         self.scale
     }
 
-    /// Takes the result of a step, and halves or doubles the scale if it is time to. `None` if the step was rejected
-    /// for its gradients and is to be skipped; otherwise what the step returned.
+    /// Takes the result of a step and adapts the scale. Returns the value that the step returned, or `None` if the step
+    /// was rejected because of its gradients: then skip it and go on.
     ///
     /// # Errors
-    /// The step's own, if its gradients were not to blame ([`Error::is_bad_gradient`]): a wrong length is never
-    /// skipped. The scale has not changed then.
+    /// The error of the step if it has another cause than the gradients ([`Error::is_bad_gradient`]), such as a wrong
+    /// length. The scale has not changed then.
     pub fn update<T>(&mut self, result: Result<T, Error>) -> Result<Option<T>, Error> {
         match result {
             Ok(value) => {
@@ -105,7 +108,8 @@ impl LossScale {
         }
     }
 
-    /// How many steps in a row were skipped up to now. Many mean that no scale helps, as when the parameters are NaN.
+    /// How many steps in a row were skipped up to now. If there are many, no scale helps, as when the parameters are
+    /// NaN.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }
@@ -123,6 +127,7 @@ crate::saved::saved! {
 
         let new = LossScale::new(scale, growth_interval)?;
         check::count("applied", applied, Below, growth_interval, "growth_interval")?;
+        // A skipped step sets `applied` to 0, and an applied step sets `skipped` to 0.
         if skipped > 0 {
             check::same("applied", applied, 0)?;
         }

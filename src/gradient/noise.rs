@@ -3,34 +3,38 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// The gradient noise scale B = tr Σ / |G|²: the batch size beyond which larger batches stop paying. Measured from squared
-/// gradient norms at two batch sizes, averaged over as many steps as you add.
+/// The gradient noise scale B = tr Σ / |G|²: the batch size beyond which larger batches stop paying off. It is
+/// estimated from squared gradient norms at two batch sizes, averaged over as many steps as you add.
 ///
-/// G is the true gradient, Σ the covariance of the gradient of a single sample. Each [`add`](NoiseScale::add) makes
-/// unbiased estimates of their two parts,
+/// G is the true gradient, and Σ the covariance of the gradients of single samples. Each [`add`](NoiseScale::add)
+/// computes an unbiased estimate of |G|² and one of tr Σ:
 ///
 /// ```text
 /// |G|² = (big |g_big|² - small |g_small|²) / (big - small)
 /// tr Σ = (|g_small|² - |g_big|²) / (1/small - 1/big)
 /// ```
 ///
-/// and B is the mean of the second over the mean of the first. (The ratio of two unbiased estimates is not unbiased, so
-/// averages come first.) A single estimate says little: |G|² is a difference, and may be 0 or negative. Where its mean is,
-/// the noise hides the gradient: add more steps, or use a larger `big`. Until then all that is known is that B is large.
+/// B is the mean estimate of tr Σ divided by the mean estimate of |G|². (The means come first, since the ratio of two
+/// unbiased estimates is biased.) A single estimate says little: that of |G|² is a difference, and may be 0 or
+/// negative. If the mean is 0 or negative too, the noise hides the gradient, and all that is known is that B is large:
+/// add more steps, or use a larger `big`.
 ///
-/// |G|² has the unit of the gradient squared, tr Σ that times samples, B is in samples. B grows as the loss falls, so
-/// average over a stretch of training, not all of it. In a step with a batch of B samples the loss falls half as far as
-/// with the exact gradient, if the learning rate is tuned to the batch and the curvature is the same in all directions
-/// (B_simple of the paper).
+/// If a gradient has the unit u, then |G|² has u², tr Σ has u² times samples, and B is in samples. B grows as the loss
+/// falls, so average over a part of the training, not over all of it. A step with a batch of B samples reduces the loss
+/// half as much as a step with the exact gradient, if the learning rate is tuned to the batch size and the curvature is
+/// the same in all directions (B_simple in the paper).
 ///
-/// Computed as `|g_big|² - d * (small / (big - small))` and `d * (small * (big / (big - small)))` with
-/// d = |g_small|² - |g_big|². Source: McCandlish et al. 2018, "An Empirical Model of Large-Batch Training", appendix A.1.
+/// The estimates are computed in f64 as `|g_big|² - d * (small / (big - small))` and
+/// `d * (small * (big / (big - small)))`, where d = |g_small|² - |g_big|². Source: McCandlish et al. 2018, "An
+/// Empirical Model of Large-Batch Training", appendix A.1.
 ///
 /// # What Σ and G refer to
-/// - Samples drawn independently, or with replacement from a set: to the distribution or to the set.
-/// - Batches without replacement from N samples, as [`Batcher`](crate::Batcher)'s are, at any sizes up to N: tr Σ is that
-///   of the set with divisor N - 1, and |G|² is the set's less tr Σ / N, since 1/B shrinks to 1/B - 1/N. These are the
-///   unbiased estimates for the distribution from which the set was drawn; the set's own |G|² is `|G|² + tr Σ / N`.
+/// - If samples are drawn independently from a distribution, or with replacement from a set: to the distribution, or to
+///   the set.
+/// - If batches are drawn without replacement from a set of N samples, as those of a [`Batcher`](crate::Batcher) are,
+///   and have any sizes up to N: tr Σ is that of the set, with divisor N - 1, and |G|² is that of the set minus
+///   tr Σ / N. (The mean gradient of n samples then has the variance tr Σ · (1/n - 1/N), not tr Σ / n.) These are the
+///   unbiased estimates for the distribution from which the set was drawn. |G|² of the set itself is `|G|² + tr Σ / N`.
 ///
 /// # Example
 /// ```
@@ -47,7 +51,7 @@ use crate::{
 /// let whole = global_norm(&[mean])?.powi(2);
 ///
 /// let mut noise = NoiseScale::new();
-/// noise.add((1, single), (4, whole))?; // once every some steps of training
+/// noise.add((1, single), (4, whole))?; // once every few steps of training
 ///
 /// let (squared_norm, trace) = (noise.squared_norm().unwrap(), noise.covariance_trace().unwrap());
 /// assert!((trace - 20.0 / 3.0).abs() < 1e-12); // (4 · 1 + 4 · 4) / (4 - 1)
@@ -65,22 +69,23 @@ pub struct NoiseScale {
 }
 
 impl NoiseScale {
-    /// Without an estimate yet.
+    /// Creates a noise scale without estimates.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds one estimate from two pairs of a batch size and |g|², the square of the [`global_norm`](crate::global_norm) of
-    /// the mean gradient over such a batch, at the same parameters.
+    /// Adds one estimate. `small` and `big` are pairs of a batch size and |g|², the square of the
+    /// [`global_norm`](crate::global_norm) of the mean gradient over a batch of that size, both at the same parameters.
     ///
-    /// |g|² may be the mean over several batches of that size: over all micro-batches beside the mean gradient of their
-    /// [`Accumulator`](crate::Accumulator), or over all workers beside the reduced gradient. The batches may overlap, and
-    /// the sizes may differ from call to call.
+    /// Each |g|² may be a mean over several batches of the same size. For example, `small` is the mean over all
+    /// micro-batches and `big` has the mean gradient of their [`Accumulator`](crate::Accumulator), or `small` is the
+    /// mean over all workers and `big` has the reduced gradient. The batches may overlap, and the sizes may differ from
+    /// call to call.
     ///
     /// # Errors
-    /// [`Error::Count`] if the small batch size is 0, or the big one is not above it (as it is where the two are swapped);
-    /// [`Error::Number`] if a squared norm is NaN, infinite or negative, or an estimate or a sum of estimates is beyond
-    /// f64. Nothing has changed then.
+    /// [`Error::Count`] if the small batch size is 0, or if the big one is not above the small one, so two swapped
+    /// pairs are rejected; [`Error::Number`] if a squared norm is NaN, infinite or negative, or if an estimate or a sum
+    /// of estimates exceeds the largest f64. Nothing has changed then.
     pub fn add(&mut self, small: (usize, f64), big: (usize, f64)) -> Result<(), Error> {
         check::at_least_one("small batch size", small.0 as u64)?;
         check::count("big batch size", big.0 as u64, Relation::Above, small.0 as u64, "small batch size")?;
@@ -90,6 +95,7 @@ impl NoiseScale {
         let (small, more, big) = (small.0 as f64, (big.0 - small.0) as f64, big.0 as f64);
         let squared_norm = check::number("estimate of |G|²", big_square - difference * (small / more), check::FINITE)?;
         let trace = check::number("estimate of tr Σ", difference * (small * (big / more)), check::FINITE)?;
+        // Assigned at once, after all checks, so that an error changes nothing.
         *self = NoiseScale {
             squared_norms: check::number("sum of |G|²", self.squared_norms + squared_norm, check::FINITE)?,
             traces: check::number("sum of tr Σ", self.traces + trace, check::FINITE)?,
@@ -98,23 +104,23 @@ impl NoiseScale {
         Ok(())
     }
 
-    /// How many estimates were added. Stops at `u64::MAX`.
+    /// How many estimates were added, at most `u64::MAX`.
     pub fn estimates(&self) -> u64 {
         self.estimates
     }
 
-    /// The mean estimate of |G|²; `None` before the first.
+    /// The mean of the estimates of |G|²; `None` if there are none.
     pub fn squared_norm(&self) -> Option<f64> {
         self.mean(self.squared_norms)
     }
 
-    /// The mean estimate of tr Σ; `None` before the first.
+    /// The mean of the estimates of tr Σ; `None` if there are none.
     pub fn covariance_trace(&self) -> Option<f64> {
         self.mean(self.traces)
     }
 
-    /// The noise scale B, in samples; `None` while the mean of |G|² is not above 0. Negative if the mean of tr Σ is: then
-    /// too few estimates were added.
+    /// The noise scale B, in samples. It is `None` while the mean of |G|² is not above 0, and negative if the mean of
+    /// tr Σ is: then add more estimates.
     pub fn batch_size(&self) -> Option<f64> {
         let squared_norm = self.squared_norm().filter(|&mean| mean > 0.0)?;
         Some(self.covariance_trace()? / squared_norm)

@@ -12,21 +12,22 @@ use crate::{
     threads::{ONE_THREAD_LEN, share},
 };
 
-/// The Euclidean norm √(Σ g²) of all slices as one long vector.
+/// Returns the Euclidean norm √(Σ g²) of all slices, taken as one long vector.
 ///
-/// Summed in f64 along one fixed tree, so the bits depend on the values and their lengths only. In a block of 4,096
-/// values, lane i of 16 sums the squares at i, i + 16, i + 32, …; then lane i + 8 is added to lane i, and so on with
-/// distances 4, 2 and 1. The blocks of a slice are halved again and again, an odd one going to the left. The slices are
-/// added from first to last. Nothing overflows or underflows on the way: where the squares would, the values are scaled by
-/// a power of two first.
+/// The squares are summed in f64 in one fixed order, so the bits of the result depend only on the values and the
+/// lengths of the slices. In each block of 4,096 values, lane i of 16 sums the squares at i, i + 16, i + 32, …; then
+/// lane i + 8 is added to lane i, and so on with distances 4, 2 and 1. The sums of a slice's blocks are added as a
+/// binary tree: the list of blocks is halved again and again, and the left half of an odd number is the longer one. The
+/// sums of the slices are added from first to last. If the squares overflow or underflow, they are summed again with
+/// all values scaled by a power of two.
 ///
 /// # Errors
-/// [`Error::NonFinite`] naming the first NaN or infinity, if there is one; [`Error::Overflow`] if all values are finite
-/// but their norm is above the largest f64.
+/// [`Error::NonFinite`] if a value is NaN or infinite, naming the first; [`Error::Overflow`] if all values are finite
+/// but their norm exceeds the largest f64.
 ///
 /// # Cost
-/// One pass; up to four where the sum of the squares is below 1e-270 (as for gradients that are all 0) or above f64's
-/// largest number. No allocation.
+/// One pass; up to four if the sum of the squares is below 1e-270 (as for gradients that are all 0) or exceeds the
+/// largest f64. No allocation.
 ///
 /// # Example
 /// ```
@@ -39,7 +40,8 @@ pub fn global_norm<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>]) 
     norm(|| grads.iter().map(|slice| Grads::new(slice.as_ref())), || check_finite(grads))
 }
 
-/// The norm of all gradients, scaled and not rounded. `check_finite` names the first value that is not finite.
+/// The norm of all gradients after scaling, without rounding them to `P`. `grads` is called for each pass.
+/// `check_finite` returns the error that names the first value that is not finite.
 pub(crate) fn norm<'a, P, I>(
     grads: impl Fn() -> I,
     check_finite: impl FnOnce() -> Result<(), Error>,
@@ -67,7 +69,7 @@ where
         sum
     };
     let sum = squares(1.0);
-    // In this range no square was lost that counts.
+    // Squares that underflowed are below 2^-1022, so in a sum above 1e-270 even 2^64 of them do not count.
     if sum > 1e-270 && sum.is_finite() {
         return Ok(sum.sqrt());
     }
@@ -82,9 +84,10 @@ where
     if largest == 0.0 {
         return Ok(0.0);
     }
-    // The power of two that takes a number to about 1: exponent bits e stand for 2^(e - 1023).
+    // The power of two that scales a number to about 1. Exponent bits e stand for 2^(e - 1023), and 2046 - e for its
+    // inverse.
     let inverse = |number: f64| f64::from_bits(2046_u64.saturating_sub(number.to_bits() >> 52).max(1) << 52);
-    // But not so large that its product with the gradients' own scale is infinite. `inverse(0.0)` is 2^1023.
+    // Limited so that its product with the gradients' own scale is not infinite. `inverse(0.0)` is 2^1023.
     let largest_scale = grads().fold(1.0, |largest: f64, grads| largest.max(grads.scale().abs()));
     let scale = inverse(largest).min(inverse(0.0) * inverse(largest_scale));
     let norm = squares(scale).sqrt() / scale;
@@ -96,15 +99,17 @@ pub(super) fn finite_norm(norm: f64) -> Result<f64, Error> {
     if norm.is_finite() { Ok(norm) } else { Err(overflow()) }
 }
 
-/// Four vectors of four f64: additions that do not wait for one another.
+/// Four vectors of four f64, so that an addition need not wait for the one before it.
 const LANES: usize = 16;
-/// Long enough that the tree above it costs nothing, and short enough that rounding errors grow with log n only.
+/// Long enough that adding the blocks' sums costs next to nothing, and short enough that rounding errors grow only with
+/// the logarithm of the length.
 const BLOCK: usize = 4096;
 
 fn sum_of_squares<F: Float + Send + Sync + 'static>(slice: &[F], scale: f64) -> f64 {
-    // A scale of 1, which is nearly always, spares a multiplication of each value, said by the type: a constant 1 does not
-    // reach the loop on wide vectors, which took 1.4 times as long. As two functions, and with halves widened to f32
-    // directly: otherwise Rust 1.85 compiled wrong sums of bf16 and f16 for s390x.
+    // The scale is nearly always 1, and then no value needs to be multiplied. A const generic says so: a constant
+    // argument does not reach the loop on wide vectors, which then takes 1.4 times as long. There are two functions,
+    // and halves are widened directly to f32, because Rust 1.85 compiles wrong sums of bf16 and f16 for s390x
+    // otherwise.
     if scale == 1.0 { sum_scaled::<F, false>(slice, 1.0) } else { sum_scaled::<F, true>(slice, scale) }
 }
 
@@ -121,7 +126,8 @@ fn sum_scaled<F: Float + Send + Sync + 'static, const SCALED: bool>(slice: &[F],
     if slice.len() <= ONE_THREAD_LEN {
         return alone(slice);
     }
-    // The lowest branches on threads, what joins them here.
+    // The first walk collects the lowest branches, which threads sum. The second walk adds these sums along the same
+    // tree, so the bits are those of one thread.
     let (mut branches, mut count) = ([(&[][..], 0.0); 1 << DEPTH], 0);
     tree(slice, DEPTH, &mut |branch| {
         branches[count].0 = branch;
@@ -133,10 +139,11 @@ fn sum_scaled<F: Float + Send + Sync + 'static, const SCALED: bool>(slice: &[F],
     tree(slice, DEPTH, &mut |_| sums.next().unwrap_or_default())
 }
 
-/// How often a slice is halved for threads.
+/// How often a slice is halved to share it among threads.
 const DEPTH: u32 = 5;
 
-/// Halves `slice`, at most `depth` times and not below a block, and adds up what `leaf` returns.
+/// Halves `slice` again and again, at most `depth` times and at most into blocks, and adds up what `leaf` returns for
+/// the parts.
 fn tree<'a, F>(slice: &'a [F], depth: u32, leaf: &mut impl FnMut(&'a [F]) -> f64) -> f64 {
     if depth == 0 || slice.len() <= BLOCK {
         return leaf(slice);
@@ -149,7 +156,8 @@ fn tree<'a, F>(slice: &'a [F], depth: u32, leaf: &mut impl FnMut(&'a [F]) -> f64
 fn block_of_squares<F: Float + 'static, const SCALED: bool>(block: &[F], scale: f64) -> f64 {
     let mut sums = [0.0; LANES];
     if size_of::<F>() < size_of::<f32>() {
-        // Halves are widened in a loop of their own, where they vectorise.
+        // bf16 and f16 are widened in a loop of their own, since that loop vectorises. A part is a whole number of
+        // rows, so each value stays in its lane.
         let mut wide = [0.0; 16 * LANES];
         for part in block.chunks(wide.len()) {
             wide.iter_mut().zip(part).for_each(|(wide, &g)| *wide = to_f32(g));
@@ -170,7 +178,7 @@ fn block_of_squares<F: Float + 'static, const SCALED: bool>(block: &[F], scale: 
 fn add_squares<F: Float + 'static, const SCALED: bool>(sums: &mut [f64; LANES], values: &[F], scale: f64) {
     let rows = values.chunks_exact(LANES);
     let rest = rows.remainder();
-    // Of their own, or the compiler takes them for 16 scalars: five times as slow.
+    // A local copy, since the compiler treats `sums` itself as 16 scalars, which takes five times as long.
     let mut lanes = *sums;
     for row in rows {
         add_row::<F, SCALED>(&mut lanes, row, scale);

@@ -1,13 +1,14 @@
-//! Numbers of your own, saved to the bit as those of this crate are: `#[serde(with = "gradstep::exact")]`. Feature `serde`.
+//! Saves numbers of your own to the bit, as this crate saves its own: `#[serde(with = "gradstep::exact")]`. Feature
+//! `serde`.
 //!
-//! For f32, f64, u64, and with feature `half` bf16 and f16; for `Vec<T>`, `Box<[T]>` and `[T; N]` of them, and of one
-//! another. In text formats each number is a string, in binary formats up to 4,096 numbers of a list are one string of
-//! bytes. The front page, under "Saving", defines both. An infinity and a NaN are numbers like others; only the sign and
-//! payload of a NaN are lost in text.
+//! It works for f32, f64 and u64, with feature `half` for bf16 and f16, and for `Vec<T>`, `Box<[T]>` and `[T; N]` of
+//! any of these, nested to any depth. In text formats each number is a string, in binary formats up to 4,096 numbers of
+//! a list are one byte string. The front page, under "Saving", defines both. Infinities and NaN are saved too; only the
+//! sign and payload of a NaN are lost in text formats.
 //!
-//! Loading returns an error for a number that is not written exactly as saving would write it, and for an array of another
-//! length. Saving copies a run of 4,096 numbers at a time; loading a list grows it as it is read, whatever length the file
-//! claims.
+//! Loading returns an error for a number that is not written exactly as saving would write it, and for an array of
+//! another length. In binary formats, saving copies up to 4,096 numbers at a time. Loading grows a list as it is read,
+//! and does not trust the length that the file claims.
 //!
 //! # Example
 //! ```
@@ -31,7 +32,7 @@ use serde::{Deserializer, Serializer};
 
 use super::written::Sealed;
 
-/// What can be saved to the bit; the [page](self) lists it. Sealed.
+/// The types that can be saved to the bit; the [module's page](self) lists them. Sealed.
 pub trait Exact: Sealed {}
 
 impl<T: Sealed> Exact for T {}
@@ -47,7 +48,7 @@ pub fn serialize<T: Exact, S: Serializer>(value: &T, serializer: S) -> Result<S:
 /// Reads what [`serialize`] wrote.
 ///
 /// # Errors
-/// Those of the format; an error that gives both spellings, if a number is spelled in another way.
+/// Those of the format. If a number is not spelled as [`serialize`] spells it, an error that gives both spellings.
 pub fn deserialize<'de, T: Exact, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::load(deserializer)
 }

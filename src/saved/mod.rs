@@ -1,13 +1,14 @@
-//! Saving and loading (feature `serde`): what every format has in common. The fields of a type stand in its own file, in
+//! Saving and loading (feature `serde`): what all types have in common. Each type lists its fields in its own file, in
 //! a [`saved`] block.
 //!
-//! Every struct begins with `_type`, its name and the version of its format, so that anything else is rejected by name
-//! before the rest is parsed. (The underscore sorts first where a format sorts its keys.) Names are strings, not enums,
-//! since RON loses the names of variants in serde's buffer. Fields that are tables come last, as TOML wants them.
+//! Every struct begins with the field `_type`, its name and the version of its format, so that anything else is
+//! rejected by name before the rest is parsed. (The underscore makes it the first field in formats that sort their
+//! keys.) Names are strings, not enums, since RON loses the names of variants in serde's buffer. Fields that are tables
+//! come last, as TOML requires.
 //!
-//! What was released is read for ever: `tests/data/saved` has a file of each type and version, and `tests/all/saved.rs`
-//! loads them. The first field says which version follows, in binary formats too, so a type with a second version reads
-//! `_type` first and then the fields of that version.
+//! Every released version is read for ever: `tests/data/saved` has a file of each type and version, and
+//! `tests/all/saved.rs` loads them. The first field names the version, in binary formats too, so a type with a second
+//! version can read `_type` first and then the fields of the version that it names.
 
 pub mod exact;
 mod number;
@@ -22,10 +23,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 pub(crate) use self::number::Number;
 use crate::check::same;
 
-/// The floats with which this crate's types can be saved: f32, f64, and with feature `half` bf16 and f16. Sealed. Feature
-/// `serde`.
+/// The floats with which this crate's types can be saved: f32, f64, and with feature `half` bf16 and f16. Sealed.
+/// Feature `serde`.
 ///
-/// A struct of yours that is generic over the float names it in serde's `bound`:
+/// A struct of your own that is generic over the float names this trait in serde's `bound`:
 ///
 /// ```
 /// use gradstep::{Momentum, exact};
@@ -48,7 +49,7 @@ pub trait SavedFloat: Number + Float + Debug + Send + Sync + 'static {}
 
 impl<F: Number + Float + Debug + Send + Sync + 'static> SavedFloat for F {}
 
-/// How a field is written: to the bit, whatever the format.
+/// A field that is written to the bit, in every format.
 pub(crate) struct Exact<T>(pub(crate) T);
 
 impl<T: exact::Exact> Serialize for Exact<&T> {
@@ -63,7 +64,7 @@ impl<'de, T: exact::Exact> Deserialize<'de> for Exact<T> {
     }
 }
 
-/// How a field is written: as its type says.
+/// A field that is written as its type implements serde's traits.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Plain<T>(pub(crate) T);
@@ -93,24 +94,24 @@ impl<'de, T: Named> Deserialize<'de> for Type<T> {
 ///
 /// ```text
 /// saved! {
-///     [F: SavedFloat] Momentum<F> = "Momentum<{}> v1", F::NAME;   // generics, type, name and version
+///     [F: SavedFloat] Momentum<F> = "Momentum<{}> v1", F::NAME; // generics, type, name and version
 ///     momentum: Exact<F>,                      // a number, to the bit
 ///     velocity: Exact<Vec<F>>,                 // many numbers, to the bit
-///     form: Plain<MomentumForm>,                      // anything else that serde knows
-///     strength: Exact<F> = strength,           // not a field: what the function `strength` makes of `&self`
-///     => Momentum::new(momentum, velocity, …)  // the value of what was loaded, or all that is wrong with it
+///     form: Plain<MomentumForm>,               // anything else that serde knows
+///     strength: Exact<F> = strength,           // not a field: the function `strength` returns it from `&self`
+///     => Momentum::new(momentum, velocity, …)  // the value from the loaded fields, or an error
 /// }
 /// ```
 ///
-/// The fields are written in this order, under their names, and borrowed: no state is copied. `where O: Saved` behind the
-/// type says that the generic `O` inside must be savable too.
+/// The fields are written in this order, under their names. They are borrowed, so no state is copied. `where O: Saved`
+/// after the type says that its generic `O` must implement serde's traits too.
 macro_rules! saved {
     (
         [$($generics:tt)*] $type:ty $(where $nested:ident: Saved)? = $name:literal $(, $argument:expr)?;
         $($field:ident: $how:ident<$saved:ty> $(= $value:path)?,)*
         => $build:expr
     ) => {
-        #[allow(non_camel_case_types, reason = "the names of the fields")]
+        #[allow(non_camel_case_types, reason = "generic parameters named like the fields")]
         const _: () = {
             use alloc::string::String;
             use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -122,8 +123,8 @@ macro_rules! saved {
                 }
             }
 
-            /// What is written is of references, what is read is not: each field's type is a parameter, with the
-            /// field's name.
+            /// Each field's type is a generic parameter, named like the field, since saving fills in references and
+            /// loading fills in values.
             #[derive(Serialize, Deserialize)]
             #[serde(deny_unknown_fields)]
             struct Fields<_type, $($field),*> {
@@ -160,7 +161,8 @@ macro_rules! saved {
 }
 pub(crate) use saved;
 
-/// The same for an enum without fields, which is written as the name of its variant. `$what` is what an error calls it.
+/// Implements serde's traits for an enum without fields, which is written as the name of its variant. Errors call the
+/// enum `$what`.
 macro_rules! saved_names {
     ($what:literal $type:ident: $($name:ident),*) => {
         impl serde::Serialize for $type {

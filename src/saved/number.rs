@@ -11,13 +11,13 @@ use core::{fmt::LowerExp, str::FromStr};
 use half::{bf16, f16};
 use num_traits::Float;
 
-/// u64, f32, f64, and with feature `half` f16 and bf16.
+/// A number that is saved to the bit: u64, f32, f64, and with feature `half` f16 and bf16.
 pub trait Number: Copy {
     const NAME: &'static str;
     const SIZE: usize;
-    /// The one text that is read back as this number.
+    /// The one spelling of this number that loading accepts.
     fn spell(self) -> String;
-    /// The nearest number, however it is spelled.
+    /// The number nearest to `text`, in any spelling.
     fn parse(text: &str) -> Option<Self>;
     fn append_to(self, bytes: &mut Vec<u8>);
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
@@ -53,6 +53,7 @@ numbers! {
     f32, as f32, scientific, |number: f32| number;
     f64, as f64, scientific, |number: f64| number;
 }
+// Reading rounds to f32 first. That is exact for a number as it was saved; any other is rejected by its spelling.
 #[cfg(feature = "half")]
 numbers! {
     f16, as f32, scientific, f16::from_f32;
@@ -63,13 +64,15 @@ fn decimal(number: u64) -> String {
     number.to_string()
 }
 
-/// As lib.rs defines it: rounded, ties to even, to the fewest digits that read back to the same bits.
+/// The spelling that the documentation defines: the number rounded, ties to even, to the fewest digits that read back
+/// as the same bits.
 fn scientific<F: Float + LowerExp + FromStr>(number: F) -> String {
     if !number.is_finite() {
         return if number.is_nan() { "NaN" } else { ["inf", "-inf"][usize::from(number < F::zero())] }.into();
     }
-    // Without a precision Rust writes as few digits as can read back. Which ones, it does not promise: of two that are
-    // equally near it has taken either, and beside a power of two they may not be the nearest, so that one more is needed.
+    // Only the number of digits is taken from this. Rust writes as few digits as can be read back, but does not promise
+    // which ones: of two equally near decimals it may take either. Next to a power of two they may not be the nearest
+    // to the number, and then the rounded number needs one digit more.
     let shortest = format!("{number:e}");
     let decimals =
         shortest.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count().saturating_sub(1);

@@ -1,4 +1,5 @@
-//! How numbers and lists of them are written to the bit: a string each in text formats, little-endian bytes in binary ones.
+//! How numbers, and lists of numbers, are written to the bit: in text formats as one string per number, in binary
+//! formats as little-endian bytes.
 
 use alloc::{boxed::Box, format, vec::Vec};
 use core::{fmt, marker::PhantomData};
@@ -10,7 +11,7 @@ use serde::{
 
 use super::number::Number;
 
-/// Out of reach, so that the format is this crate's alone.
+/// Cannot be named outside this crate, so that no other crate adds types to the format.
 pub trait Sealed: Sized {
     fn save<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
 
@@ -20,7 +21,7 @@ pub trait Sealed: Sized {
         serializer.collect_seq(all.iter().map(Saving))
     }
 
-    /// Reads one element of a list, which may hold several of these.
+    /// Reads one element of a saved list. In binary formats an element holds several numbers.
     fn append<'de, D: Deserializer<'de>>(deserializer: D, to: &mut Vec<Self>) -> Result<(), D::Error> {
         to.push(Self::load(deserializer)?);
         Ok(())
@@ -37,9 +38,10 @@ impl<T: Sealed> Serialize for Saving<'_, T> {
 
 // Numbers -------------------------------------------------------------------------------------------------------------
 
-/// Never a number of the format: readers whose only numbers are f64 round a u64, and many are off by a bit in a float.
-/// Strings and bytes also stay apart in serde's own buffer (untagged and internally tagged enums), which claims to be a
-/// text format whatever it was read from.
+/// A number is never written as a number of the format, since readers whose only numbers are f64 round a u64, and many
+/// readers are off by one bit in a float. Strings and bytes can also be told apart when they are loaded from serde's
+/// own buffer (of untagged and internally tagged enums), which claims to be a text format even if it was filled from a
+/// binary one.
 impl<T: Number> Sealed for T {
     fn save<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
@@ -75,7 +77,7 @@ impl<T: Number> Sealed for T {
     }
 }
 
-/// So many numbers are one string of bytes, so that a save copies a run at a time and not all.
+/// The most numbers in one byte string: saving copies one such run at a time, not the whole list.
 const RUN: usize = 4096;
 
 struct Run<'a, T>(&'a [T]);
@@ -88,7 +90,7 @@ impl<T: Number> Serialize for Run<'_, T> {
     }
 }
 
-/// Reads one string of text (a number) or of bytes (any count of them).
+/// Reads a string, which is one number, or a byte string, which is any number of numbers.
 struct Append<'a, T>(&'a mut Vec<T>);
 
 impl<T: Number> Visitor<'_> for Append<'_, T> {
@@ -100,7 +102,7 @@ impl<T: Number> Visitor<'_> for Append<'_, T> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
         let number = T::parse(text).ok_or_else(|| E::custom(format!("expected a number, found `{text}`")))?;
-        // A number that was rounded, or is written in another way, is rejected.
+        // If the number was rounded on its way, its spelling differs.
         let exact = number.spell();
         if exact != text {
             return Err(E::custom(format!("expected a number as it is saved, `{exact}`, found `{text}`")));
@@ -161,6 +163,7 @@ impl<'de, T: Sealed> Visitor<'de> for All<T> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
+        // Without the capacity that the file claims, since a damaged file may claim any.
         let mut all = Vec::new();
         while seq.next_element_seed(Element(&mut all))?.is_some() {}
         Ok(all)

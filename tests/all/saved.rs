@@ -1400,7 +1400,7 @@ fn schedules_come_back() {
 #[test]
 fn tampered_schedules_are_refused() {
     let number = |name, value| format!("{name} is {value}, expected a finite number of at least 0");
-    let kind = |saved| format!("saved piece is {saved}, expected the name of a schedule, with its own");
+    let kind = |saved| format!("saved piece is {saved}, expected the name of a schedule with its numbers and counts");
     let cases = [
         (r#"["-0e0"]"#, r#"["NaN"]"#, number("learning_rate", "NaN")),
         (r#"["0e0","1e-1"]"#, r#"["0e0","-1e-1"]"#, number("to", "-0.1")),
