@@ -199,8 +199,8 @@ crate::saved::saved! {
     bad: Exact<Vec<u64>> = Accumulator::saved_bad,
     sum: Exact<Vec<f64>>,
     => {
-        // Before the first micro-batch all sums are +0.
-        if sum.iter().any(|sum| sum.to_bits() != 0) {
+        // As in `with_sum`.
+        if sum.iter().any(|&sum| sum != 0.0) {
             check::at_least_one("samples", samples)?;
         }
         // `bad` has to name a sum that is NaN or infinite, and may be empty only if there is none.

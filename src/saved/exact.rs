@@ -3,7 +3,7 @@
 //!
 //! It works for f32, f64 and u64, with feature `half` for bf16 and f16, and for `Vec<T>`, `Box<[T]>` and `[T; N]` of
 //! any of these, nested to any depth. In text formats each number is a string, in binary formats up to 4,096 numbers of
-//! a list are one byte string. The front page, under "Saving", defines both. Infinities and NaN are saved too; only the
+//! a list are one byte string. The page [`saving`](crate::saving) defines both. Infinities and NaN are saved too; only the
 //! sign and payload of a NaN are lost in text formats.
 //!
 //! Loading returns an error for a number that is not written exactly as saving would write it, and for an array of
