@@ -20,8 +20,8 @@ use crate::{
 /// first tensor changes. Use the names of the [`ParamGroups`](crate::ParamGroups) that steps the model, if there is
 /// one.
 ///
-/// Cost of a call: that of each `T`, and to find each name one comparison if the tensors come in the order of the last
-/// call, otherwise about log₂ n more for n tensors. No allocation.
+/// Cost of a call: that of each `T`, and of finding each name: one comparison if the tensors come in the order of the
+/// last call, otherwise about log₂ n more for n tensors. No allocation.
 ///
 /// # Example
 /// ```
@@ -56,8 +56,8 @@ pub struct ByName<T> {
     each: Vec<T>,
 }
 
-/// Equal if the names and values are. The order of the tensors in the last call, which `names` remembers too, does not
-/// count.
+/// Two are equal if their names and values are. The order of the tensors in the last call, which `names` remembers too,
+/// does not count.
 impl<T: PartialEq> PartialEq for ByName<T> {
     fn eq(&self, other: &Self) -> bool {
         self.names.names() == other.names.names() && self.each == other.each
@@ -170,12 +170,13 @@ impl<P: Float + Send + Sync + 'static> ByName<WeightAverage<P>> {
 }
 
 impl<T: Restore> Restore for ByName<T> {
-    /// [`Error::Saved`] if the names are not the same set; [`Error::InTensor`] if the state of a tensor does not fit.
+    /// Returns [`Error::Saved`] if the names are not the same set; [`Error::InTensor`] if the state of a tensor does
+    /// not fit.
     fn swap_state(&mut self, other: &mut Self) -> Result<(), Error> {
         same_names(&self.names, &other.names)?;
         for index in 0..self.each.len() {
             if let Err(error) = self.swap_one(other, index) {
-                // Swapped again, the tensors before this one have their own state back, so nothing has changed.
+                // A second swap gives the tensors before this one their own state back, so nothing has changed.
                 (0..index).for_each(|index| drop(self.swap_one(other, index)));
                 return Err(in_tensor(&self.names.names()[index])(error));
             }

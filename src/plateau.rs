@@ -12,8 +12,8 @@ use crate::{check, error::Error};
 /// loss < best - relative · |best| - absolute
 /// ```
 ///
-/// where `relative` is 10⁻⁴ and `absolute` is 0 by default. In the `cooldown` epochs after each reduction (0 by
-/// default) no epoch counts as bad.
+/// where `relative` is 10⁻⁴ and `absolute` is 0 by default. After each reduction, the next `cooldown` epochs (by
+/// default 0) never count as bad.
 ///
 /// Multiply the learning rate by the factor: a number, the rate of a [`Schedule`](crate::Schedule), or the rates of all
 /// tensors by [`scale_learning_rates`](crate::ParamGroups::scale_learning_rates). To keep the rate above a minimum,
@@ -25,7 +25,7 @@ use crate::{check, error::Error};
 /// losses that are slightly worse; this one does not.) Keras' callback and optax's `reduce_on_plateau` reduce one epoch
 /// earlier: their patience p is p − 1 here.
 ///
-/// All state is in this value, which can be copied, compared and saved. It allocates nothing. To resume, assign the
+/// This value holds all state. It can be copied, compared and saved, and allocates nothing. To resume, assign the
 /// loaded value.
 ///
 /// # Example
@@ -71,8 +71,9 @@ impl ReduceOnPlateau {
         Ok(ReduceOnPlateau { reduction, patience, cooldown, relative, absolute, factor, best, bad_epochs, cooling })
     }
 
-    /// Sets by how much a loss must be below the best so far to be better: by `relative`, a fraction of the best, plus
-    /// `absolute`. torch's `threshold_mode` "rel" is (threshold, 0), and "abs" is (0, threshold).
+    /// Returns this value with a threshold: a loss is better if it is below the best so far by more than `relative`
+    /// times the size of the best, plus `absolute`. torch's `threshold_mode` "rel" is (threshold, 0), and "abs" is (0,
+    /// threshold).
     ///
     /// # Errors
     /// [`Error::Number`] if `relative` is not at least 0 and below 1, or `absolute` is NaN, infinite or negative.
@@ -82,7 +83,7 @@ impl ReduceOnPlateau {
         Ok(ReduceOnPlateau { relative, absolute, ..self })
     }
 
-    /// Sets for how many epochs after each reduction no epoch counts as bad.
+    /// Returns this value with a cooldown: after each reduction, this many epochs never count as bad.
     #[must_use]
     pub fn with_cooldown(self, cooldown: u64) -> Self {
         ReduceOnPlateau { cooldown, ..self }
@@ -111,17 +112,17 @@ impl ReduceOnPlateau {
         Ok(self.factor)
     }
 
-    /// The product of all reductions so far; 1 at first.
+    /// Returns the product of all reductions so far; 1 at first.
     pub fn factor(&self) -> f64 {
         self.factor
     }
 
-    /// The best loss so far; infinite before the first.
+    /// Returns the best loss so far; infinite before the first.
     pub fn best(&self) -> f64 {
         self.best
     }
 
-    /// How many of the last epochs were bad in a row; at most the patience.
+    /// Returns how many of the last epochs were bad in a row; at most the patience.
     pub fn bad_epochs(&self) -> u64 {
         self.bad_epochs
     }
@@ -142,7 +143,8 @@ crate::saved::saved! {
     => {
         use crate::error::Relation::AtMost;
 
-        let new = ReduceOnPlateau::new(reduction, patience)?.with_threshold(relative, absolute)?.with_cooldown(cooldown);
+        let new =
+            ReduceOnPlateau::new(reduction, patience)?.with_threshold(relative, absolute)?.with_cooldown(cooldown);
         check::fraction("factor", factor)?;
         // Infinite before the first loss.
         check::number("best", best, (Excluded(f64::NEG_INFINITY), Included(f64::INFINITY)))?;

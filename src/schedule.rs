@@ -175,9 +175,9 @@ impl Schedule {
 
     /// η(k) = `learning_rate` before the first boundary, and from each boundary on the rate that is given with it.
     ///
-    /// `changes` are pairs of a boundary, which is a step, and the rate from that step on. The same as
-    /// `optax.piecewise_constant_schedule` and `torch.optim.lr_scheduler.MultiStepLR`, but these take factors instead
-    /// of rates: `MultiStepLR` with `milestones=[30, 80]` and `gamma=0.1`, starting at 0.1, is
+    /// Each of `changes` is a boundary, which is a step, and the rate from that step on.
+    /// `optax.piecewise_constant_schedule` and `torch.optim.lr_scheduler.MultiStepLR` do the same, but take factors
+    /// instead of rates: `MultiStepLR` with `milestones=[30, 80]` and `gamma=0.1`, starting at 0.1, is
     /// `piecewise_constant(0.1, &[(30, 0.01), (80, 0.001)])`. (Keras' `PiecewiseConstantDecay` changes the rate one
     /// step later.) For boundaries at equal distances use [`step_decay`](Self::step_decay).
     ///
@@ -208,9 +208,9 @@ impl Schedule {
 
     /// η(k) = learning_rate · factor^⌊k / every⌋: the rate decays at steps `every`, 2 · `every`, ….
     ///
-    /// The same as `torch.optim.lr_scheduler.StepLR`, and with `every` = 1 the exponential decay
-    /// learning_rate · factor^k of `torch.optim.lr_scheduler.ExponentialLR`. But each rate is computed from k alone, so
-    /// no rounding errors add up: it is right to the last bit or two also for exponents of 10^12. A power below
+    /// This is `torch.optim.lr_scheduler.StepLR`, and with `every` = 1 the exponential decay learning_rate · factor^k
+    /// of `torch.optim.lr_scheduler.ExponentialLR`. But each rate is computed from k alone, so rounding errors do not
+    /// add up: a rate is right to the last bit or two even for an exponent of 10^12. A power of the factor below
     /// 2^-1022, the smallest normal f64, loses digits, and below 2^-1074 it is 0.
     ///
     /// # Errors
@@ -308,8 +308,8 @@ impl Schedule {
     /// A [`cosine`](Self::cosine) up from `start` to `peak` over `rise` steps, then one down to `end` over `fall`
     /// steps.
     ///
-    /// `start` at step 0, `peak` at `rise`, `end` from `rise + fall` on. Source: Smith and Topin 2018, with cosines as
-    /// in `torch.optim.lr_scheduler.OneCycleLR`.
+    /// The rate is `start` at step 0, `peak` at `rise`, and `end` from `rise + fall` on. Source: Smith and Topin 2018,
+    /// with cosines as in `torch.optim.lr_scheduler.OneCycleLR`.
     ///
     /// `rise` and `fall` need not be whole; then the peak may be between two steps. `OneCycleLR(max_lr, total_steps)`
     /// with its defaults is peak = max_lr, start = max_lr / 25, end = start / 10⁴, rise = 0.3 · total_steps − 1 and
@@ -355,12 +355,13 @@ impl Schedule {
     /// The rate at k = `steps` is `next.at(0)`. To join more schedules, call `then` again: `steps` counts from the
     /// beginning of the joined schedule, as the boundaries of `optax.join_schedules` do.
     ///
-    /// Cost: time in proportion to the pieces of `next`, which are moved; may allocate.
+    /// Cost: time in proportion to the number of pieces of `next`, which are moved; it may allocate.
     ///
     /// # Example
     /// ```
     /// use gradstep::Schedule;
-    /// let schedule = Schedule::constant(0.1)?.then(3, Schedule::linear(1.0, 0.0, 2)?).then(4, Schedule::constant(0.2)?);
+    /// let schedule =
+    ///     Schedule::constant(0.1)?.then(3, Schedule::linear(1.0, 0.0, 2)?).then(4, Schedule::constant(0.2)?);
     /// assert_eq!([2, 3, 4, 5].map(|step| schedule.at(step)), [0.1, 1.0, 0.2, 0.2]);
     /// # Ok::<(), gradstep::Error>(())
     /// ```

@@ -46,13 +46,13 @@ impl Accumulator {
     /// Creates an empty accumulator for `len` gradients. It allocates 8 bytes per gradient.
     ///
     /// # Errors
-    /// [`Error::Memory`] if that does not fit in memory.
+    /// [`Error::Memory`] if there is no room for them.
     pub fn new(len: usize) -> Result<Self, Error> {
         Ok(Accumulator { sum: check::zeros("accumulator", len)?, samples: 0, bad: None })
     }
 
-    /// Sets the sums Σ nᵢ gᵢ and the number of samples Σ nᵢ: those of a saved run, read by [`sum`](Accumulator::sum)
-    /// and [`samples`](Accumulator::samples).
+    /// Returns this accumulator with the sums Σ nᵢ gᵢ and the number of samples Σ nᵢ, to resume a run whose
+    /// [`sum`](Accumulator::sum) and [`samples`](Accumulator::samples) were saved.
     ///
     /// # Errors
     /// [`Error::Length`] if `sum` has another length than the accumulator; [`Error::NonFinite`] if a sum is NaN or
@@ -84,7 +84,8 @@ impl Accumulator {
         Ok(())
     }
 
-    /// A check of its own, so that [`ByName`](crate::ByName) can check all tensors before the first one changes.
+    /// Separate from [`apply_add`](Accumulator::apply_add), so that [`ByName`](crate::ByName) can check all tensors
+    /// before the first one changes.
     pub(crate) fn check_add<F>(&self, mean: &[F], samples: usize) -> Result<(), Error> {
         check::length("mean", mean.len(), "accumulator", self.sum.len())?;
         let (samples, bound) = (samples as u64, u64::MAX - self.samples);
@@ -115,12 +116,12 @@ impl Accumulator {
         self.samples = self.samples.saturating_add(samples as u64);
     }
 
-    /// The sums so far: Σ nᵢ gᵢ for each gradient.
+    /// Returns the sums so far: Σ nᵢ gᵢ for each gradient.
     pub fn sum(&self) -> &[f64] {
         &self.sum
     }
 
-    /// How many samples were added so far.
+    /// Returns how many samples were added so far.
     pub fn samples(&self) -> u64 {
         self.samples
     }
@@ -186,7 +187,7 @@ impl Accumulator {
 
 #[cfg(feature = "serde")]
 impl Accumulator {
-    /// `bad` as a list of zero or two numbers, since [`exact`](crate::exact) has lists but no `Option`.
+    /// Returns `bad` as a list of zero or two numbers, since [`exact`](crate::exact) has lists but no `Option`.
     fn saved_bad(&self) -> Vec<u64> {
         self.bad.into_iter().flat_map(|(before, index)| [before, index as u64]).collect()
     }

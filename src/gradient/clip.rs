@@ -18,8 +18,8 @@ use crate::{
 /// scaling.
 ///
 /// Each value becomes `g · (max_norm / norm)`, computed in f64 and rounded once to `F`. The norm afterwards is
-/// `max_norm` up to rounding. It may exceed `max_norm` by a relative 2^-24 in f32, and in f64 by a few times 2^-52,
-/// which grows with the number of values. bf16, f16 and subnormal numbers are rounded more coarsely. Source: Pascanu et
+/// `max_norm` up to rounding. It may exceed `max_norm` by a relative 2^-24 in f32. In f64 it may do so by a few times
+/// 2^-52, and by more with more values. bf16, f16 and subnormal numbers are rounded more coarsely. Source: Pascanu et
 /// al. 2013. (`torch.nn.utils.clip_grad_norm_` adds 10⁻⁶ to the norm; this function does not.)
 ///
 /// `grads` is a slice of slices or of vectors. For one tensor, wrap it: `&mut [&mut grads]`.
@@ -71,8 +71,8 @@ where
 /// on each value.)
 ///
 /// # Errors
-/// [`Error::Number`] if `limit` is not a finite number above 0; [`Error::Rounded`] if it is not, once it is rounded to
-/// `F`; [`Error::NonFinite`] if a value is NaN or infinite, naming the first. Nothing has changed then.
+/// [`Error::Number`] if `limit` is not a finite number above 0; [`Error::Rounded`] if `F` rounds it to 0 or infinity;
+/// [`Error::NonFinite`] if a value is NaN or infinite, naming the first. Nothing has changed then.
 ///
 /// # Cost
 /// Two passes: the first checks that all values are finite, the second clips them. No allocation.

@@ -144,7 +144,7 @@ impl<'a, P> Grads<'a, P> {
         self.source
     }
 
-    /// Consecutive parts of `len` gradients each; the last may be shorter.
+    /// Returns consecutive parts of `len` gradients each; the last may be shorter.
     pub(super) fn chunks(self, len: usize) -> impl DoubleEndedIterator<Item = Self> {
         (0..self.len()).step_by(len).map(move |start| {
             let (_, rest) = self.split_at(start);
@@ -152,13 +152,13 @@ impl<'a, P> Grads<'a, P> {
         })
     }
 
-    /// The scale, or `None` if it is 1, so that a step can leave the multiplication out.
+    /// Returns the scale, or `None` if it is 1, so that a step can leave the multiplication out.
     #[inline(always)]
     pub(crate) fn factor(&self) -> Option<f64> {
         self.scale.filter(|&scale| scale != 1.0)
     }
 
-    /// The slice if its values are of type `P`, otherwise an empty one.
+    /// Returns the slice if its values are of type `P`, otherwise an empty one.
     #[inline(always)]
     pub(crate) fn slice(&self) -> &'a [P] {
         match self.source {
@@ -192,7 +192,7 @@ impl<'a, P> Grads<'a, P> {
 }
 
 impl<P: Float + 'static> Grads<'_, P> {
-    /// `scale · value`, rounded once.
+    /// Returns `scale · value`, rounded once.
     #[inline(always)]
     pub(crate) fn rounded<T: Float + 'static>(scale: f64, value: T) -> P {
         from_f64(scale * to_f64(value))
@@ -210,8 +210,8 @@ impl<'a, P: Half> Grads<'a, P> {
         Grads { source: Source::F32(grads), scale: None }
     }
 
-    /// These gradients for the f32 copy of the parameters. They always have a scale, so that `as_slice` returns an
-    /// error: a rule that runs its own loop would write only the copy, not the parameters.
+    /// Returns these gradients for the f32 copy of the parameters. They always have a scale, so that `as_slice` returns
+    /// an error: a rule that runs its own loop would write only the copy, not the parameters.
     pub(crate) fn widened(self) -> Grads<'a, f32> {
         let source = match self.source {
             Source::Slice(halves) => match P::slice(halves) {

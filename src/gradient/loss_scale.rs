@@ -56,7 +56,7 @@ const SMALLEST: f64 = 1.0 / LARGEST;
 const LARGEST: f64 = (1_u128 << 126) as f64;
 
 impl Default for LossScale {
-    /// Scale 2^15, doubled after 2,000 applied steps in a row.
+    /// Creates a loss scale that starts at 2^15 and doubles after 2,000 applied steps in a row.
     fn default() -> Self {
         LossScale { scale: 32_768.0, growth_interval: 2_000, applied: 0, skipped: 0 }
     }
@@ -79,13 +79,13 @@ impl LossScale {
         Ok(LossScale { scale, growth_interval, applied: 0, skipped: 0 })
     }
 
-    /// The factor for the loss of the next step. Scale the gradients by its inverse, which is exact.
+    /// Returns the factor for the loss of the next step. Scale the gradients by its inverse, which is exact.
     pub fn scale(&self) -> f64 {
         self.scale
     }
 
     /// Takes the result of a step and adapts the scale. Returns the value that the step returned, or `None` if the step
-    /// was rejected because of its gradients: then skip it and go on.
+    /// was rejected because of its gradients: then go on with the next batch.
     ///
     /// # Errors
     /// The error of the step if it has another cause than the gradients ([`Error::is_bad_gradient`]), such as a wrong
@@ -108,8 +108,8 @@ impl LossScale {
         }
     }
 
-    /// How many steps in a row were skipped up to now. If there are many, no scale helps, as when the parameters are
-    /// NaN.
+    /// Returns how many steps in a row were skipped up to now. If there are many, no scale helps, for instance because
+    /// the parameters are NaN.
     pub fn skipped(&self) -> u64 {
         self.skipped
     }

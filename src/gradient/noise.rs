@@ -29,10 +29,10 @@ use crate::{
 /// Empirical Model of Large-Batch Training", appendix A.1.
 ///
 /// # What Σ and G refer to
-/// - If samples are drawn independently from a distribution, or with replacement from a set: to the distribution, or to
-///   the set.
-/// - If batches are drawn without replacement from a set of N samples, as those of a [`Batcher`](crate::Batcher) are,
-///   and have any sizes up to N: tr Σ is that of the set, with divisor N - 1, and |G|² is that of the set minus
+/// - If samples are drawn independently from a distribution, or with replacement from a set, Σ and G are those of the
+///   distribution, or of the set.
+/// - If batches of any sizes up to N are drawn without replacement from a set of N samples, as those of a
+///   [`Batcher`](crate::Batcher) are, tr Σ is that of the set, with divisor N - 1, and |G|² is that of the set minus
 ///   tr Σ / N. (The mean gradient of n samples then has the variance tr Σ · (1/n - 1/N), not tr Σ / n.) These are the
 ///   unbiased estimates for the distribution from which the set was drawn. |G|² of the set itself is `|G|² + tr Σ / N`.
 ///
@@ -77,15 +77,15 @@ impl NoiseScale {
     /// Adds one estimate. `small` and `big` are pairs of a batch size and |g|², the square of the
     /// [`global_norm`](crate::global_norm) of the mean gradient over a batch of that size, both at the same parameters.
     ///
-    /// Each |g|² may be a mean over several batches of the same size. For example, `small` is the mean over all
-    /// micro-batches and `big` has the mean gradient of their [`Accumulator`](crate::Accumulator), or `small` is the
-    /// mean over all workers and `big` has the reduced gradient. The batches may overlap, and the sizes may differ from
+    /// Each |g|² may be a mean over several batches of the same size. For example, take for `small` the mean over all
+    /// micro-batches and for `big` the mean gradient of their [`Accumulator`](crate::Accumulator), or for `small` the
+    /// mean over all workers and for `big` the reduced gradient. The batches may overlap, and the sizes may differ from
     /// call to call.
     ///
     /// # Errors
-    /// [`Error::Count`] if the small batch size is 0, or if the big one is not above the small one, so two swapped
-    /// pairs are rejected; [`Error::Number`] if a squared norm is NaN, infinite or negative, or if an estimate or a sum
-    /// of estimates exceeds the largest f64. Nothing has changed then.
+    /// [`Error::Count`] if the small batch size is 0, or if the big one is not above the small one (two swapped pairs
+    /// are rejected); [`Error::Number`] if a squared norm is NaN, infinite or negative, or if an estimate or a sum of
+    /// estimates exceeds the largest f64. Nothing has changed then.
     pub fn add(&mut self, small: (usize, f64), big: (usize, f64)) -> Result<(), Error> {
         check::at_least_one("small batch size", small.0 as u64)?;
         check::count("big batch size", big.0 as u64, Relation::Above, small.0 as u64, "small batch size")?;
@@ -104,23 +104,23 @@ impl NoiseScale {
         Ok(())
     }
 
-    /// How many estimates were added, at most `u64::MAX`.
+    /// Returns how many estimates were added, at most `u64::MAX`.
     pub fn estimates(&self) -> u64 {
         self.estimates
     }
 
-    /// The mean of the estimates of |G|²; `None` if there are none.
+    /// Returns the mean of the estimates of |G|²; `None` if there are none.
     pub fn squared_norm(&self) -> Option<f64> {
         self.mean(self.squared_norms)
     }
 
-    /// The mean of the estimates of tr Σ; `None` if there are none.
+    /// Returns the mean of the estimates of tr Σ; `None` if there are none.
     pub fn covariance_trace(&self) -> Option<f64> {
         self.mean(self.traces)
     }
 
-    /// The noise scale B, in samples. It is `None` while the mean of |G|² is not above 0, and negative if the mean of
-    /// tr Σ is: then add more estimates.
+    /// Returns the noise scale B, in samples. It is `None` while the mean of |G|² is not above 0, and negative if the
+    /// mean of tr Σ is: then add more estimates.
     pub fn batch_size(&self) -> Option<f64> {
         let squared_norm = self.squared_norm().filter(|&mean| mean > 0.0)?;
         Some(self.covariance_trace()? / squared_norm)

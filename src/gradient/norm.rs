@@ -40,7 +40,7 @@ pub fn global_norm<F: Float + Send + Sync + 'static>(grads: &[impl AsRef<[F]>]) 
     norm(|| grads.iter().map(|slice| Grads::new(slice.as_ref())), || check_finite(grads))
 }
 
-/// The norm of all gradients after scaling, without rounding them to `P`. `grads` is called for each pass.
+/// Returns the norm of all gradients after scaling, without rounding them to `P`. `grads` is called for each pass.
 /// `check_finite` returns the error that names the first value that is not finite.
 pub(crate) fn norm<'a, P, I>(
     grads: impl Fn() -> I,
@@ -87,7 +87,8 @@ where
     // The power of two that scales a number to about 1. Exponent bits e stand for 2^(e - 1023), and 2046 - e for its
     // inverse.
     let inverse = |number: f64| f64::from_bits(2046_u64.saturating_sub(number.to_bits() >> 52).max(1) << 52);
-    // Limited so that its product with the gradients' own scale is not infinite. `inverse(0.0)` is 2^1023.
+    // The scale is limited, so that its product with the gradients' own scale is not infinite. `inverse(0.0)` is
+    // 2^1023.
     let largest_scale = grads().fold(1.0, |largest: f64, grads| largest.max(grads.scale().abs()));
     let scale = inverse(largest).min(inverse(0.0) * inverse(largest_scale));
     let norm = squares(scale).sqrt() / scale;

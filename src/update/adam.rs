@@ -41,9 +41,9 @@ use crate::{
 ///
 /// An m or v below the smallest normal number becomes 0, so that units whose gradients are 0 do not make a step slow
 /// (f16 keeps such numbers). A gradient whose square would add less than that number to v leaves v as if it were 0: in
-/// f32 with β₂ = 0.999, a gradient below 3.4e-18. ε should be well above this. A gradient above 1.8e19 has an infinite
-/// square in f32. Its v then stays infinite, and the parameter no longer moves: clip the gradients if they can become
-/// so large.
+/// f32 with β₂ = 0.999, a gradient below 3.4e-18. ε should be well above such a gradient. A gradient above 1.8e19 has
+/// an infinite square in f32. Its v then stays infinite, and the parameter no longer moves: clip the gradients if they
+/// can become so large.
 ///
 /// For bf16 and f16 parameters use a `MasterCopy`. Without it the defaults are rejected, since bf16 rounds 0.999 to 1
 /// and f16 rounds 1e-8 to 0; and with other settings f16 rounds the square of most gradients to 0.
@@ -79,8 +79,8 @@ pub struct Adam<P> {
     m: Vec<P>,
     v: Vec<P>,
     steps: u64,
-    /// [`power`] of each β, rounded to `P`, at `steps`. They are kept, so that a step computes them by one product
-    /// each.
+    /// The [`power`] of each β at `steps`, where β is rounded to `P`. They are kept, so that a step computes the next
+    /// ones by one product each.
     powers: [Double; 2],
 }
 
@@ -88,7 +88,8 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
     /// Creates Adam with learning rate η for `len` parameters, with β₁ = 0.9, β₂ = 0.999 and ε = 1e-8.
     ///
     /// # Errors
-    /// Those of [`with_settings`](Adam::with_settings). bf16 and f16 always get one: they cannot hold these defaults.
+    /// Those of [`with_settings`](Adam::with_settings). bf16 and f16 are always rejected, since they cannot hold these
+    /// defaults.
     pub fn new(learning_rate: f64, len: usize) -> Result<Self, Error> {
         Self::with_settings(learning_rate, [0.9, 0.999], 1e-8, len)
     }
@@ -122,8 +123,8 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
     }
 
     /// Returns this optimizer with this m, v and count of steps instead of zeros: torch's `exp_avg`, `exp_avg_sq` and
-    /// `step`, or a part of a saved state. (A part is enough, since each parameter depends on its own gradient, m and v
-    /// only.)
+    /// `step`, or the part of a saved state that belongs to these parameters. (A part is enough, since each parameter
+    /// depends on its own gradient, m and v only.)
     ///
     /// # Errors
     /// [`Error::Length`] if m or v has another length than the one given to [`new`](Adam::new); [`Error::Number`] if a
@@ -199,7 +200,6 @@ impl<P: Float + Send + Sync + 'static> Adam<P> {
 }
 
 impl<P: Float + 'static> Adam<P> {
-    /// β₁ and β₂, rounded to `P`.
     fn rounded_betas(&self) -> [P; 2] {
         self.betas.map(from_f64)
     }
@@ -271,7 +271,7 @@ fn check_betas<P: Float + 'static>([beta1, beta2]: [f64; 2]) -> Result<[f64; 2],
     Ok([check::beta::<P>("beta1", beta1)?, check::beta::<P>("beta2", beta2)?])
 }
 
-/// Returns an error if a value of v is negative. NaN and infinity are valid: gradients that were so leave them there.
+/// Returns an error if a value of v is negative. NaN and infinity are valid, since such gradients leave them in v.
 fn check_v<P: Float + 'static>(v: &[P]) -> Result<(), Error> {
     match v.iter().find(|&&v| v < P::zero()) {
         Some(&v) => Err(Error::Number { name: "v", value: to_f64(v), range: (Included(0.0), Unbounded) }),
@@ -279,19 +279,19 @@ fn check_v<P: Float + 'static>(v: &[P]) -> Result<(), Error> {
     }
 }
 
-// The powers of β, each as the sum of two f64, so that 1 - βᵗ has all digits. ------------------------------------------
+// The powers of β, each as the sum of two f64, so that 1 - βᵗ has all digits. -----------------------------------------
 
-/// [`power`] is computed by squaring at multiples of this, and by one product per step from there on.
+/// At multiples of this number [`power`] squares; from there on it multiplies by β once per step.
 const BLOCK: u64 = 64;
 
-/// Returns βᵗ, or 0 if it is too small to change 1 - βᵗ. It depends on β and t only, and not on how t was reached; and
-/// yet the power of t follows from that of t - 1 by one product, unless t is a multiple of [`BLOCK`].
+/// Returns βᵗ, or 0 if it is too small to change 1 - βᵗ. The result depends only on β and t, so a resumed run has the
+/// same bits. The power of t is that of t - 1 times β, except where t is a multiple of [`BLOCK`].
 fn power(beta: f64, steps: u64) -> Double {
     let start = steps - steps % BLOCK;
     (start + 1..=steps).fold(block_power(beta, start), |power, _| product(power, (beta, 0.0)))
 }
 
-/// Returns [`power`] of `steps`, given that of `steps - 1`.
+/// Returns [`power`] at `steps` from that at `steps - 1`.
 #[inline]
 fn next_power(power: Double, beta: f64, steps: u64) -> Double {
     if power.0 == 0.0 {

@@ -37,8 +37,8 @@ use crate::{
 /// # Evaluation
 /// If your model takes its parameters as a slice, give it [`values`](WeightAverage::values). If it holds them itself,
 /// [`swap`](WeightAverage::swap) puts the average in their place; a second call puts the parameters back, to the bit.
-/// Whatever the model derives from the parameters, such as the running statistics of a batch normalisation, it must
-/// compute again.
+/// The model must compute again what it derives from the parameters, such as the running statistics of a batch
+/// normalisation.
 ///
 /// # Half precision
 /// An average in bf16 or f16 would not move, because w (θ - θ̄) would be lost to rounding. So `P` must be f32 or f64;
@@ -71,8 +71,8 @@ use crate::{
 /// # Arithmetic
 /// The average is computed in `P`: w is rounded to `P`, and then each operation is rounded, in the order of the
 /// formula. In f32, an average near x does not move if w |θ - θ̄| is below 2^-25 x; unless w is tiny, steps change the
-/// parameters by far more than that. Nor does it move if w |θ - θ̄| would be subnormal (below 10^-38 in f32), since CPUs
-/// take up to eighty times as long with subnormal numbers. So the average of a parameter that has become 0 ends at
+/// parameters by far more than that. Nor does it move if w |θ - θ̄| would be subnormal (below 10^-38 in f32), since
+/// CPUs take up to eighty times as long with subnormal numbers. So the average of a parameter that has become 0 ends at
 /// 10^-38 / w, not at 0.
 ///
 /// State: the average, as long as the parameters, and a count of updates. Cost of an update: one pass that checks all
@@ -87,8 +87,8 @@ use crate::{
 /// | `use_ema=True, ema_momentum=decay` of Keras 3's optimizers | `ema(decay, len)`; for `ema_overwrite_frequency=n`, call `write_params` every n steps |
 /// | `optax.ema(decay, debias=True)` (optax 0.2) of the parameters | closest is `ema(decay, len)` with warm-up; optax begins at 0 and divides by 1 - decayⁿ, which amounts to w = (1 - decay) / (1 - decayⁿ) |
 ///
-/// Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; Izmailov et al. 2018, "Averaging
-/// weights leads to wider optima and better generalization" (SWA: the mean).
+/// Source: Polyak and Juditsky 1992, "Acceleration of stochastic approximation by averaging"; Izmailov et al. 2018,
+/// "Averaging weights leads to wider optima and better generalization" (SWA: the mean).
 ///
 /// # Example
 /// ```
@@ -152,8 +152,8 @@ impl<P: Float + Send + Sync + 'static> WeightAverage<P> {
     }
 
     /// Returns this average with a weight of at least 1/n in the n-th update, so that the first parameters do not weigh
-    /// more than later ones. Without it, an `ema` with decay 0.999 still consists of the first parameters to nine
-    /// tenths after 100 updates.
+    /// more than later ones. Without it, the first parameters still make up nine tenths of an `ema` with decay 0.999
+    /// after 100 updates.
     #[must_use]
     pub fn with_warmup(self) -> Self {
         WeightAverage { warmup: true, ..self }

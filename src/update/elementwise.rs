@@ -51,7 +51,8 @@ where
     run(params, state, grads, rule)
 }
 
-/// The gradients of a step: a slice, or what `halves.rs` converts, with the half-precision parameters that follow.
+/// The gradients of a step: a slice, or the `Converted` of `halves.rs`, which also holds the half-precision parameters
+/// to write.
 pub(super) trait Input<P>: Sized + Send {
     fn split_at(self, at: usize) -> (Self, Self);
     /// Applies `rule` to as many parameters as there are gradients, on this thread.
@@ -124,8 +125,8 @@ pub(super) fn run_part<P: Copy, G: Input<P>, const N: usize>(
 /// Parameters, state, gradients.
 pub(super) type Slices<'a, P, G, const N: usize> = (&'a mut [P], [&'a mut [P]; N], G);
 
-/// Cuts slices into parts of [`PART_LEN`], taken from either end; the part at the back may be shorter. `None` if all
-/// have been taken.
+/// Cuts slices into parts of [`PART_LEN`], taken from either end; the part at the back may be shorter. It is `None`
+/// once all parts are taken.
 struct Parts<'a, P, G, const N: usize>(Option<Slices<'a, P, G, N>>);
 
 impl<'a, P, G: Input<P>, const N: usize> Iterator for Parts<'a, P, G, N> {

@@ -10,7 +10,7 @@ use crate::{
     passes::pairs,
 };
 
-/// Trains bf16 or f16 parameters by an f32 copy of them, which any optimizer over f32 steps. Feature `half`.
+/// Trains bf16 or f16 parameters: an optimizer over f32 steps an f32 copy of them. Feature `half`.
 ///
 /// bf16 has 8 bits of significand, so an update below 1/512 of its parameter is lost to rounding, and training makes no
 /// progress. Here the gradients are widened to f32, the optimizer steps the f32 copy (its velocity is f32 too), and the
@@ -61,7 +61,7 @@ fn widen<H: Half>(master: &mut [f32], params: &[H]) {
 }
 
 impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
-    /// Copies `params` to f32, for `optimizer` to step.
+    /// Creates an f32 copy of `params`, which `optimizer` steps.
     ///
     /// # Errors
     /// Those of [`from_master`](MasterCopy::from_master).
@@ -71,15 +71,16 @@ impl<H: Half, O: Optimizer<f32>> MasterCopy<H, O> {
         Self::from_master(optimizer, master)
     }
 
-    /// Takes `master` as the f32 copy, such as parameters that were trained or saved in f32. The first step writes it
-    /// to the half-precision parameters; [`write_params`](MasterCopy::write_params) does so at once.
+    /// Creates a `MasterCopy` whose f32 copy is `master`, such as parameters that were trained or saved in f32. The
+    /// first step writes it to the half-precision parameters; [`write_params`](MasterCopy::write_params) does so at
+    /// once.
     ///
     /// # Errors
     /// Those of the optimizer's [`check`](Optimizer::check), which is called with zeros for gradients:
     /// [`Error::Length`] if its state is for another length, [`Error::NotASlice`] if it needs its gradients as one
     /// slice, which they never are here. [`Error::Memory`] if there is no room for the copy or the zeros.
     pub fn from_master(optimizer: O, master: Vec<f32>) -> Result<Self, Error> {
-        // So that an optimizer that does not fit is rejected here, and not at the first step.
+        // An optimizer that does not fit is rejected here, and not at the first step.
         let zeros = check::zeros("master copy", master.len())?;
         optimizer.check(Grads::<H>::from_f32(&zeros).widened())?;
         Ok(MasterCopy { optimizer, master, params: PhantomData })

@@ -1,7 +1,8 @@
 //! A step that converts its gradients, or rounds its parameters to half precision, as `MasterCopy` needs it.
 //!
-//! It goes block by block: it converts the gradients of a block, runs the loop that all steps run, and rounds. Within that
-//! loop, the conversions would be compiled again for each rule in each program, which takes a user seconds per build.
+//! It goes block by block: it converts the gradients of a block, runs the loop that all steps run, and rounds. If the
+//! conversions were part of that loop, they would be compiled again for each rule, which costs a user seconds per
+//! build.
 
 use half::{bf16, f16};
 use num_traits::Float;

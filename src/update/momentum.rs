@@ -58,7 +58,8 @@ pub enum MomentumForm {
     /// `m <- λ m - η g ; θ <- θ + m` (Polyak 1964; Sutskever et al. 2013): the default.
     #[default]
     Classical,
-    /// `m <- λ m - η g ; θ <- θ + (λ m - η g)`, with the new `m` (Nesterov 1983, as in Sutskever et al. 2013 and Keras).
+    /// `m <- λ m - η g ; θ <- θ + (λ m - η g)`, with the new `m` (Nesterov 1983, as in Sutskever et al. 2013 and
+    /// Keras).
     Nesterov,
     /// `v <- λ v + g ; θ <- θ - η v` (`torch.optim.SGD`).
     PyTorch,
@@ -256,9 +257,9 @@ impl<P: Float + Send + Sync + 'static> Momentum<P> {
         Ok(self)
     }
 
-    /// Returns this optimizer with this velocity and count of steps instead of zeros: those of another library, or a
-    /// part of a saved velocity. (A part is enough, since each parameter depends on its own gradient and velocity
-    /// only.)
+    /// Returns this optimizer with this velocity and count of steps instead of zeros: those of another library, or the
+    /// part of a saved velocity that belongs to these parameters. (A part is enough, since each parameter depends on
+    /// its own gradient and velocity only.)
     ///
     /// # Errors
     /// [`Error::Length`] if the velocity has another length than the one given to [`new`](Momentum::new).
@@ -356,7 +357,7 @@ crate::saved::saved! {
     momentum: Exact<f64>,
     form: Plain<MomentumForm>,
     weight_decay: Plain<WeightDecay>,
-    // As f64, since the type of the parameters is not known here. `Momentum` checks again in its own type.
+    // This checks as f64, since the type of the parameters is not known here. `Momentum` checks again in its own type.
     => MomentumRule { learning_rate, momentum, form, weight_decay }.check::<f64>()
 }
 

@@ -73,7 +73,8 @@ use crate::{
 ///     Ok(x[0])
 /// }
 ///
-/// let mut optimizers: Vec<Box<dyn Optimizer<f64>>> = vec![Box::new(Sgd::new(0.5)?), Box::new(Momentum::new(0.5, 0.5, 1)?)];
+/// let mut optimizers: Vec<Box<dyn Optimizer<f64>>> =
+///     vec![Box::new(Sgd::new(0.5)?), Box::new(Momentum::new(0.5, 0.5, 1)?)];
 /// for optimizer in &mut optimizers {
 ///     assert!((minimise(optimizer.as_mut())? - 1.0).abs() < 1e-9);
 /// }
@@ -125,7 +126,8 @@ pub trait Optimizer<P>: Send {
         self.step_with(params, Grads::new(grads))
     }
 
-    /// [`step`](Optimizer::step) with gradients that are scaled or widened as they are read ([`Grads`]).
+    /// Moves `params` as [`step`](Optimizer::step) does, with gradients that are scaled or widened as they are read
+    /// ([`Grads`]).
     ///
     /// # Errors
     /// Those of `step`; [`Error::NotASlice`] if the rule needs its gradients as one slice, and these are scaled or
@@ -143,8 +145,9 @@ pub trait Optimizer<P>: Send {
     /// [`ParamGroups::step_clipped`](crate::ParamGroups::step_clipped).
     ///
     /// With plain gradients the result is, to the bit, that of [`clip_global_norm`](crate::clip_global_norm) followed
-    /// by `step`. With scaled gradients the scaled norm is clipped, and both factors are applied at once: in mixed
-    /// precision, `Grads::new(&grads).scaled(1.0 / loss_scale)` needs no pass of its own to remove the loss scale.
+    /// by `step`. With scaled gradients the norm after scaling is clipped, and each gradient is multiplied once, by the
+    /// product of both factors. So `Grads::new(&grads).scaled(1.0 / loss_scale)` removes a loss scale without a further
+    /// pass.
     ///
     /// # Errors
     /// [`Error::NonFinite`] if a gradient is NaN or infinite; those of [`clip_scale`](crate::clip_scale) and of
@@ -158,7 +161,8 @@ pub trait Optimizer<P>: Send {
     /// ```
     /// use gradstep::{Grads, Optimizer, Sgd};
     /// let (mut params, grads) = ([1.0_f32, 1.0], [3.0, 4.0]);
-    /// let norm = Sgd::new(0.5)?.step_clipped(&mut params, Grads::new(&grads), 2.5)?; // moved by η times half of the gradients
+    /// // Moves by η times half of the gradients.
+    /// let norm = Sgd::new(0.5)?.step_clipped(&mut params, Grads::new(&grads), 2.5)?;
     /// assert_eq!((norm, params), (5.0, [0.25, 0.0]));
     /// # Ok::<(), gradstep::Error>(())
     /// ```
@@ -167,7 +171,7 @@ pub trait Optimizer<P>: Send {
         P: Float + Send + Sync + 'static,
     {
         let norm = norm(|| [grads].into_iter(), || grads.check_finite())?;
-        // A factor that the step applies as it reads the gradients, so that they need not be written.
+        // The step applies the factor as it reads the gradients, so that they need not be written.
         self.step_with(params, grads.scaled(clip_scale(norm, max_norm)?))?;
         Ok(norm)
     }

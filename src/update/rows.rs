@@ -18,7 +18,7 @@ use crate::{
 /// `rule` is given k, for values that differ between rows, such as a learning rate or the number of steps that a row
 /// has missed. If every step covered all rows, the velocity of a row without gradients would decay by λ per step; the
 /// second half of the example makes up for that when the row is next chosen. (`torch.optim.SparseAdam`, as of 2.15,
-/// does not.) It does not make up for the moves of the parameters in between.
+/// does not.) The example does not make up for the moves of the parameters in between.
 ///
 /// # Errors
 /// [`Error::Length`] if a slice of state has another length than `params`, or `grads` another one than
@@ -67,7 +67,7 @@ pub fn elementwise_rows<P: Copy + Send + Sync, const N: usize>(
     for slice in &state {
         check::length("state", slice.len(), "params", params.len())?;
     }
-    // A product above `usize::MAX` is the length of no slice, so the one that saturates is rejected too.
+    // No slice is as long as a product above `usize::MAX`, so a product that saturates is rejected too.
     check::length("grads", grads.len(), "rows * row_len", rows.len().saturating_mul(row_len))?;
     for (k, (&row, grads)) in rows.iter().zip(grads.chunks_exact(row_len)).enumerate() {
         let range = row * row_len..(row + 1) * row_len;

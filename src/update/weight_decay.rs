@@ -45,7 +45,7 @@ impl WeightDecay {
         Ok(self)
     }
 
-    /// [`Step::apply`] with the decay before `rule`, in the same pass.
+    /// Runs [`Step::apply`] with the decay before `rule`, in the same pass.
     // Inlined, as is what it calls: a call copies the pointers of all slices, which makes a step of 64 parameters
     // measurably slower.
     #[inline(always)]
@@ -76,7 +76,8 @@ crate::saved::saved! {
     [] WeightDecay = "WeightDecay v1";
     form: Plain<String> = form,
     strength: Exact<f64> = strength,
-    // As f64, since the type of the parameters is not known here. The optimizer checks again in its own type.
+    // This checks as f64, since the type of the parameters is not known here. The optimizer checks again in its own
+    // type.
     => match &*form {
         "Coupled" => WeightDecay::Coupled(strength).check::<f64>(),
         "Decoupled" => WeightDecay::Decoupled(strength).check::<f64>(),
@@ -97,7 +98,7 @@ fn form(decay: &WeightDecay) -> &'static str {
     }
 }
 
-/// The strength that is saved, 0 if there is no decay.
+/// Returns the strength that is saved, 0 if there is no decay.
 #[cfg(feature = "serde")]
 fn strength(decay: &WeightDecay) -> f64 {
     match *decay {

@@ -6,11 +6,11 @@ use core::iter;
 
 use crate::error::Error;
 
-/// The names of a model's tensors, and the index of each: that of its insertion.
+/// The names of a model's tensors. The index of a tensor is its place in the order of insertion.
 ///
-/// A call, such as a step, looks its tensors up one after the other, by [`begin`](Lookup::begin),
-/// [`next`](Lookup::next) for each, and [`end`](Lookup::end). Their order is nearly always that of the last call, so
-/// `next` first compares the name with the one that was at the same position then.
+/// A call, such as a step, looks its tensors up one after the other: it calls [`begin`](Lookup::begin), then
+/// [`next`](Lookup::next) for each tensor, then [`end`](Lookup::end). Their order is nearly always that of the last
+/// call, so `next` first compares the name with the one at the same position in that call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lookup {
     /// In the order of insertion.
@@ -40,7 +40,7 @@ impl Lookup {
         self.index(name).ok_or_else(|| Error::UnknownTensor { name: name.to_string() })
     }
 
-    /// The position of `name` in `sorted`, or the one at which it would have to be inserted.
+    /// Returns the position of `name` in `sorted`, or as `Err` the position at which to insert it.
     fn search(&self, name: &str) -> Result<usize, usize> {
         self.sorted.binary_search_by(|&index| self.names[index].as_str().cmp(name))
     }
@@ -71,7 +71,6 @@ impl Lookup {
         names.len() == self.names.len() && iter::zip(&self.names, names).all(|(own, name)| own == name)
     }
 
-    /// Begins a call.
     pub(crate) fn begin(&mut self) {
         self.calls += 1;
         self.given = 0;
@@ -94,12 +93,12 @@ impl Lookup {
         Ok(found)
     }
 
-    /// The indices of the tensors that the call has given, in its order.
+    /// Returns the indices of the tensors that the call has given, in its order.
     pub(crate) fn given(&self) -> &[usize] {
         &self.order[..self.given]
     }
 
-    /// Returns an error if the call left out a tensor for whose index `may_be_left_out` returns false.
+    /// Returns an error if the call left out a tensor that may not be left out.
     pub(crate) fn end(&self, may_be_left_out: impl Fn(usize) -> bool) -> Result<(), Error> {
         if self.given == self.names.len() {
             return Ok(()); // none was given twice, so these are all

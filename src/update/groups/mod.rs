@@ -69,7 +69,7 @@ struct Group<O> {
     frozen: bool,
 }
 
-/// Models are equal whatever the order in which their last steps gave the tensors.
+/// The order in which the last steps gave the tensors does not count.
 impl<P, O: PartialEq> PartialEq for ParamGroups<P, O> {
     fn eq(&self, other: &Self) -> bool {
         self.names.names() == other.names.names()
@@ -114,8 +114,9 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
 
     /// Removes the tensor `name` and returns its optimizer; `None` if there is no such tensor.
     ///
-    /// The learning rate of the returned optimizer still contains the common factor. Set it to the tensor's own before
-    /// you insert the optimizer again, here or into another model; otherwise the factor would apply twice.
+    /// The learning rate of the returned optimizer still contains the common factor. Set it to the tensor's own
+    /// learning rate before you insert the optimizer again, here or into another model; otherwise the factor would
+    /// apply twice.
     pub fn remove(&mut self, name: &str) -> Option<O> {
         let index = self.names.index(name)?;
         self.names.remove(index);
@@ -186,7 +187,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         Ok(())
     }
 
-    /// Freezes a tensor: the steps to come change neither it nor its state, and need not be given it.
+    /// Freezes a tensor: the steps to come change neither it nor its state, and may leave it out.
     ///
     /// # Errors
     /// [`Error::UnknownTensor`] if there is no such tensor.
@@ -265,14 +266,14 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     /// Returns a tensor's optimizer, to change its settings; `None` if there is no such tensor.
     ///
     /// Set the learning rate by [`set_learning_rate`](ParamGroups::set_learning_rate) instead: the next common factor
-    /// would overwrite one that is set here. And step by [`step_each`](ParamGroups::step_each): the model would not
-    /// count a step that is made here, and a frozen tensor would move.
+    /// would overwrite one that is set here. To step tensors one at a time, use [`step_each`](ParamGroups::step_each):
+    /// the model would not count a step that is made here, and a frozen tensor would move.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut O> {
         self.group(name).ok().map(|group| &mut group.optimizer)
     }
 
     /// Resets the state of every tensor, also of frozen ones, and the count of steps. The learning rates and the common
-    /// factor stay, and so does which tensors are frozen.
+    /// factor stay, and frozen tensors stay frozen.
     pub fn reset(&mut self) {
         self.groups.iter_mut().for_each(|group| group.optimizer.reset());
         self.steps = 0;

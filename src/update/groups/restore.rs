@@ -70,7 +70,7 @@ impl<P, O: Optimizer<P> + Restore> ParamGroups<P, O> {
                 return Err(in_tensor(&self.names.names()[own])(error));
             }
         }
-        // Only now, since an error must leave all as it was.
+        // This comes last, since an error must leave everything as it was.
         for &(own, other) in &shared {
             self.groups[own].frozen = saved.groups[other].frozen;
         }
@@ -100,7 +100,7 @@ pub(crate) fn same_names(own: &Lookup, saved: &Lookup) -> Result<(), Error> {
     })
 }
 
-/// The first names as text, and the number of those that follow.
+/// Returns the first names as text, and the number of the others.
 fn listed(names: &[String]) -> String {
     const MOST: usize = 5;
     let first: Vec<String> = names.iter().take(MOST).map(|name| format!("`{name}`")).collect();

@@ -27,8 +27,8 @@ crate::saved::saved! {
         check::at_least_zero("factor", factor)?;
         let mut model = ParamGroups::new();
         for SavedGroup { name, learning_rate, frozen, mut optimizer } in groups {
-            // Not by `insert`, which would replace the optimizer's learning rate by the product. Here the product is
-            // only checked, and the optimizer keeps the learning rate that it was saved with.
+            // `insert` would replace the optimizer's learning rate by the product. Here the product is only checked,
+            // and the optimizer keeps the learning rate that it was saved with.
             let saved = optimizer.learning_rate();
             set_product(&mut optimizer, learning_rate, factor)
                 .and_then(|()| optimizer.set_learning_rate(saved))

@@ -33,10 +33,10 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     ///
     /// # Cost
     /// The optimizers' [`check`](Optimizer::check) and [`update`](Optimizer::update), and finding each tensor: one
-    /// comparison of names if the tensors come in the order of insertion or of the last call, and about log₂ n more if
-    /// not. No allocation. With feature `rayon` several threads share each long tensor. If a model has more than 2^20
-    /// parameters and its tensors are given in the order of insertion, threads also step different tensors at the same
-    /// time.
+    /// comparison of names if the tensors come in the order of insertion or of the last call, and otherwise about
+    /// log₂ n more for n tensors. No allocation. With feature `rayon` several threads share each long tensor. If a
+    /// model has more than 2^20 parameters and its tensors are given in the order of insertion, threads also step
+    /// different tensors at the same time.
     pub fn step(&mut self, tensors: &mut [Tensor<P, &[P]>]) -> Result<(), Error>
     where
         P: Send + Sync,
@@ -45,7 +45,8 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         self.step_found(tensors, in_order, Grads::new)
     }
 
-    /// [`step`](ParamGroups::step) with gradients that are scaled or widened as they are read ([`Grads`]).
+    /// Steps all tensors as [`step`](ParamGroups::step) does, with gradients that are scaled or widened as they are
+    /// read ([`Grads`]).
     ///
     /// # Errors
     /// Those of `step`; [`Error::InTensor`] with [`Error::NotASlice`] if an optimizer needs its gradients as one slice,
@@ -62,8 +63,9 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     /// before clipping: that of all tensors given, also of frozen ones. The gradients themselves do not change.
     ///
     /// With plain gradients the result is, to the bit, that of [`clip_global_norm`](crate::clip_global_norm) for all
-    /// tensors in the order given, followed by [`step`](ParamGroups::step). With scaled gradients the scaled norm is
-    /// clipped, and both factors are applied at once. Either all tensors are stepped or none.
+    /// tensors in the order given, followed by [`step`](ParamGroups::step). With scaled gradients the norm after
+    /// scaling is clipped, and each gradient is multiplied once, by the product of both factors. Either all tensors are
+    /// stepped or none.
     ///
     /// # Errors
     /// Those of `step_with`; [`Error::Number`] if `max_norm` is not a finite number above 0; [`Error::Overflow`] if the
@@ -104,7 +106,8 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
     /// Finds all tensors. Returns whether they are given in the order of insertion; if not, `names.given()` has the
     /// indices of their groups.
     fn find_all<G>(&mut self, tensors: &[Tensor<P, G>]) -> Result<bool, Error> {
-        // Then groups and tensors can be walked side by side, which takes less time than indices, and cut for threads.
+        // In this order groups and tensors can be walked side by side, which is faster than by indices, and cut into
+        // runs for threads.
         if self.names.is_order_of_insertion(tensors.iter().map(|(name, ..)| *name)) {
             return Ok(true);
         }
@@ -135,8 +138,8 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         if in_order {
             iter::zip(&self.groups, &*tensors).try_for_each(|(group, tensor)| check(group, tensor))?;
             let len = total(tensors.iter().map(|(_, params, _)| params.len()));
-            // Tensor by tensor, threads would wait for one another at the end of each long one, and one thread alone
-            // would step the short ones.
+            // If all threads stepped one tensor after the other, they would wait for one another at the end of each
+            // long one, and one thread alone would step the short ones.
             if len > SIDE_BY_SIDE_LEN {
                 let runs = Runs { groups: &mut self.groups, tensors, len: |(_, params, _)| params.len() };
                 try_share(len.div_ceil(PART_LEN), runs, |(groups, tensors)| {
@@ -146,7 +149,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
                 iter::zip(&mut self.groups, tensors).try_for_each(step)?;
             }
         } else {
-            // In another order than the tensors, the groups cannot be cut into runs for threads.
+            // Groups and tensors in different orders cannot be cut into the same runs for threads.
             let given = self.names.given();
             iter::zip(given, &*tensors).try_for_each(|(&index, tensor)| check(&self.groups[index], tensor))?;
             iter::zip(given, tensors).try_for_each(|(&index, tensor)| step((&mut self.groups[index], tensor)))?;
@@ -155,7 +158,7 @@ impl<P, O: Optimizer<P>> ParamGroups<P, O> {
         Ok(())
     }
 
-    /// [`step`](ParamGroups::step) for a framework that lends only one tensor at a time.
+    /// Does what [`step`](ParamGroups::step) does, for a framework that lends only one tensor at a time.
     ///
     /// `walk` is given a function, and calls it with the name, parameters and gradients of each tensor. `walk` itself
     /// is called twice: in the first walk all tensors are checked and none changes, in the second they are stepped. So
@@ -251,7 +254,7 @@ struct Runs<'a, G, T> {
 }
 
 impl<G, T> Runs<'_, G, T> {
-    /// How many of `tensors`, from the first on, make up a run.
+    /// Returns how many of `tensors`, from the first on, make up a run.
     fn run_len<'t>(&self, tensors: impl Iterator<Item = &'t T>) -> usize
     where
         T: 't,
