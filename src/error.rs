@@ -157,7 +157,7 @@ pub enum Error {
         expected: String,
     },
 
-    /// A gradient, or a sum of gradients, that is NaN or infinite.
+    /// A gradient, a sum of gradients, or a parameter to average that is NaN or infinite.
     #[error("{name}[{index}] is {value:?}, expected a finite number")]
     NonFinite {
         /// The slice that holds it.

@@ -46,18 +46,18 @@
 //! parameters over training. A [`Schedule`] is the learning rate, or any other setting, as a function of the step;
 //! [`ReduceOnPlateau`] lowers it when the loss stops falling.
 //!
-//! Parameters may be any float, settings are f64. bf16 and f16 parameters lose [small updates](Optimizer#half-precision) to
+//! Parameters may be of any type that is a `num_traits::Float`; settings are f64. bf16 and f16 parameters lose [small updates](Optimizer#half-precision) to
 //! rounding: step them through a `MasterCopy` (feature `half`).
 //!
-//! For a rule of your own, implement [`Optimizer`], as `examples/custom_optimizer.rs` does for Lion: it is then clipped, scaled,
-//! guarded and grouped as the others are. [`MomentumRule`] steps a velocity that you keep. [`elementwise`] is the loop alone,
+//! For a rule of your own, implement [`Optimizer`], as `examples/custom_optimizer.rs` does for Lion: it can then be clipped,
+//! scaled, guarded and grouped as the others are. [`MomentumRule`] steps a velocity that your program keeps. [`elementwise`] is the loop alone,
 //! and [`elementwise_rows`] runs it over chosen rows of a table, such as embeddings.
 //!
 //! # Gradients
 //! [`clip_global_norm`], [`clip_value`] and [`check_finite`] take one tensor or several;
-//! [`step_clipped`](Optimizer::step_clipped) clips and steps in one pass. [`Grads`] are scaled during a step.
+//! [`step_clipped`](Optimizer::step_clipped) clips during the step. [`Grads`] are gradients with a factor that the step applies.
 //! [`Accumulator`] computes the mean gradient of a large batch from micro-batches, [`LossScale`] keeps small f16 gradients from
-//! becoming 0, and [`NoiseScale`] measures beyond which batch size larger batches stop paying.
+//! becoming 0, and [`NoiseScale`] measures from which batch size on larger batches gain little.
 //!
 //! # Batches
 //! A [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] that resumes at a [`Position`]. A
@@ -69,15 +69,14 @@
 //!
 //! # Errors
 //! A call that returns [`Err`](Error) has changed nothing, however the types of this crate and your own rules and wrappers are
-//! nested, if these keep the one sentence that [`Optimizer`] asks of them. (The page of [`ParamGroups::step_each`] names an
+//! nested, if their `check` reports all that their `update` would reject, as [`Optimizer`] asks. (The page of [`ParamGroups::step_each`] names an
 //! exception.) The message says what was wrong, the value, and what was expected. [`Error::is_bad_gradient`] is true for
 //! gradients that are NaN, infinite or too large. No input panics. A rule of your own that panics may leave a part of the
 //! parameters updated.
 //!
 //! Where memory is missing, calls that allocate for each parameter or sample return [`Error::Memory`]. Small allocations
 //! (names, messages, settings, rayon's queue) end the process, as `Vec` does; so do clones, saving, loading, restoring, resuming,
-//! and [`Batcher::epoch`] and [`Batcher::stream`], of which [`try_epoch`](Batcher::try_epoch) and
-//! [`try_stream`](Batcher::try_stream) return the error.
+//! [`Batcher::epoch`] and [`Batcher::stream`]. [`Batcher::try_epoch`] and [`Batcher::try_stream`] return the error instead.
 //!
 //! # Features
 //! No feature changes a value. The default dependencies are num-traits, rand, rand_chacha and thiserror.
@@ -86,7 +85,7 @@
 //! |---|---|---|
 //! | `std` (default) | run-time CPU detection in rand_chacha and half; without it the crate is `no_std` with `alloc` | |
 //! | `simd` | wider vectors where the CPU has them, detected at run time | pulp |
-//! | `rayon` | [threads](reproducibility#threads), for calls over more than 131,072 values | rayon |
+//! | `rayon` | [threads](reproducibility#threads), for calls with more than 131,072 values | rayon |
 //! | `half` | `MasterCopy`: bf16 and f16 parameters with an f32 copy | half |
 //! | `serde` | [saving and loading](saving) to the bit | serde |
 #![no_std]

@@ -41,8 +41,8 @@ use crate::{
 /// normalisation.
 ///
 /// # Half precision
-/// An average in bf16 or f16 would not move, because w (θ - θ̄) would be lost to rounding. So `P` must be f32 or f64;
-/// other types do not compile. Average the f32 copy of a `MasterCopy` instead. To evaluate, write the average to the
+/// An average in bf16 or f16 would not move, because w (θ - θ̄) would be lost to rounding. So `P` must have at
+/// least 32 bits: bf16 and f16 do not compile. Average the f32 copy of a `MasterCopy` instead. To evaluate, write the average to the
 /// half-precision parameters by [`write_params`](WeightAverage::write_params); `MasterCopy::write_params` restores
 /// them:
 ///
