@@ -95,7 +95,7 @@ pub(crate) fn length(name: &'static str, len: usize, of: &'static str, expected:
     if len == expected { Ok(()) } else { Err(Error::Length { name, len, expected, of }) }
 }
 
-/// Checks that what was saved, as text, is what is expected.
+/// Checks that `saved` and `expected` are the same as text.
 pub(crate) fn same(name: &'static str, saved: impl ToString, expected: impl ToString) -> Result<(), Error> {
     let (saved, expected) = (saved.to_string(), expected.to_string());
     if saved == expected { Ok(()) } else { Err(Error::Saved { name, saved, expected }) }

@@ -5,7 +5,7 @@ use num_traits::Float;
 
 pub(crate) type Double = (f64, f64);
 
-/// base^exponent for a base within 0 to 1 and an exponent above 0, accurate to the last bit or two of an f64.
+/// base^exponent for a base from 0 to 1 and an exponent above 0, accurate to the last bit or two of an f64.
 pub(crate) fn power(base: Double, exponent: f64) -> Double {
     if base.0 == 0.0 {
         return (0.0, 0.0);
@@ -30,9 +30,9 @@ pub(crate) fn whole_power(base: Double, mut exponent: u64) -> Double {
     power
 }
 
-/// from^(1 - t) · to^t for t = share / 2^64, by one square root per bit of the share, from the last bit to the first:
-/// if x is from^(1 - u) · to^u, then √(x · from) has u / 2 in place of u, and √(x · to) has u / 2 + 1 / 2. Each root
-/// halves the relative error.
+/// from^(1 - t) · to^t for t = share / 2^64, by one square root per bit of the share, from the lowest bit to the
+/// highest: if x is from^(1 - u) · to^u, then √(x · from) has u / 2 in place of u, and √(x · to) has u / 2 + 1 / 2.
+/// Each root halves the relative error.
 pub(crate) fn geometric_mean(from: Double, to: Double, share: u64) -> Double {
     let bits = (share.trailing_zeros()..64).map(|bit| share >> bit & 1);
     bits.fold(from, |mean, bit| root(product(mean, if bit == 1 { to } else { from })))

@@ -44,8 +44,8 @@ pub(crate) fn total(lens: impl Iterator<Item = usize>) -> usize {
 pub(crate) const SLICES_AT_ONCE: usize = 32;
 
 /// Calls `visit` with the `slices`, [`SLICES_AT_ONCE`] at a time, so that threads can share many short slices. They are
-/// collected in an array, since a list of all of them would be an allocation. `empty` is what the array is filled with
-/// at first; `visit` never gets it.
+/// collected in an array, since a list of all of them would need an allocation. `empty` is what the array is filled
+/// with at first; `visit` never gets it.
 #[inline(always)]
 pub(crate) fn together<S: Copy>(slices: impl Iterator<Item = S>, empty: S, mut visit: impl FnMut(&[S])) {
     let (mut some, mut count) = ([empty; SLICES_AT_ONCE], 0);

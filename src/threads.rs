@@ -1,5 +1,5 @@
-//! The only module that knows about threads: with feature `rayon` its functions use them, without it they are plain
-//! loops.
+//! The only module that knows about threads: with feature `rayon` its functions use several, without it they do all
+//! work on the caller's thread.
 
 #[cfg(feature = "rayon")]
 extern crate std;
@@ -66,7 +66,7 @@ pub(crate) fn share<T: Send, I: DoubleEndedIterator<Item = T> + Send>(count: usi
     if has_pool() {
         use std::sync::{Mutex, PoisonError};
         let parts = Mutex::new(parts);
-        // A poisoned lock is no second panic: rayon passes the first one on to the caller.
+        // A poisoned lock is used as it is, since rayon passes the panic that poisoned it on to the caller.
         let take = |next: fn(&mut I) -> Option<T>| next(&mut parts.lock().unwrap_or_else(PoisonError::into_inner));
         let run = |next| {
             while let Some(part) = take(next) {

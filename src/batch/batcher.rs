@@ -93,14 +93,14 @@ impl<O: Order> Batcher<O> {
         check::at_least_one("len", len)?;
         check::count("len", len, Relation::AtMost, usize::MAX as u64, "usize::MAX")?;
         check::at_least_one("batch_size", batch_size as u64)?;
-        // Most often the two were swapped. And with `drop_last` there would be no batch at all.
+        // With `drop_last` there would be no batch at all.
         check::count("batch_size", batch_size as u64, Relation::AtMost, len, "len")?;
         Ok(Batcher { order, len: len as usize, batch_size, drop_last: false })
     }
 
     /// The same batches, but without the last one of an epoch if it would be shorter than the others.
     ///
-    /// If the order is another one in each epoch, so are the samples that are left out.
+    /// If the order changes from epoch to epoch, so do the samples that are left out.
     pub fn drop_last(self) -> Self {
         Batcher { drop_last: true, ..self }
     }
@@ -157,7 +157,6 @@ impl<O: Order> Batcher<O> {
     /// Where the last batch of an epoch ends, if the batches begin at place `start`: a stream may resume with another
     /// batch size in the middle of an epoch.
     pub(super) fn end(&self, start: usize) -> usize {
-        // Batches are counted from `start`, and so is what they leave over.
         if self.drop_last { self.len - (self.len - start) % self.batch_size } else { self.len }
     }
 
@@ -203,8 +202,8 @@ impl<O: Order> Batcher<O> {
         Ok(table)
     }
 
-    /// Fills `out` with the samples from place `start` on. If the runs of the order contradict each other, there are
-    /// none; then `out` is filled with `usize::MAX`, which is not a valid index, since batches return no errors.
+    /// Fills `out` with the samples from place `start` on. If the runs of the order contradict each other, fills `out`
+    /// with `usize::MAX`, which is not a valid index, since a batch cannot return an error.
     pub(super) fn fill(&self, epoch: u64, start: usize, out: &mut [usize], scratch: &mut [usize]) {
         if fill_runs(&self.order, epoch, start as u64, out, scratch).is_err() {
             out.fill(usize::MAX);

@@ -89,9 +89,9 @@ impl Convert for f16 {
         // the leading one (or as 2^-14, if that is larger) is added: then f32 keeps the same bits, and rounds as f16
         // does.
         let exponent = within.max(power(-14).to_bits()) & 0x7F80_0000;
-        // For a leading one of 2^e, `exponent >> 13` puts e + 127 where f16 has its exponent e + 15. 15 << 10 takes 113
-        // off, since modulo 2^16 it is -(113 << 10), and the leading one adds 1. Subnormal numbers have no leading one
-        // and need 0.
+        // For a leading one of 2^e, `exponent >> 13` puts e + 127 where f16 has its exponent e + 15. The leading one
+        // itself adds 1, and 15 << 10 takes 113 off, since modulo 2^16 it is -(113 << 10). Subnormal numbers have no
+        // leading one, so that nothing is added, and their exponent becomes 0.
         let large = f32::from_bits(exponent + (13 << 23) + (15 << 10));
         // Of `number` only the lower 16 bits count.
         let number = (exponent >> 13).wrapping_add((f32::from_bits(within) + large).to_bits());
@@ -118,7 +118,6 @@ mod tests {
             let (b, f) = (bf16::from_bits(high), f16::from_bits(high));
             assert!(b.widen().to_bits() == b.to_f32().to_bits() || b.widen().is_nan() && b.is_nan(), "{b:?}");
             assert!(f.widen().to_bits() == f.to_f32().to_bits() || f.widen().is_nan() && f.is_nan(), "{f:?}");
-            // Half-way between two f16 numbers, and its neighbours.
             for beside in [-1, 0, 1] {
                 let value = (f64::from(f) + f64::from(f16::from_bits(high.wrapping_add(1)))) / 2.0;
                 let value = f32::from_bits((value as f32).to_bits().wrapping_add_signed(beside));

@@ -19,9 +19,9 @@ use crate::{
 /// once per epoch, and shuffles many blocks together.
 ///
 /// In each epoch, the blocks of `block_len` samples (the last one may be shorter) are put in a new order and cut into
-/// windows: as few as possible of at most `blocks_per_window` blocks, all equal to within one block. Then the samples
-/// of each window are shuffled, exactly uniformly as far as the bits of the seed allow (see [`Shuffle`]). The order of
-/// the blocks is that of a [`Shuffle`], or with 65,537 blocks or more that of a [`Permutation`].
+/// as few windows as `blocks_per_window` allows, all equal to within one block. Then the samples of each window are
+/// shuffled, exactly uniformly as far as the bits of the seed allow (see [`Shuffle`]). The order of the blocks is that
+/// of a [`Shuffle`], or with 65,537 blocks or more that of a [`Permutation`].
 ///
 /// A program that keeps one window in memory and reads the next one ahead reads only long stretches of its file.
 /// [`window`](Blocks::window) returns these as ranges of samples.
@@ -33,9 +33,9 @@ use crate::{
 /// h the part of the variance that is between blocks: 1 if each block has only one class, 0 if the samples were
 /// shuffled before. With a `blocks_per_window` of 10 B this factor is at most 1.1, with 5 B at most 1.2.
 ///
-/// So the number of blocks in a window matters, and not the number of samples: choose small blocks, as small as the
-/// disk still reads them well. Over the whole epoch, the order is as even as that of n things: the rank correlation of
-/// samples and places is 0 ± 1 / √n.
+/// So the number of blocks in a window matters, and not the number of samples: choose blocks as small as the disk can
+/// read well. Over the whole epoch, the order is as even as that of n things: the rank correlation of samples and
+/// places is 0 ± 1 / √n.
 ///
 /// If a window has too many or too few samples of a class, so have all of its batches: for one window, a class of share
 /// p is off by √((1 − p) / (p k)), relative to p. If momentum averages over many batches, take more blocks per window.
@@ -43,14 +43,14 @@ use crate::{
 ///
 /// # Several machines
 /// [`with_lanes`](Blocks::with_lanes) cuts each window into lanes, and each batch takes samples from all lanes in turn.
-/// So a machine that has some of the lanes ([`lanes_of`](Blocks::lanes_of)) reads only the blocks of these, and has the
-/// same part of every batch. The order does not depend on the number of machines: a run on four machines can go on with
-/// three.
+/// So a machine that has some of the lanes ([`lanes_of`](Blocks::lanes_of)) reads only the blocks of these, and has
+/// about the same share of every batch. The order does not depend on the number of machines: a run on four machines can
+/// go on with three.
 ///
 /// # Cost
 /// A [`Stream`](crate::Stream) allocates memory for two windows, 8 bytes per sample. Filling a window takes 1 to 1.5
 /// times as long as shuffling as many samples, with lanes up to 2.5 times. A stream can start at any place of any epoch
-/// without computing what comes before, also with 10^12 samples. With fewer than 65,537 blocks, each window also
+/// without computing what comes before, even with 10^12 samples. With fewer than 65,537 blocks, each window also
 /// shuffles the numbers of all blocks (0.1 ms).
 ///
 /// # Example
@@ -156,8 +156,8 @@ impl Blocks {
     /// order. The next window begins at place [`run`](Order::run)`(epoch, place).end`, and after the last window of an
     /// epoch at place 0 of the next one. Without [`with_lanes`](Blocks::with_lanes) there is only lane 0: pass `0..1`.
     ///
-    /// A program that reads each batch by itself can sort it; then `batch.chunk_by(|a, b| a + 1 == *b)` are its runs of
-    /// neighbouring samples.
+    /// A program that reads batch after batch instead of windows can sort each batch; then
+    /// `batch.chunk_by(|a, b| a + 1 == *b)` returns its stretches of neighbouring samples.
     ///
     /// Cost: allocates a list of the ranges, and with fewer than 65,537 blocks also one of the numbers of all blocks,
     /// which it shuffles.
@@ -302,9 +302,10 @@ impl Blocks {
     }
 }
 
-/// Merges the lanes into `out`. In each of as many rounds as the longest lane has samples, a lane saves up a part of a
-/// turn that is proportional to its length, and gives its next sample when it has a whole turn. For each lane `turns`
-/// has its length, the place of its next sample in `samples`, and what it has saved up; a whole turn is `rounds`.
+/// Merges the lanes into `out`. There are as many rounds as the longest lane has samples. In each round, every lane
+/// saves up a part of a turn, in proportion to its length. When it has a whole turn, it spends it and gives its next
+/// sample. For each lane `turns` has its length, the place of its next sample in `samples`, and what it has saved up; a
+/// whole turn is `rounds`.
 fn take_turns(turns: &mut [usize], samples: &[usize], out: &mut [usize]) {
     let rounds = turns.chunks_exact(3).map(|turn| turn[0]).max().unwrap_or(0);
     let mut out = out.iter_mut();

@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// Also where the low half of the block's number overflows, and where all of it does.
+    /// Compares the bytes, also where the low half of the block's number overflows, and where all of it does.
     #[test]
     fn is_what_rand_chacha_gives() {
         for block in [0, 1, (1 << 32) - 3, u64::MAX - 9] {

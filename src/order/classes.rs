@@ -41,8 +41,8 @@ impl Classes {
         let mut sizes = check::zeros("classes", count)?;
         let mut next = 0;
         for sample in 0..len {
-            // So far `of` has, for each sample, an earlier sample with the same label, whose class is known by now; or
-            // the sample itself, if it is the first.
+            // From this sample on, `of` still has what the sort wrote: an earlier sample with the same label, whose
+            // class is known by now, or the sample itself if it is the first of its class.
             let earlier = of[sample] as usize;
             if earlier == sample {
                 of[sample] = next;

@@ -23,9 +23,9 @@ use crate::{check, error::Error, simd::wide};
 /// | draw | is | 32-bit words of the stream |
 /// |---|---|---|
 /// | [`word`](Self::word) | 64 random bits | 2 |
-/// | [`below`](Self::below) | an integer below n, each exactly as likely (Lemire 2019) | 2; again 2 with probability (2^64 mod n) / 2^64 |
+/// | [`below`](Self::below) | an integer below n, all exactly equally likely (Lemire 2019) | 2, and 2 more for each word that is rejected, with probability (2^64 mod n) / 2^64 |
 /// | [`uniform`](Self::uniform) | a multiple of 2^-24 (f32) or 2^-53 (f64) in [0, 1) | 1 (f32), 2 (f64) |
-/// | [`normal`](Self::normal) | mean 0, variance 1, the quantile of one of 2^32 (f32, up to 6.338) or 2^64 (f64, up to 9.155) probabilities (Wichura 1988) | 1 (f32), 2 (f64) |
+/// | [`normal`](Self::normal) | mean 0, variance 1: the quantile of one of 2^32 probabilities (f32, within ±6.338) or of 2^64 (f64, within ±9.155) (Wichura 1988) | 1 (f32), 2 (f64) |
 /// | [`coin`](Self::coin) | true if a uniform f64 is below p | 2 |
 ///
 /// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream computes 256 bytes of it, so
@@ -118,7 +118,7 @@ impl Draws {
         self.in_blocks::<f64, _>(out, |words, out| out.copy_from_slice(words));
     }
 
-    /// An integer below `n`, each exactly as likely.
+    /// An integer below `n`; all are exactly equally likely.
     ///
     /// # Errors
     /// [`Error::Count`] if `n` is 0; then nothing is drawn.
@@ -139,7 +139,7 @@ impl Draws {
         Ok(())
     }
 
-    /// Uniform in [0, 1): a multiple of 2^-24 (f32) or 2^-53 (f64), each exactly as likely.
+    /// Uniform in [0, 1): a multiple of 2^-24 (f32) or 2^-53 (f64); all are exactly equally likely.
     pub fn uniform<F: DrawFloat>(&mut self) -> F {
         F::uniform(F::next(&mut self.generator))
     }
@@ -202,7 +202,7 @@ fn heads(p: f64) -> u64 {
     whole + u64::from((whole as f64) < scaled)
 }
 
-/// Writes `of` each word to `out`. All of it is inlined, so that it is compiled for wide vectors.
+/// Writes `of(word)` to `out` for each word. All of it is inlined, so that it is compiled for wide vectors.
 #[inline(always)]
 fn map_words<W: Copy, T>(words: &[W], out: &mut [T], of: impl Fn(W) -> T) {
     wide(
@@ -215,7 +215,7 @@ fn map_words<W: Copy, T>(words: &[W], out: &mut [T], of: impl Fn(W) -> T) {
     );
 }
 
-/// f32 and f64: what [`Draws`] can draw.
+/// The floats that [`Draws`] can draw: f32 and f64.
 pub trait DrawFloat: Sealed {}
 
 impl DrawFloat for f32 {}

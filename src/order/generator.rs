@@ -50,7 +50,7 @@ pub(super) fn with_bytes<T>(
                 ours.leave(generator);
                 rest
             }
-            // Words of 64 bits that begin in the middle of a word of 32 bits never end where a block does.
+            // 64-bit words that begin at an odd position never end where a block does.
             None => rest,
         }
     };

@@ -66,7 +66,7 @@ pub struct Mixture<O> {
 }
 
 impl<O: Order> Mixture<O> {
-    /// The largest sum of the shares.
+    /// The largest sum of the shares, after they were divided by their greatest common divisor.
     pub const MAX_PERIOD: u64 = 1 << 32;
 
     /// With S the sum of the shares, `shares[s]` of every S samples are from `sources[s]`. An epoch has `len` samples.
@@ -124,8 +124,8 @@ impl<O: Order> Mixture<O> {
         &self.sources
     }
 
-    /// Calls `visit` for each of `count` places from `first` on: with the number of the place, counted from 0 at
-    /// `first`, with its source, and with how many places that source had before.
+    /// Calls `visit` for each of `count` places from `first` on. It gets the number of the place, counted from 0 at
+    /// `first`, its source, and how many places that source had before.
     fn each_place(&self, first: u128, count: usize, mut visit: impl FnMut(usize, usize, u128)) {
         let mut done = 0;
         while done < count {
@@ -135,7 +135,7 @@ impl<O: Order> Mixture<O> {
             let until = self.blends.get(next).map_or(u128::MAX, |blend| blend.start);
             let blend = &self.blends[next - 1];
             let len = blend.period.len() as u128;
-            // Divided once; the loop carries on the place in the period.
+            // The loop counts on from here, without a division per place.
             let (mut cycle, mut at) = ((place - blend.start) / len, ((place - blend.start) % len) as usize);
             let end = count.min(usize::try_from(until - first).unwrap_or(usize::MAX));
             for i in done..end {
@@ -237,7 +237,7 @@ fn shuffled(classes: Vec<Subset>, seed: u64) -> Result<Vec<Subset<Shuffle>>, Err
 
 /// Fills `out` with the samples of `source` from its place `place` on, counted over all of its epochs.
 ///
-/// Where the runs of the source contradict each other, these are `usize::MAX`.
+/// Where the runs of the source contradict each other, it writes `usize::MAX`.
 fn fill_source(source: &impl Order, mut place: u128, mut out: &mut [usize], scratch: &mut [usize]) {
     let (len, longest, scratch_len) = (source.len(), buffer_len(source), source.scratch_len());
     let (buffer, scratch) = scratch.split_at_mut(longest.min(scratch.len()));

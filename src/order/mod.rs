@@ -39,8 +39,8 @@ pub const VERSION: u64 = 1;
 /// proportion to weights) and [`Mixture`](crate::Mixture) (several orders in fixed shares). `&O`, `Box<O>` and `Arc<O>`
 /// are orders too.
 ///
-/// The samples are indices into the caller's data. They may be [`len`](Order::len) or larger, as in a `Subset`. An
-/// epoch may have a sample several times or not at all, as in a `Weighted` or a `Mixture`.
+/// A sample is an index into the caller's data. It may be [`len`](Order::len) or above, as in a `Subset`. An epoch may
+/// have a sample several times or not at all, as in a `Weighted` or a `Mixture`.
 ///
 /// # Runs
 /// Some orders can compute the sample at any single place, others only the samples of many places at once. So an order
@@ -106,7 +106,7 @@ pub trait Order {
     /// runs and a batch, but never for more than an epoch.
     fn longest_run(&self) -> u64;
 
-    /// How many numbers of [`Fill::scratch`] `fill` needs, however many runs it fills at once; 0 if it needs none.
+    /// The length of [`Fill::scratch`] that `fill` needs, however many runs it fills at once; 0 if it needs none.
     fn scratch_len(&self) -> usize;
 
     /// Writes the samples of one or more whole runs that follow each other. Implement this method, but call
@@ -154,8 +154,8 @@ pub struct Fill<'a> {
     pub scratch: &'a mut [usize],
 }
 
-/// Checks that the places are whole runs and fills them; writes nothing if they are not. It is the only place that
-/// creates a [`Fill`], so no order has to check one.
+/// Checks that the places are whole runs and fills them; writes nothing if they are not. Nothing else creates a
+/// [`Fill`], so an order may trust one, unless an order that wraps it has changed it.
 pub(crate) fn fill_runs(
     order: &(impl Order + ?Sized),
     epoch: u64,
@@ -168,7 +168,7 @@ pub(crate) fn fill_runs(
     check::count("start", start, Relation::AtMost, places, "len")?;
     check::count("length of out", count, Relation::AtMost, places - start, "the number of places left")?;
     if count > 0 {
-        // A place is not below the start of its run, so `start` is that start if it is not above it.
+        // `start` is never below the start of its run. So if it is not above it either, it is that start.
         check::count("start", start, Relation::AtMost, order.run(epoch, start).start, "the start of its run")?;
         // Saturating, since an order from outside this crate may return any range.
         let len = order.run(epoch, start + count - 1).end.saturating_sub(start);
@@ -178,7 +178,7 @@ pub(crate) fn fill_runs(
     Ok(())
 }
 
-/// Makes a pointer to an order an order.
+/// Implements [`Order`] for a pointer to an order.
 macro_rules! pointer {
     ($($pointer:tt)+) => {
         impl<O: Order + ?Sized> Order for $($pointer)+ {

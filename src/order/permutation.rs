@@ -27,7 +27,8 @@ const ROUNDS: usize = 8;
 /// [`order`](crate::order) describes the algorithm.
 ///
 /// Cost: per place, eight rounds of a few operations, whatever `len` is; a batch computes many places side by side (on
-/// wider vectors with feature `simd`). Per batch, also the keys of its epoch, from 256 bytes of ChaCha8. No allocation.
+/// wider vectors with feature `simd`). Each batch also computes the keys of its epoch, from 256 bytes of ChaCha8. No
+/// allocation.
 ///
 /// # Example
 /// ```
@@ -116,8 +117,8 @@ impl Permutation {
     /// The sample at `place`; `None` if `place` is not below `len`.
     pub fn get(&self, place: u64) -> Option<u64> {
         let right_len = u64::from(self.right_len);
-        // The grid has a few more indices than `len`. If the rounds return one of these, they are applied again, until
-        // the cycle comes to an index below `len`; so this is a bijection of 0..len.
+        // The grid may have a few more indices than `len`. If the rounds return one of these, they are applied again,
+        // until the cycle comes to an index below `len`; so this is a bijection of 0..len.
         let mut index = (place < self.len).then_some(place)?;
         loop {
             let (mut left, mut right) = ([(index / right_len) as u32], [(index % right_len) as u32]);
@@ -184,8 +185,8 @@ impl Permutation {
             for lane in 0..LANES {
                 samples[lane] = u64::from(left[lane]) * right_len + u64::from(right[lane]);
             }
-            // The grid has fewer than `left_len` indices too many, so about one index in sqrt(len) has to go through
-            // the rounds again.
+            // The grid has fewer than `left_len` indices too many, so at most about one index in sqrt(len) has to go
+            // through the rounds again.
             if samples.iter().any(|&sample| sample >= self.len) {
                 for (lane, sample) in samples.iter_mut().enumerate() {
                     if *sample >= self.len {

@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// The sum of shares that add up to 1, also if each was rounded to f32.
+/// The valid sums of the shares: about 1, since each share may have been rounded to f32.
 const ABOUT_ONE: (Bound<f64>, Bound<f64>) = (Included(1.0 - 1e-6), Included(1.0 + 1e-6));
 /// The largest number of parts. It is below 2^20, so that all parts together are never sure of more samples than there
 /// are.
@@ -82,8 +82,8 @@ impl Shares {
         (part, (self.sum - self.rounding()).div_ceil(units))
     }
 
-    /// How much may be missing from a sample (which is `sum` here) so that it still counts as one, since shares may
-    /// have been rounded to f32: a millionth.
+    /// How much may be missing from a sample that still counts as a whole one: a millionth, since shares may have been
+    /// rounded to f32. A whole sample is `sum` in these units.
     fn rounding(&self) -> u64 {
         self.sum >> 20
     }
@@ -96,7 +96,7 @@ impl Shares {
     /// What part `part` lacks of its share of a group of `size` samples, times `sum` · 2^32. `has` is what it already
     /// has of the group's classes, times 2^32.
     pub(super) fn lacks_in_group(&self, part: usize, size: usize, has: u128) -> i128 {
-        // Both products are below 2^127: the units are about 2^62 at most, `size` is 2^32 and `has` 2^32 times that.
+        // Both products are below 2^127: the units and `sum` are about 2^62 at most, `size` 2^32, and `has` 2^64.
         ((i128::from(self.units[part]) * size as i128) << 32) - i128::from(self.sum) * has as i128
     }
 }

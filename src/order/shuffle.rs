@@ -18,8 +18,8 @@ use crate::{
 /// samples or more, most orders can never occur (35! is above 2^128). [`order`](crate::order) describes how the order
 /// is made.
 ///
-/// Cost: memory for the epoch, one `usize` per sample, and with more than 2^22 samples a hundredth of that as scratch.
-/// A few nanoseconds per sample.
+/// Cost: memory for the epoch, one `usize` per sample, and with more than 2^22 samples at most a hundredth of that as
+/// scratch. A few nanoseconds per sample.
 ///
 /// # Example
 /// ```
@@ -75,8 +75,8 @@ impl Order for Shuffle {
         if run.out.len() == self.len {
             fill(run.out, run.scratch, b"order v1", self.seed, run.epoch);
         } else {
-            // Only an order that wraps this one and names other runs comes here. It gets no valid index, since those of
-            // another length would be silently wrong.
+            // Only an order that wraps this one and names other runs comes here. It gets no valid index, since the
+            // order of another length would be silently wrong.
             run.out.fill(usize::MAX);
         }
     }
@@ -91,13 +91,13 @@ const BUCKET_BITS: u32 = 17;
 /// There are at most 2 to this power buckets: more streams of writes than that do not fit the caches.
 const MAX_BITS: u32 = 10;
 
-/// How many parts of the indices threads deal out side by side. There are no more, since each takes 24 KiB of stack,
-/// and a few threads already use all of the memory's bandwidth.
+/// The indices are cut into this many parts, which threads deal out side by side. There are no more, since each takes
+/// 24 KiB of stack, and a few threads already use all of the memory's bandwidth.
 const PARTS: usize = 4;
 
-/// Up to 2 to this power buckets, each index is written directly to its bucket. With more buckets it waits in a stage
-/// of its bucket: the caches of memory and of page addresses hold only so many places, and single indices would miss
-/// them.
+/// Up to 2 to this power buckets, each index is written directly to its bucket. With more buckets, each has a buffer,
+/// its *stage*, in which indices wait until many are written at once: the caches of memory and of page addresses hold
+/// only so many places, and single writes would miss them.
 const DIRECT_BITS: u32 = 5;
 /// When this many words of a stage are full, its indices are written to the bucket: 2 KiB at a time.
 const STAGE_LEN: usize = 128;
@@ -129,7 +129,7 @@ pub(crate) fn fill(indices: &mut [usize], scratch: &mut [usize], tag: &[u8; 8], 
     fill_from(indices, scratch, &|stream| generator(tag, seed, len, epoch, stream));
 }
 
-/// The same from any streams of words.
+/// Like [`fill`], with the words of `streams`.
 pub(super) fn fill_from(indices: &mut [usize], scratch: &mut [usize], streams: &(impl Fn(u64) -> ChaCha8Rng + Sync)) {
     if indices.len() <= ONE_SHUFFLE {
         for (i, index) in indices.iter_mut().enumerate() {
@@ -174,7 +174,7 @@ fn scatter(
     count(indices, 0..len, bits, next, lanes());
     let mut start = 0;
     for next in &mut *next {
-        // From the size of a bucket to where it begins. Writing moves this on, to where the bucket ends.
+        // Replaces the size of each bucket by its start, which each write moves on, at last to the bucket's end.
         start += mem::replace(next, start);
     }
     if let Some(stages) = stages(scratch, bits) {
@@ -213,7 +213,7 @@ fn scatter_in_parts(
     let range = |part: usize| part * part_len..len.min((part + 1) * part_len);
 
     let mut counts = [[0; 1 << MAX_BITS]; PARTS];
-    // The indices are written later, so that until then each part can count in its own piece of them.
+    // Until the indices are written, their memory is free: each part counts in its own piece of it.
     let parts = indices.chunks_mut(part_len).zip(&mut counts).enumerate();
     share(PARTS, parts, |(part, (scratch, counts))| count(scratch, range(part), bits, counts, lanes()));
 
@@ -278,7 +278,8 @@ fn deal_by_stages(
         }
         for (place, &lane) in places.iter().zip(lanes) {
             let bucket = bucket(lane, bits);
-            // The second comparison is for several of the four indices in one bucket, which is written once.
+            // Several of the four indices may go to one bucket. Once it is written, the second comparison is false for
+            // the rest.
             if *place >= FULL - 1 && counts[bucket] >= FULL {
                 let stage = &mut stages[bucket * STAGE_ROOM..][..STAGE_ROOM];
                 write(bucket, &stage[..STAGE_LEN], FULL);
@@ -288,7 +289,7 @@ fn deal_by_stages(
         }
     });
     for (bucket, (stage, &count)) in stages.chunks_exact_mut(STAGE_ROOM).zip(&*counts).enumerate() {
-        // The only index of the last word is in its high half; a second one moves it to the low half.
+        // If the last word has only one index, that is in the high half, until a second one moves it to the low half.
         if count % PER_WORD > 0 {
             push(&mut stage[count / PER_WORD], 0);
         }
@@ -306,7 +307,7 @@ fn push(word: &mut usize, index: usize) {
 #[inline(always)]
 fn unpack(words: &[usize], places: &mut [usize]) {
     let (mut whole, mut words) = (places.chunks_exact_mut(PER_WORD), words.iter());
-    // `zip` asks `whole` first. The other way round, it would take the word of the last place and lose it.
+    // `zip` asks `whole` first. The other way round, it would take a word, find no whole chunk, and lose the word.
     for (places, &word) in whole.by_ref().zip(words.by_ref()) {
         for (place, shift) in places.iter_mut().zip([0, 32]) {
             *place = (word as u64 >> shift) as u32 as usize;

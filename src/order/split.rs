@@ -22,8 +22,8 @@ use crate::{
 ///
 /// Cost: 4 bytes per sample, and 8 bytes per sample of each part that is taken. While it is created, another 8 bytes
 /// per sample; for a stratified split 16, and 8 for each part of each class. With a million samples, a plain split
-/// takes the time of two shuffles of them, taking a part that of 1 to 3, a split by key that of 40, and a stratified
-/// split that of 15 to 30 (with 50,000 classes 60).
+/// takes as long as two shuffles of them, a part as long as 1 to 3, a split by key as long as 40, and a stratified
+/// split as long as 15 to 30 (with 50,000 classes 60).
 ///
 /// # Example
 /// ```
@@ -69,7 +69,7 @@ pub struct Split {
     parts: Vec<u32>,
     /// How many samples each part has.
     counts: Vec<usize>,
-    /// The samples whose parts `parts` has, if they are not 0, 1, 2, …
+    /// The samples that `parts` is about, if they are not 0, 1, 2, …
     samples: Option<Vec<usize>>,
 }
 
@@ -82,8 +82,8 @@ impl Split {
     /// Another `len` gives another split: if a sample is added, about 1 − Σ share² of the samples change their part.
     /// With shares 0.8, 0.1, 0.1 this is a third of them. With [`by_key`](Split::by_key), no sample changes its part.
     ///
-    /// Samples that have something in common must not be split like this, or what is in the test part is known from the
-    /// others. If a patient has several rows, use [`by_group`](Split::by_group); if windows of time overlap, use
+    /// Do not use this for samples that have something in common: the other parts would give away what is in the test
+    /// part. If a patient has several rows, use [`by_group`](Split::by_group); if windows of time overlap, use
     /// [`in_order`](Split::in_order) with a gap as long as a window.
     ///
     /// # Errors
@@ -128,7 +128,8 @@ impl Split {
     ///
     /// A class must have at least 1 / share samples, rounded up, for the smallest share: 10 samples for a share of 0.1.
     /// If some classes have fewer, give all rare labels one common label first. Floats are not `Ord`: pass their bits
-    /// (`f64::to_bits`). If the `Ord` of a label is not a total order, the classes may be any, but nothing panics.
+    /// (`f64::to_bits`). If the `Ord` of a label is not a total order, any label may be in any class, but nothing
+    /// panics.
     ///
     /// # Errors
     /// Those of [`new`](Split::new); [`Error::SmallClass`] if a class is too small for each part to get a sample of it.
@@ -278,9 +279,9 @@ impl Split {
         Self::without_empty_part(parts, counts, &shares)
     }
 
-    /// The part to which [`by_key`](Split::by_key) gives the samples with this key, also if no sample has it.
+    /// The part to which [`by_key`](Split::by_key) gives the samples with this key, even if no sample has it.
     ///
-    /// Cost: two lists of a number per part.
+    /// Cost: two lists with one number per part.
     ///
     /// # Errors
     /// [`Error::Number`] and [`Error::Count`] as in [`new`](Split::new) for the shares; [`Error::Memory`] if there is
@@ -415,9 +416,10 @@ impl<O> Subset<O> {
     /// Splits this part again, for nested cross-validation, or to take a validation set out of a training set. The
     /// samples of the new parts are indices into the *whole* set, so you need not map them back.
     ///
-    /// `split` gets the list of samples and returns a split of as many, whose sample i stands for the i-th sample of
-    /// the list. It looks up what it needs for each sample, such as labels, by the samples in the list. The parts keep
-    /// the order of [`samples`](Subset::samples). Give each split a [seed of its own](crate::Batcher::new).
+    /// `split` gets the list of samples and returns a split of 0..n, where n is the length of the list and i stands for
+    /// its sample at place i. What it needs for each sample, such as a label, it looks up by the sample in the list.
+    /// The parts keep the order of [`samples`](Subset::samples). Give each split a [seed of its
+    /// own](crate::Batcher::new).
     ///
     /// Cost: that of `split`, and 8 bytes per sample.
     ///

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// Every place of an epoch is a draw of its own, so a sample may come several times in an epoch, or never. An epoch has
 /// as many places as you choose. `weights[i]` is the weight of sample i: finite and at least 0, and at least one must
-/// be above 0; their sum may be any. A sample of weight 0 never comes.
+/// be above 0; they need not add up to 1. A sample of weight 0 never comes.
 ///
 /// The order is a pure function of (weights, seed, epoch, place), the same on every machine: the weights become
 /// integers, without a sum of floats. The probability of each sample is a multiple of 2^-63, and within 2^-60 of its
@@ -281,7 +281,7 @@ mod tests {
             let exact: Vec<u128> = parts.iter().map(|&(m, e, kind)| if kind == 0 { 0 } else { u128::from(m) << e }).collect();
             let weights: Vec<f64> = exact.iter().map(|&weight| {
                 let half = |power: i32| f64::from_bits(((1023 + power) as u64) << 52);
-                weight as f64 * half(scale / 2) * half(scale - scale / 2) // exact, also where 2^scale is subnormal
+                weight as f64 * half(scale / 2) * half(scale - scale / 2) // exact, even where 2^scale is subnormal
             }).collect();
             let (integers, given) = made(&weights);
             prop_assert_eq!(&integers, &given);

@@ -2,9 +2,9 @@
 //! `serde`.
 //!
 //! It works for f32, f64 and u64, with feature `half` for bf16 and f16, and for `Vec<T>`, `Box<[T]>` and `[T; N]` of
-//! any of these, nested to any depth. In text formats each number is a string, in binary formats up to 4,096 numbers of
-//! a list are one byte string. The page [`saving`](crate::saving) defines both. Infinities and NaN are saved too; only the
-//! sign and payload of a NaN are lost in text formats.
+//! any of these, nested to any depth. In text formats each number is a string; in binary formats up to 4,096 numbers of
+//! a list are one byte string. The page [`saving`](crate::saving) defines both. Infinities and NaN are saved too; only
+//! the sign and payload of a NaN are lost in text formats.
 //!
 //! Loading returns an error for a number that is not written exactly as saving would write it, and for an array of
 //! another length. In binary formats, saving copies up to 4,096 numbers at a time. Loading grows a list as it is read,
@@ -48,7 +48,7 @@ pub fn serialize<T: Exact, S: Serializer>(value: &T, serializer: S) -> Result<S:
 /// Reads what [`serialize`] wrote.
 ///
 /// # Errors
-/// Those of the format. If a number is not spelled as [`serialize`] spells it, an error that gives both spellings.
+/// Those of the format; an error with both spellings if a number is not spelled as [`serialize`] spells it.
 pub fn deserialize<'de, T: Exact, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::load(deserializer)
 }

@@ -64,7 +64,7 @@ impl<'de, T: exact::Exact> Deserialize<'de> for Exact<T> {
     }
 }
 
-/// A field that is written as its type implements serde's traits.
+/// A field that is written by its type's own implementation of serde's traits.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct Plain<T>(pub(crate) T);

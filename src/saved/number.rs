@@ -71,8 +71,8 @@ fn scientific<F: Float + LowerExp + FromStr>(number: F) -> String {
         return if number.is_nan() { "NaN" } else { ["inf", "-inf"][usize::from(number < F::zero())] }.into();
     }
     // Only the number of digits is taken from this. Rust writes as few digits as can be read back, but does not promise
-    // which ones: of two equally near decimals it may take either. Next to a power of two they may not be the nearest
-    // to the number, and then the rounded number needs one digit more.
+    // which ones: of two equally near decimals it may take either. Next to a power of two, the nearest decimal of that
+    // length may be another one, which is not read back as the number; then one digit more is needed.
     let shortest = format!("{number:e}");
     let decimals =
         shortest.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count().saturating_sub(1);
