@@ -75,7 +75,7 @@
 //! parameters updated.
 //!
 //! Where memory is missing, calls that allocate for each parameter or sample return [`Error::Memory`]. Small allocations
-//! (names, messages, settings, rayon's queue) end the process, as `Vec` does; so do clones, saving, loading, restoring, resuming,
+//! (names, messages, settings, rayon's queue) end the process, as `Vec` does; so do clones, saving, loading, restoring,
 //! [`Batcher::epoch`] and [`Batcher::stream`]. [`Batcher::try_epoch`] and [`Batcher::try_stream`] return the error instead.
 //!
 //! # Features

@@ -8,7 +8,7 @@ use crate::{
     threads::{ONE_THREAD_LEN, PART_LEN, share},
 };
 
-/// Calls `work` with each of `parts`, which have at most [`PART_LEN`] values each and `len` together. Mark the closure
+/// Calls `work` with each of `parts`, which have about [`PART_LEN`] values each and `len` together. Mark the closure
 /// `#[inline(always)]`: only what is inlined into [`wide`] is compiled for wide vectors.
 #[inline(always)]
 pub(crate) fn pass<T: Send>(len: usize, parts: impl DoubleEndedIterator<Item = T> + Send, work: impl Fn(T) + Sync) {

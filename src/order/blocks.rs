@@ -48,7 +48,7 @@ use crate::{
 /// go on with three.
 ///
 /// # Cost
-/// A [`Stream`](crate::Stream) allocates memory for two windows, 8 bytes per sample. Filling a window takes 1 to 1.5
+/// A [`Stream`](crate::Stream) allocates memory for two windows and a batch, 8 bytes per sample. Filling a window takes 1 to 1.5
 /// times as long as shuffling as many samples, with lanes up to 2.5 times. A stream can start at any place of any epoch
 /// without computing what comes before, even with 10^12 samples. With fewer than 65,537 blocks, each window also
 /// shuffles the numbers of all blocks (0.1 ms).

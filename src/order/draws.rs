@@ -30,7 +30,7 @@ use crate::{check, error::Error, simd::wide};
 ///
 /// Cost: mostly ChaCha8 (`benches/README.md` has the figures). The first draw of a stream computes 256 bytes of it, so
 /// a stream for a single draw costs tens of times as much as the draw. With feature `simd`, slices are filled with wide
-/// vectors, and for more than 128 draws these also compute the ChaCha8. No allocation; a `Draws` takes some 300 bytes.
+/// vectors, and for 128 draws or more these also compute the ChaCha8. No allocation; a `Draws` takes some 300 bytes.
 ///
 /// # Example
 /// The usual initialisations, for a layer of `inputs` (fan-in) and `outputs` (fan-out):

@@ -27,7 +27,8 @@ use crate::{
     error::{Error, Relation},
 };
 
-/// The version of the orders and splits that this page describes; it is saved with every [`Position`](crate::Position).
+/// The version of the orders and splits that this page describes; the orders of this crate save it with
+/// each [`Position`](crate::Position).
 pub const VERSION: u64 = 1;
 
 /// Says which sample is at each place of an epoch. [`Batcher::over`](crate::Batcher::over) cuts any order into batches.

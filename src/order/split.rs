@@ -325,7 +325,7 @@ impl Split {
         self.parts.get(place).filter(|&&part| part != NO_PART).map(|&part| part as usize)
     }
 
-    /// The samples of part `part`, in ascending order. [`Subset::shuffled`] shuffles them.
+    /// The samples of part `part`, in ascending order (in the order of the list, if it was split by [`Subset::split`]). [`Subset::shuffled`] shuffles them.
     ///
     /// # Errors
     /// [`Error::Count`] if there is no such part. [`Error::Memory`] if there is no memory for the list.

@@ -87,7 +87,8 @@ impl Subset {
 }
 
 impl<O> Subset<O> {
-    /// The list of samples: as it was given, or in ascending order if this is a part of a [`Split`](crate::Split).
+    /// The list of samples: as it was given, or in ascending order if this is a part of a [`Split`](crate::Split)
+    /// of all samples.
     pub fn samples(&self) -> &[usize] {
         &self.samples
     }
