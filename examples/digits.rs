@@ -1,4 +1,5 @@
-//! Trains a small neural network on handwritten digits: minibatches from [`Batcher`], steps by [`Momentum`].
+//! Trains a small neural network on handwritten digits: minibatches from [`Batcher`], steps by
+//! [`Momentum`].
 //!
 //! ```sh
 //! cargo run --release --example digits                       # 1,797 embedded digits of 8 × 8 pixels
@@ -6,15 +7,16 @@
 //! cargo run --release --example digits -- --help
 //! ```
 //!
-//! Trains on 1,440 of the embedded digits, each also shifted in four directions, and tests on the other 357. (Network,
-//! learning rate and shifts were chosen with these 357 in view, so their accuracy is not an untouched test result.)
+//! Trains on 1,440 of the embedded digits, each also shifted in four directions, and tests on the
+//! other 357. (The network, the learning rate and the shifts were chosen by their accuracy on these
+//! 357, so it is not an untouched test result.)
 //!
-//! Prints the training loss and the held-out accuracy after every epoch and draws both as an SVG. The same seed prints
-//! the same numbers on every run and with any number of threads. On another platform the last digits may differ, because
-//! its `exp`, its `ln` and its products of matrices may.
+//! Prints the training loss and the held-out accuracy after every epoch and draws both as an SVG.
+//! The same seed prints the same numbers on every run and with any number of threads. On another
+//! platform the last digits may differ, because its `exp`, its `ln` and its matrix products may.
 //!
-//! The embedded digits: E. Alpaydin, C. Kaynak, 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning
-//! Repository, <https://doi.org/10.24432/C50P49>, CC BY 4.0.
+//! The embedded digits: E. Alpaydin, C. Kaynak, 1998, Optical Recognition of Handwritten Digits,
+//! UCI Machine Learning Repository, <https://doi.org/10.24432/C50P49>, CC BY 4.0.
 
 mod common;
 
@@ -97,14 +99,14 @@ fn train(options: &Options, data: &Split, epochs: u64) -> Result<Curve> {
     let mut optimizer = optimizer(options, params.len())?;
     let schedule = Schedule::linear(options.learning_rate, 0.0, epochs)?;
     let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
-    // On a terminal this shows a bar. In a pipe it is hidden, and each epoch prints a line.
+    // Hidden unless stdout is a terminal; then each epoch prints a line instead.
     let steps = epochs.saturating_mul(batcher.batches_per_epoch() as u64);
     let bar = ProgressBar::with_draw_target(Some(steps), ProgressDrawTarget::stdout())
         .with_style(ProgressStyle::with_template("{bar:16} {pos}/{len} {eta}  {msg}")?);
 
     let mut curve = Vec::new();
     for epoch in 0..epochs {
-        // Shorter and shorter steps: long ones would keep the last epochs jumping around the minimum.
+        // The rate falls, because long steps would keep the last epochs jumping around the minimum.
         optimizer.set_learning_rate(schedule.at(epoch))?;
         let mut loss = 0.0;
         for batch in &batcher.epoch(epoch) {

@@ -1,13 +1,15 @@
-//! A training run whose update rules are chosen by name in a file: sgd, momentum, nesterov or adamw, for each layer one.
-//! The rules are an enum that is an optimizer itself, so that one model mixes them and can be saved.
+//! A training run with update rules chosen by name in a file, one for each layer: sgd, momentum,
+//! nesterov or adamw. An enum of the rules is itself an optimizer, so one model mixes them and can
+//! be saved.
 //!
 //! ```sh
-//! cargo run --release --features serde --example from_config                       # examples/from_config.json
+//! cargo run --release --features serde --example from_config     # examples/from_config.json
 //! cargo run --release --features serde --example from_config -- OTHER.json
 //! ```
 //!
-//! Trains on the handwritten digits, once without a break, and once stopped half-way, saved, loaded and continued. Exits
-//! with code 1 unless both end with the same bits. (`resume.rs` has the file of such a program, to be killed at any moment.)
+//! Trains on the handwritten digits twice: without a break, and stopped half-way, saved, loaded and
+//! resumed. Exits with code 1 unless both end with the same bits. (`resume.rs` saves to a file, and
+//! can be killed at any moment.)
 
 mod common;
 
@@ -21,7 +23,7 @@ use gradstep::{
 };
 use serde::{Deserialize, Serialize};
 
-/// One kind of optimizer, which is any of these.
+/// An optimizer that is any of these.
 #[derive(PartialEq, Serialize, Deserialize)]
 enum Rule {
     Sgd(Sgd<f32>),
@@ -148,10 +150,10 @@ fn main() -> Result<()> {
 
     let data = data::digits()?;
     let network = Network { inputs: data.train.inputs, hidden: 32, classes: 10 };
-    let first = (1 + network.inputs) * network.hidden; // so many parameters has the first layer, the others the second
+    let first = (1 + network.inputs) * network.hidden; // parameters of the first layer
     let batcher = Batcher::new(data.train.len(), 32, 0)?;
     let steps = 5 * batcher.batches_per_epoch() as u64;
-    let schedule = Schedule::cosine(1.0, 0.0, steps)?; // a factor of all learning rates
+    let schedule = Schedule::cosine(1.0, 0.0, steps)?; // a factor of every learning rate
 
     let fresh = || -> Result<State> {
         let mut model = ParamGroups::new();
@@ -178,7 +180,7 @@ fn main() -> Result<()> {
     let saved = postcard::to_allocvec(&train(fresh()?, steps / 2)?)?;
     let saved: State = postcard::from_bytes(&saved)?;
     let mut resumed = State { params: saved.params, position: saved.position, ..fresh()? };
-    resumed.model.restore(saved.model)?; // its state, with the settings of the file
+    resumed.model.restore(saved.model)?; // only the state: the settings stay those of the file
     let resumed = train(resumed, steps)?;
     ensure!(
         (resumed.params, resumed.model) == (whole.params, whole.model),

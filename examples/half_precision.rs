@@ -1,19 +1,21 @@
-//! Trains a wide network on handwritten digits with parameters, activations and gradients in half precision: f16 fails
-//! without a [`LossScale`], and with one comes to where f32 comes. bf16 needs none.
+//! Trains a wide network on handwritten digits with parameters, activations and gradients in half
+//! precision. f16 fails without a [`LossScale`], and reaches f32's result with one. bf16 needs
+//! none.
 //!
 //! ```sh
 //! cargo run --release --example half_precision --features half
 //! ```
 //!
-//! Its outputs are the mean over 1,024 hidden units ("mean field", Mei et al. 2018), and each step takes the mean loss of all
-//! 7,200 digits. So the gradients on the way back are at most 1 / (1,024 · 7,200) = 1.4 · 10^-7, twice the smallest number
-//! of f16, and most of them become 0. The learning rate is 1,024 times as large as that of a sum. (With batches of some
-//! hundred digits and outputs that are sums, gradients are larger, and this network learns in f16 as it is. The widths and rates were found
-//! by trial, on these same held-out digits.)
+//! The network's outputs are means over 1,024 hidden units ("mean field", Mei et al. 2018), and
+//! each step takes the mean loss of all 7,200 digits. So the gradients of the logits are at most 1
+//! / (1,024 · 7,200) = 1.4 · 10^-7, twice the smallest number of f16, and most become 0. The
+//! learning rate is 1,024 times that of a sum. (With outputs that are sums, and batches of some
+//! hundred digits, this network learns in f16 without help. Widths and rates were found by trial,
+//! on these same held-out digits.)
 //!
-//! The products of matrices are computed in f32, as hardware for half precision adds them up, and rounded. The embedded
-//! digits: E. Alpaydin, C. Kaynak, 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository,
-//! <https://doi.org/10.24432/C50P49>, CC BY 4.0.
+//! Matrix products are computed in f32 and rounded, as hardware for half precision does. The
+//! embedded digits: E. Alpaydin, C. Kaynak, 1998, Optical Recognition of Handwritten Digits, UCI
+//! Machine Learning Repository, <https://doi.org/10.24432/C50P49>, CC BY 4.0.
 
 mod common;
 
@@ -33,7 +35,7 @@ fn main() -> Result<()> {
     let schedule = Schedule::one_cycle(30.0, 300.0, 0.0, 10.0, STEPS as f64 - 10.0)?;
     println!("                     loss  held-out accuracy  skipped  scale at the end");
 
-    // Makes the parameters in a type, and what moves them by gradients that were rounded to it.
+    // Trains with parameters of type `$half`, and gradients rounded to it.
     macro_rules! half_precision {
         ($name:literal, $half:ty, $loss_scale:expr) => {{
             let mut params: Vec<$half> = initial().into_iter().map(<$half>::from_f32).collect();
@@ -69,13 +71,14 @@ fn main() -> Result<()> {
         },
     )?;
     half_precision!("f16", f16, None)?;
-    // Far too large at first: it finds its size by itself. (`LossScale::default()` begins with 2^15.)
+    // A scale far too large at first finds its size by itself. (`LossScale::default()` begins with
+    // 2^15.)
     half_precision!("f16 with LossScale", f16, Some(LossScale::new(2_f64.powi(34), 20)?))?;
     half_precision!("bf16", bf16, None)
 }
 
-/// Trains for `STEPS` steps and prints a line. `step` moves the parameters and writes what they have become; without
-/// gradients it writes them only.
+/// Trains for `STEPS` steps and prints a line. `step` updates the parameters and writes them to its
+/// first argument; without gradients it only writes them.
 fn train(
     name: &str,
     data: &data::Split,
@@ -106,7 +109,7 @@ fn train(
     Ok(())
 }
 
-/// Weights and biases of the hidden layer, then of the outputs.
+/// The weights and biases of the hidden layer, then those of the outputs.
 fn initial() -> Vec<f32> {
     let mut params = vec![0.0; (INPUTS + 1) * HIDDEN + (HIDDEN + 1) * CLASSES];
     for (number, start, len, limit) in [
@@ -132,7 +135,7 @@ fn pixels(samples: &Samples) -> ArrayView2<'_, f32> {
     ArrayView2::from_shape((samples.len(), INPUTS), &samples.pixels).expect("a row for each sample")
 }
 
-/// What the hidden units are, and the logits.
+/// The values of the hidden units, and the logits.
 fn forward(params: &[f32], pixels: ArrayView2<f32>, round: fn(f32) -> f32) -> (Array2<f32>, Array2<f32>) {
     let [(hidden_weights, hidden_biases), (weights, biases)] = layers(params);
     let hidden = (pixels.dot(&hidden_weights) + hidden_biases).mapv_into(|z| round(z.max(0.0)));
@@ -143,7 +146,8 @@ fn forward(params: &[f32], pixels: ArrayView2<f32>, round: fn(f32) -> f32) -> (A
 /// The mean cross-entropy over all samples, and its gradient times `scale`.
 fn loss_and_gradient(params: &[f32], samples: &Samples, scale: f64, round: fn(f32) -> f32) -> (f64, Vec<f32>) {
     let (hidden, mut delta) = forward(params, pixels(samples), round);
-    // The scale of the loss multiplies here, where the way back begins.
+    // The scale of the loss multiplies the gradient of the logits, and so all gradients that follow
+    // from it.
     let factor = (scale / (samples.len() * HIDDEN) as f64) as f32;
     let mut loss = 0.0;
     for (mut row, &label) in delta.rows_mut().into_iter().zip(&samples.labels) {

@@ -1,25 +1,23 @@
-//! A class that is one in a hundred: trained with a plain shuffle, with draws by weight, and with classes in equal
-//! numbers.
+//! A class that is one sample in a hundred, trained with a plain shuffle, with draws by weight, and
+//! with classes in equal numbers.
 //!
 //! ```sh
 //! cargo run --release --example imbalanced
 //! ```
 //!
-//! Of the embedded digits' training samples only so many eights are kept that they are one in a hundred. The three runs
-//! of a seed begin with the same weights and take the same number of steps; only the order differs. Prints, over all
-//! seeds, the recall of the eights (how many of the held-out ones are recognised), their precision (how many that are
-//! taken for eights are), and the accuracy on all held-out digits, and draws recall and accuracy by epoch as an SVG.
+//! Leaves out so many eights of the embedded digits that one training sample in a hundred is an
+//! eight. The three runs of a seed begin with the same weights and take the same number of steps;
+//! only the order differs. Prints, over all seeds, the recall of the eights (the share of held-out
+//! eights that are recognised), their precision (the share of predicted eights that are eights) and
+//! the accuracy on all held-out digits, and draws recall and accuracy by epoch as an SVG.
 
 mod common;
 
 use std::path::Path;
 
 use anyhow::Result;
-use common::{
-    data::{self, Samples},
-    layers::Layers,
-    plot,
-};
+use common::data::{self, Samples};
+use common::{layers::Layers, plot, statistics::mean_and_deviation};
 use gradstep::{Batcher, Mixture, Momentum, Optimizer, Order, Schedule, Shuffle, Weighted, gather};
 use plotters::prelude::*;
 
@@ -36,7 +34,7 @@ struct Scores {
     accuracy: f64,
 }
 
-/// The order of the samples for a seed.
+/// A name, and the order of the samples for a seed.
 type NewOrder<'a> = (&'static str, &'a dyn Fn(u64) -> Result<Box<dyn Order>>);
 
 fn main() -> Result<()> {
@@ -46,7 +44,7 @@ fn main() -> Result<()> {
     let count = |class: u8| train.labels.iter().filter(|&&label| label == class).count();
     println!("{} of {len} training samples are eights; {SEEDS} seeds, {EPOCHS} epochs", count(RARE));
 
-    // Each class is drawn equally often, whatever its size. (Half as much for half as rare: the square root of this.)
+    // With these weights, every class is drawn equally often, whatever its size.
     let weights: Vec<f64> = train.labels.iter().map(|&label| 1.0 / count(label) as f64).collect();
     let orders: [NewOrder; 3] = [
         ("plain shuffle", &|seed| Ok(Box::new(Shuffle::new(len, seed)?))),
@@ -57,14 +55,15 @@ fn main() -> Result<()> {
     println!("                 recall of eights, %  precision, %  accuracy, %");
     let mut curves = Vec::new();
     for (name, new) in orders {
-        let runs = (0..SEEDS).map(|seed| run(&train, &data.held_out, new(seed)?, seed)).collect::<Result<Vec<_>>>()?;
+        let run = |seed| run(&train, &data.held_out, new(seed)?, seed);
+        let runs = (0..SEEDS).map(run).collect::<Result<Vec<_>>>()?;
         let last = |of: fn(&Scores) -> f64| {
-            let scores: Vec<f64> = runs.iter().filter_map(|run| run.last().map(of)).collect();
-            let mean = mean(&scores);
-            let variance = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / (scores.len() - 1) as f64;
-            format!("{mean:5.1} ± {:4.1}", variance.sqrt())
+            let scores = Vec::from_iter(runs.iter().filter_map(|run| run.last().map(of)));
+            let (mean, deviation) = mean_and_deviation(&scores);
+            format!("{mean:5.1} ± {deviation:4.1}")
         };
-        println!("{name:>15}  {:>19}  {:>12}  {:>11}", last(|s| s.recall), last(|s| s.precision), last(|s| s.accuracy));
+        let [recall, precision, accuracy] = [last(|s| s.recall), last(|s| s.precision), last(|s| s.accuracy)];
+        println!("{name:>15}  {recall:>19}  {precision:>12}  {accuracy:>11}");
         curves.push((name, runs));
     }
     draw(Path::new(PLOT), &curves)?;
@@ -72,7 +71,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// `samples` with so few eights that they are one in a hundred.
+/// `samples` without most eights: one sample in a hundred is an eight.
 fn imbalanced(samples: &Samples) -> Result<Samples> {
     let others = samples.labels.iter().filter(|&&label| label != RARE).count();
     let mut eights = 0;
@@ -83,7 +82,8 @@ fn imbalanced(samples: &Samples) -> Result<Samples> {
     let kept: Vec<usize> = (0..samples.len()).filter(is_kept).collect();
     let mut pixels = Vec::new();
     gather(&samples.pixels, samples.inputs, &kept, &mut pixels)?;
-    Ok(Samples { inputs: samples.inputs, pixels, labels: kept.iter().map(|&sample| samples.labels[sample]).collect() })
+    let labels = kept.iter().map(|&sample| samples.labels[sample]).collect();
+    Ok(Samples { inputs: samples.inputs, pixels, labels })
 }
 
 /// Trains a network and returns its scores after each epoch.
@@ -107,8 +107,8 @@ fn run(train: &Samples, held_out: &Samples, order: Box<dyn Order>, seed: u64) ->
 }
 
 fn score(predictions: &[u8], labels: &[u8]) -> Scores {
-    let count =
-        |holds: &dyn Fn(u8, u8) -> bool| predictions.iter().zip(labels).filter(|(p, l)| holds(**p, **l)).count() as f64;
+    let pairs = || predictions.iter().zip(labels);
+    let count = |holds: &dyn Fn(u8, u8) -> bool| pairs().filter(|(p, l)| holds(**p, **l)).count() as f64;
     let right = count(&|prediction, label| prediction == RARE && label == RARE);
     Scores {
         recall: 100.0 * right / count(&|_, label| label == RARE),
@@ -117,11 +117,8 @@ fn score(predictions: &[u8], labels: &[u8]) -> Scores {
     }
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// Draws the recall of the eights above and the accuracy below: the mean over the seeds, and each seed as a thin line.
+/// Draws the recall of the eights above and the accuracy below: the mean over the seeds, and each
+/// seed as a thin line.
 fn draw(path: &Path, curves: &[(&str, Vec<Vec<Scores>>)]) -> Result<()> {
     let recall: fn(&Scores) -> f64 = |scores| scores.recall;
     let accuracy: fn(&Scores) -> f64 = |scores| scores.accuracy;
@@ -132,14 +129,17 @@ fn draw(path: &Path, curves: &[(&str, Vec<Vec<Scores>>)]) -> Result<()> {
             (upper, title.as_str(), "recall of held-out eights, %", 0.0, recall),
             (lower, "", "accuracy on all held-out digits, %", 80.0, accuracy),
         ] {
-            let epochs = |values: Vec<f64>| (1..).map(f64::from).zip(values).collect::<Vec<_>>();
-            let mut chart = plot::axes(&area, title, ("epoch", 0.0..EPOCHS as f64), (name, lowest..100.0))?;
+            let x = ("epoch", 0.0..EPOCHS as f64);
+            let mut chart = plot::axes(&area, title, x, (name, lowest..100.0))?;
+            let epochs = || (1..).map(f64::from);
             for ((name, runs), color) in curves.iter().zip(plot::COLORS) {
                 for run in runs {
-                    chart.draw_series(LineSeries::new(epochs(run.iter().map(of).collect()), color.mix(0.25)))?;
+                    let line = LineSeries::new(epochs().zip(run.iter().map(of)), color.mix(0.25));
+                    chart.draw_series(line)?;
                 }
-                let mean = |epoch: usize| mean(&runs.iter().map(|run| of(&run[epoch])).collect::<Vec<_>>());
-                let line = LineSeries::new(epochs((0..EPOCHS as usize).map(mean).collect()), color.stroke_width(3));
+                let all = |epoch| Vec::from_iter(runs.iter().map(|run| of(&run[epoch])));
+                let means = (0..EPOCHS as usize).map(|epoch| mean_and_deviation(&all(epoch)).0);
+                let line = LineSeries::new(epochs().zip(means), color.stroke_width(3));
                 plot::label(chart.draw_series(line)?, name, color);
             }
             plot::legend(&mut chart, SeriesLabelPosition::LowerRight)?;

@@ -1,12 +1,13 @@
-//! Trains on the handwritten digits, each batch in micro-batches, and saves checkpoints, also between two micro-batches.
-//! Kill it at any moment and start it again: it continues from its last checkpoint and ends with the same parameters, bit
-//! for bit, as an undisturbed run.
+//! Trains on the handwritten digits, each batch in micro-batches, and saves checkpoints, even
+//! between two micro-batches of one batch. Kill it at any moment and start it again: it resumes
+//! from its last checkpoint and ends with the same parameters, bit for bit, as an undisturbed run.
 //!
 //! ```sh
 //! cargo run --release --features serde --example resume -- target/digits.checkpoint
 //! ```
 //!
-//! `common/checkpoint.rs` writes the file: no kill leaves half a file, and a damaged or foreign file is rejected.
+//! `common/checkpoint.rs` writes the file. No kill leaves half a file, and a damaged or foreign
+//! file is rejected.
 
 #[path = "common/checkpoint.rs"]
 mod checkpoint;
@@ -22,7 +23,8 @@ use common::{data, network::Network};
 use gradstep::{Accumulator, Batcher, Momentum, Optimizer, Position, Restore, Schedule, Stream};
 use serde::{Deserialize, Serialize};
 
-/// Trains a small neural network on handwritten digits. Continues from the last checkpoint if there is one.
+/// Trains a small neural network on handwritten digits. Continues from the last checkpoint if there
+/// is one.
 #[derive(Parser)]
 struct Options {
     /// The checkpoint's file
@@ -116,7 +118,8 @@ fn train(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Sets `state` to what was saved and returns the batches that follow. Rejects what another run saved.
+/// Sets `state` to what was saved and returns the batches that follow. Rejects what another run
+/// saved.
 fn resume(state: &mut State, saved: State, batcher: &Batcher) -> Result<Stream> {
     same("learning_rate", saved.learning_rate, state.learning_rate)?;
     same("number of steps", saved.steps, state.steps)?;

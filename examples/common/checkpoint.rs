@@ -1,8 +1,8 @@
 //! A checkpoint file for anything that serde can save. It is loaded whole, or rejected.
 //!
-//! The file has a line with program and version, the length of the state (u64, little-endian), its CRC-32 (u32,
-//! little-endian), and the state in postcard's format. A CRC-32 detects every burst of up to 32 bits and misses one in
-//! 2^32 of other damages. It does not protect against an attacker.
+//! The file is a line with program and version, the length of the state (u64, little-endian), its CRC-32 (u32,
+//! little-endian), and the state in postcard's format. A CRC-32 detects every damage of up to 32 neighbouring bits, and
+//! misses one in 2^32 of others. It does not protect against an attacker.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -21,7 +21,7 @@ pub(crate) fn save<T: Serialize>(path: &Path, state: &T) -> Result<()> {
     replace(path, &postcard::to_allocvec(state)?).with_context(|| format!("{}: not saved", path.display()))
 }
 
-/// Loads what `save` saved at `path`; `None` if there is no file. Everything else is an error, not a fresh start.
+/// Loads what `save` saved at `path`; `None` if there is no file. Anything else is an error, not a fresh start.
 pub(crate) fn load<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match fs::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -35,7 +35,7 @@ pub(crate) struct Split {
 ///
 /// Every fifth block of ten lines is held out: rows 40 to 49, 90 to 99, …. This does not depend on the seed, so results
 /// of different seeds can be compared, and each writer's digits (neighbours in the file) are on both sides. Because the
-/// training digits are few, each appears five times: as it is, and shifted by half a pixel in four directions.
+/// training digits are few, each appears five times: as it is, and shifted by half a pixel in each of four directions.
 pub(crate) fn digits() -> Result<Split> {
     let csv = gunzip(include_bytes!("../data/digits.csv.gz"))?;
     let none = || Samples { inputs: 64, pixels: Vec::new(), labels: Vec::new() };
@@ -111,7 +111,7 @@ fn read_idx<const DIMENSIONS: usize>(path: &Path) -> Result<([usize; DIMENSIONS]
         *size = u32::from_be_bytes(word.try_into()?) as usize;
     }
     let data = bytes.split_off(header);
-    // u128, because a foreign file may hold three sizes whose product exceeds usize::MAX.
+    // In u128, because the product of the three sizes of a foreign file may exceed usize::MAX.
     let expected: u128 = sizes.iter().map(|&size| size as u128).product();
     ensure!(expected > 0, "no data: the sizes are {sizes:?}");
     ensure!(data.len() as u128 == expected, "{} bytes of data, expected {expected}: {sizes:?}", data.len());

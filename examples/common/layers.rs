@@ -15,23 +15,23 @@ use super::network;
 /// The parameters are one slice: layer after layer, each a row of biases, then a row of weights for each of its inputs.
 pub(crate) struct Layers {
     pub(crate) sizes: Vec<usize>,
-    /// Among how many threads a product is divided. More than one: run it in rayon's pool.
+    /// The number of threads that share a product. With more than one, call it in rayon's pool.
     pub(crate) threads: usize,
 }
 
-/// A longer batch is taken in parts of this many samples, so that little memory is enough.
+/// Longer batches are divided into parts of this many samples, to save memory.
 const PART: usize = 1024;
 
-/// The inputs of each layer, and last the logits.
+/// The inputs of each layer, then the logits.
 type Activations = Vec<Array2<f32>>;
 
 impl Layers {
-    /// How many parameters there are.
+    /// The number of parameters.
     pub(crate) fn len(&self) -> usize {
         self.sizes.windows(2).map(len).sum()
     }
 
-    /// As [`network::initial`].
+    /// The parameters of [`network::initial`].
     pub(crate) fn initial(&self, seed: u64) -> Vec<f32> {
         network::initial(&self.sizes, seed)
     }

@@ -9,3 +9,4 @@ pub(crate) mod network;
 pub(crate) mod orders;
 pub(crate) mod plot;
 pub(crate) mod sharpness;
+pub(crate) mod statistics;

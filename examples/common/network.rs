@@ -1,5 +1,5 @@
-//! A neural network with one hidden layer over one flat slice of parameters, one sample after the other; its gradient is
-//! coded by hand.
+//! A neural network with one hidden layer over one flat slice of parameters. It takes one sample after the other, and its
+//! gradient is written by hand.
 
 use gradstep::Draws;
 
@@ -22,12 +22,12 @@ impl Network {
         (1 + self.inputs) * self.hidden
     }
 
-    /// How many parameters there are.
+    /// The number of parameters.
     pub(crate) fn len(&self) -> usize {
         self.second() + (1 + self.hidden) * self.classes
     }
 
-    /// As [`initial`].
+    /// The parameters of [`initial`].
     pub(crate) fn initial(&self, seed: u64) -> Vec<f32> {
         initial(&[self.inputs, self.hidden, self.classes], seed)
     }
@@ -134,7 +134,7 @@ fn add_gradient(layer: &mut [f32], input: &[f32], d: &[f32]) {
     }
 }
 
-/// Whether no class has a larger output than `label`; of equal ones the last counts.
+/// Whether `label` has the largest output; of equal ones the last counts.
 pub(crate) fn is_largest(output: &[f32], label: usize) -> bool {
     (0..output.len()).max_by(|&a, &b| output[a].total_cmp(&output[b])) == Some(label)
 }

@@ -9,7 +9,7 @@ pub(crate) enum Order {
     Reshuffled,
 }
 
-/// The samples of one epoch after another, `len` in each.
+/// The samples of each epoch, one epoch after another.
 pub(crate) fn epochs(order: Order, len: usize, seed: u64) -> Result<impl Iterator<Item = Vec<usize>>, Error> {
     let batcher = Batcher::new(len, 1, seed)?;
     Ok((0..).map(move |epoch| match order {

@@ -66,7 +66,7 @@ where
     Ok(chart)
 }
 
-/// As short as possible: 0.25, 16384, 1e-6.
+/// A short number: 0.25, 16384, 1e-6.
 fn number(value: &f64) -> String {
     if value.abs() < 1e-15 {
         "0".to_string() // a rounding error of the ticks

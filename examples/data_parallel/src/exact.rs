@@ -1,9 +1,9 @@
 //! A sum of gradients, and its norm, that have the same bits for any number of ranks.
 //!
-//! A global batch is cut into blocks of `BLOCK` samples. A block's gradient is worked out by one rank, and the blocks are
-//! added along one tree that depends on their number alone: the sum of a..b is that of a..a + h plus that of a + h..b,
-//! with h the largest power of two below b - a. A rank adds up those subtrees that lie within its own blocks, and sends
-//! their sums; the rest of the tree is the same additions, wherever they are done.
+//! A global batch is cut into blocks of `BLOCK` samples. One rank computes a block's gradient, and the blocks are added
+//! along one tree that depends on their number alone: the sum of a..b is that of a..a + h plus that of a + h..b, with h the
+//! largest power of two below b - a. A rank adds up the subtrees that lie within its own blocks, and sends their sums. The
+//! rest of the tree is the same additions, whichever rank computes them.
 
 use std::ops::Range;
 
@@ -12,16 +12,16 @@ use mpi::Count;
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::traits::*;
 
-/// How many samples a block has. Another number is another tree and gives other bits.
+/// The number of samples in a block. Another number is another tree and gives other bits.
 pub(crate) const BLOCK: usize = 8;
 
-/// A rank's part of a gradient whose norm is wanted is whole blocks of so many numbers. Another number gives other bits.
+/// With a norm, each rank's part of the gradient is whole blocks of this many numbers. Another number gives other bits.
 pub(crate) const NORM_BLOCK: usize = 256;
 
 /// The norm of a gradient of `len` numbers, of which each rank has a part.
 ///
-/// A block is on one rank whatever their number, and so is its norm the same. Every rank gets those of all blocks, and
-/// their norm is that of the whole.
+/// Every block is on one rank, so its norm does not depend on the number of ranks. Every rank gets the norms of all blocks,
+/// whose norm is that of the whole.
 pub(crate) fn norm(world: &impl Communicator, part: &[f32], len: usize) -> Result<f64, Error> {
     let own = block_norms(part)?;
     let mut all = vec![0.0; own.len() * world.size() as usize];
@@ -33,18 +33,18 @@ fn block_norms(part: &[f32]) -> Result<Vec<f64>, Error> {
     part.chunks(NORM_BLOCK).map(|block| global_norm(&[block])).collect()
 }
 
-/// Without the blocks of zeros at the end, whose number differs with that of the ranks.
+/// Leaves out the blocks of zeros at the end: the number of ranks decides how many there are.
 fn norm_of_blocks(norms: &[f64], len: usize) -> Result<f64, Error> {
     global_norm(&[&norms[..len.div_ceil(NORM_BLOCK)]])
 }
 
-/// The tree over one batch's blocks: the largest subtrees that each rank has alone, in the blocks' order.
+/// The tree over one batch's blocks: for each rank the largest subtrees within its blocks, in the blocks' order.
 pub(crate) struct Tree {
     blocks: usize,
     subtrees: Vec<Vec<Range<usize>>>,
 }
 
-/// Kept from step to step: fresh memory would cost as much as the additions.
+/// Kept from step to step, because new memory would cost as much time as the additions.
 #[derive(Default)]
 pub(crate) struct Buffers {
     sums: Vec<f32>,
@@ -60,7 +60,7 @@ impl Tree {
         Ok(Tree { blocks, subtrees: (0..ranks).map(own).collect::<Result<_, _>>()? })
     }
 
-    /// Makes the sums of `rank`'s subtrees, `len` long each; `gradient` makes a block's.
+    /// Computes the sums of `rank`'s subtrees, `len` numbers each. `gradient` writes the sum of a block.
     pub(crate) fn sum(
         &self,
         rank: usize,
@@ -82,7 +82,7 @@ impl Tree {
         }
     }
 
-    /// From all ranks' sums, this rank's `part` of the sum of the whole batch.
+    /// Computes this rank's `part` of the sum of the whole batch from all ranks' sums.
     pub(crate) fn reduce_scatter(&self, world: &impl Communicator, buffers: &mut Buffers, part: &mut [f32]) {
         let Buffers { sums, sent, received, spare } = buffers;
         // To each rank its part of every sum.
@@ -100,7 +100,7 @@ impl Tree {
         received.resize(self.subtrees.iter().flatten().count() * len, 0.0);
         world.all_to_all_varcount_into(&sent, &mut PartitionMut::new(&mut received[..], counts, starts));
 
-        // They have come in the order in which the tree is walked.
+        // They arrive in the order in which the tree is walked.
         let mut received = self.subtrees.iter().flatten().zip(received.chunks(len)).peekable();
         let mut next = |node: &Range<usize>, out: &mut [f32]| match received.next_if(|(subtree, _)| *subtree == node) {
             Some((_, sum)) => {
@@ -113,7 +113,7 @@ impl Tree {
     }
 }
 
-/// MPI's way of saying which elements go to which rank.
+/// The counts, and where each rank's elements start, as MPI wants them.
 fn split(counts: Vec<usize>) -> (Vec<Count>, Vec<Count>) {
     let starts = counts.iter().scan(0, |end, count| Some(std::mem::replace(end, *end + count))).collect();
     let [counts, starts] = [counts, starts].map(|numbers: Vec<usize>| numbers.iter().map(|&n| n as Count).collect());
@@ -136,7 +136,7 @@ fn subtrees(node: Range<usize>, own: &Range<usize>) -> Vec<Range<usize>> {
     }
 }
 
-/// `out` becomes what `known` makes it, if it knows this node, or else the sum of its halves.
+/// Writes the sum of a node to `out`: `known` writes it and returns true, or it is the sum of the halves.
 fn sum(
     node: Range<usize>,
     out: &mut [f32],

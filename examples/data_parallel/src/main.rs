@@ -1,8 +1,8 @@
 //! Trains the digits network on N MPI ranks: the same samples in every step, whatever N. README.md says how to run it.
 //!
-//! Each rank works out the gradient of its shard of every global batch. The sum of all is made in the two halves of an
-//! all-reduce: first every rank gets its part of the sum, as long as the parameters / N, then all parts go to all. Between
-//! the two a rank may as well step its part and send the parameters instead: it then needs the velocity of its part only.
+//! Each rank computes the gradient of its shard of every global batch. The two halves of an all-reduce add these up: first
+//! every rank gets its 1/N of the sum, then all parts go to all ranks. Between the two, a rank can instead step its part and
+//! send the parameters: it then needs only the velocity of its part.
 
 #[path = "../../common/checkpoint.rs"]
 mod checkpoint;
@@ -28,7 +28,7 @@ use network::Network;
 use profile::{Phase, Profile};
 use state::{Run, State};
 
-/// Trains a small multilayer perceptron on handwritten digits, on any number of MPI ranks.
+/// Trains a small neural network on handwritten digits, on any number of MPI ranks.
 #[derive(Parser)]
 struct Options {
     /// Add the gradients in an order that does not depend on the number of ranks: the same parameters to the bit
@@ -40,28 +40,28 @@ struct Options {
     /// Clip the gradient, of all parameters together, to this norm
     #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     max_norm: Option<f64>,
-    /// Where the checkpoint is, or will be: it is saved every 50 steps and at the end
+    /// The checkpoint's file: it is saved every 50 steps and at the end, and resumed from
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
-    /// End after this step of the run, with a checkpoint
+    /// Stop after this step of the run, with a checkpoint
     #[arg(long, value_name = "STEP")]
     stop_at: Option<u64>,
-    /// How many samples a step averages over, on all ranks together
+    /// The number of samples in a batch, of all ranks together
     #[arg(long, default_value_t = 64)]
     batch_size: usize,
-    /// Go on with --batch-size where the checkpoint was saved with another
+    /// Resume with --batch-size where the checkpoint was saved with another
     #[arg(long)]
     new_batch_size: bool,
-    /// How often to go through the training samples [default: 20, with --data 10]
+    /// The number of passes over the training samples [default: 20, with --data 10]
     #[arg(long)]
     epochs: Option<u64>,
-    /// How many hidden units the network has
+    /// The number of hidden units
     #[arg(long, default_value_t = 256)]
     hidden: usize,
-    /// Seeds the initial weights and the order of the samples
+    /// The seed of the initial weights and of the order of the samples
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// A folder with the four files of MNIST, raw or .gz, to train on instead of the embedded digits
+    /// A folder with the four files of MNIST, raw or .gz, to use in place of the embedded digits
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Print where the time of a step went, and the memory of a rank
@@ -70,7 +70,7 @@ struct Options {
 }
 
 const LEARNING_RATE: f64 = 0.1; // of the first step; it falls along a cosine to 0
-const STEPS_PER_CHECKPOINT: u64 = 50; // in a long run rather one in some minutes
+const STEPS_PER_CHECKPOINT: u64 = 50; // In a long run, save every few minutes instead.
 
 fn main() -> Result<()> {
     let options = Options::parse();
@@ -79,7 +79,7 @@ fn main() -> Result<()> {
     if let Err(error) = train(&options, &world) {
         let message = format!("error on rank {}: {error:#}\n", world.rank());
         if world.rank() > 0 {
-            thread::sleep(Duration::from_secs(1)); // what goes wrong on all ranks in training, rank 0 says first
+            thread::sleep(Duration::from_secs(1)); // an error of all ranks comes from rank 0
         }
         eprint!("{message}");
         world.abort(1); // the others may be waiting for this one
@@ -97,14 +97,14 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
         let epochs = options.epochs.unwrap_or(epochs);
         ensure!(epochs >= 1, "epochs is 0, expected at least 1");
         ensure!(options.hidden >= 1, "hidden is 0, expected at least 1");
-        options.max_norm.map(|max_norm| clip_scale(0.0, max_norm)).transpose()?; // so an invalid one is refused here
+        options.max_norm.map(|max_norm| clip_scale(0.0, max_norm)).transpose()?; // rejects an invalid one before training
         let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
         let shard = batcher.shard(rank, ranks)?;
         Ok((name, data, epochs, batcher, shard))
     };
     let (name, data, epochs, batcher, shard) = agreed(prepare(), world)?;
     let network = Network { inputs: data.train.inputs, hidden: options.hidden, classes: 10 };
-    // By samples, not steps, so that it is the same with another batch size.
+    // By samples and not by steps, so that another batch size has the same schedule.
     let samples_per_epoch = batcher.samples_per_epoch() as u64;
     let schedule = Schedule::cosine(LEARNING_RATE, 0.0, epochs.saturating_mul(samples_per_epoch))?;
 
@@ -145,7 +145,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     };
     let mut stream = agreed(stream.map_err(Error::from), world)?;
 
-    // Zeros at the end, so that the ranks' parts are equally long; they stay zeros. A norm wants whole blocks in each part.
+    // Zeros at the end make the ranks' parts equally long, and stay zeros. A norm needs whole blocks in each part.
     let block = if options.max_norm.is_some() { exact::NORM_BLOCK } else { 1 };
     let part_len = block * network.len().div_ceil(block * ranks);
     let own = rank * part_len..(rank + 1) * part_len;
@@ -188,7 +188,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
         momentum.set_learning_rate(schedule.at(position.epoch() * samples_per_epoch + position.samples()))?;
         profile.start();
 
-        // `grads` becomes the sum over `samples`.
+        // Writes the sum over `samples` to `grads`.
         let mut gradient = |samples: &[usize], grads: &mut [f32]| {
             let len = network.len();
             if samples.is_empty() {
@@ -260,19 +260,19 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     Ok(())
 }
 
-/// `result` if all ranks succeed. Otherwise the first that failed returns to say its error, and the others wait for the end:
-/// what is wrong on all is said once.
+/// Returns `result` if it is `Ok` on all ranks. Otherwise the first rank that failed returns its error, and the others wait
+/// for the end, so that an error of all ranks is printed once.
 fn agreed<T>(result: Result<T>, world: &SimpleCommunicator) -> Result<T> {
     let (rank, ranks) = (world.rank(), world.size());
     let mut first_failed = ranks;
     world.all_reduce_into(&if result.is_ok() { ranks } else { rank }, &mut first_failed, SystemOperation::min());
     if first_failed < ranks && first_failed != rank {
-        world.barrier(); // to which that rank does not come
+        world.barrier(); // which the failed rank never reaches
     }
     result
 }
 
-/// What rank 0 finds at `path`, on every rank.
+/// Returns on every rank what rank 0 finds at `path`.
 fn load(path: &Path, world: &SimpleCommunicator) -> Result<Option<State>> {
     let found = || Ok(postcard::to_allocvec(&checkpoint::load::<State>(path)?)?);
     let mut bytes = agreed(if world.rank() == 0 { found() } else { Ok(Vec::new()) }, world)?;
@@ -283,7 +283,7 @@ fn load(path: &Path, world: &SimpleCommunicator) -> Result<Option<State>> {
     Ok(postcard::from_bytes(&bytes)?)
 }
 
-/// All ranks' parts one behind the other, on rank 0.
+/// Returns all ranks' parts one after another on rank 0, and nothing on the others.
 fn gather(part: &[f32], world: &SimpleCommunicator) -> Vec<f32> {
     let root = world.process_at_rank(0);
     if world.rank() > 0 {

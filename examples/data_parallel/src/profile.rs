@@ -1,4 +1,4 @@
-//! Where the time of a step goes, and how much memory a rank takes.
+//! Where the time of a step goes, and how much memory a rank needs.
 
 use std::fs;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use mpi::collective::SystemOperation;
 use mpi::traits::*;
 
-/// The parts of a step. `Wait` is for the slowest rank's gradient.
+/// The phases of a step. `Wait` is for the slowest rank's gradient.
 #[derive(Clone, Copy)]
 pub(crate) enum Phase {
     Gradient,
@@ -40,7 +40,7 @@ impl Profile {
         self.last = now;
     }
 
-    /// Prints medians over the steps, and peak memory, each of the rank that has most of it.
+    /// Prints the medians over the steps, and the peak memory, each of the rank where it is largest.
     pub(crate) fn print(mut self, world: &impl Communicator, state: usize) {
         let mut most = [0.0; 7];
         let mut mine = [0.0; 7];
@@ -58,7 +58,7 @@ impl Profile {
     }
 }
 
-/// In bytes; 0 where there is no Linux to tell.
+/// In bytes; 0 except on Linux.
 fn peak_memory() -> f64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

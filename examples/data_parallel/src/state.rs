@@ -1,4 +1,4 @@
-//! What a checkpoint holds: all that decides how the run goes on, and nothing of the ranks that wrote it.
+//! What a checkpoint holds: all that decides the rest of the run, and nothing about the ranks that wrote it.
 
 use gradstep::Position;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub(crate) struct State {
     pub(crate) velocity: Vec<f32>,
 }
 
-/// What must be the same to go on.
+/// What must be the same to resume.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 pub(crate) struct Run {
     pub(crate) program: String, // postcard saves no names by which to tell another program's checkpoint

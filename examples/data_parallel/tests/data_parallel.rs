@@ -16,12 +16,12 @@ use state::State;
 const RANKS: [usize; 5] = [1, 2, 3, 4, 7];
 
 const SMALL: [&str; 2] = ["--hidden=16", "--seed=3"];
-/// 139 steps an epoch: of 7 blocks, the last of which has 4 samples, and once of 3 blocks, fewer than ranks.
+/// 139 steps per epoch: of 7 blocks, the last of which has 4 samples, and one step of 3 blocks, fewer than ranks.
 const UNEVEN: &str = "--batch-size=52";
 
 fn mpirun(ranks: usize) -> Command {
     let mut command = Command::new("mpirun");
-    // More ranks than cores, also for root, as in a container; idle ranks leave their core to the others.
+    // Allows more ranks than cores, and root, as in a container. Idle ranks leave their core to the others.
     command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
     command.args(["--oversubscribe", "--mca", "mpi_yield_when_idle", "1", "-n", &ranks.to_string()]);
     command.arg(env!("CARGO_BIN_EXE_data_parallel"));
@@ -32,7 +32,7 @@ fn run(ranks: usize, checkpoint: &Path, options: &[&str]) -> Output {
     mpirun(ranks).args(SMALL).args(options).arg("--checkpoint").arg(checkpoint).output().expect("mpirun is installed")
 }
 
-/// The lines that a run says which comes to its end.
+/// The lines that a successful run prints.
 fn lines(output: Output) -> Vec<String> {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{errors}");
@@ -48,7 +48,7 @@ fn end(ranks: usize, options: &[&str]) -> Vec<u8> {
     bytes
 }
 
-/// A place where no checkpoint is yet.
+/// A path where there is no checkpoint yet.
 fn file(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}.checkpoint", std::process::id()));
     let _ = fs::remove_file(&path);
@@ -105,7 +105,7 @@ fn other_runs_agree_to_rounding_and_sharded_ones_to_the_bit() {
         fs::write(&path, end(ranks, options)).unwrap();
         loaded(&path)
     };
-    // After the first steps a sample too many or too few shows most.
+    // A sample too many or too few shows most after the first steps.
     for stop_at in ["--stop-at=1", "--stop-at=2", "--stop-at=150"] {
         let exact = after(1, &["--exact", UNEVEN, stop_at]);
         for ranks in RANKS {
@@ -126,11 +126,11 @@ fn other_runs_agree_to_rounding_and_sharded_ones_to_the_bit() {
 }
 
 #[test]
-fn another_number_of_ranks_goes_on_from_a_checkpoint() {
+fn another_number_of_ranks_resumes_from_a_checkpoint() {
     let options = ["--exact", UNEVEN, "--stop-at=150"];
     let whole = end(1, &options);
     let path = file("elastic");
-    // 139 steps are an epoch: it goes on in mid-epoch, and across the end of one.
+    // An epoch is 139 steps: it resumes in mid-epoch, and across the end of one.
     for (ranks, done, more) in [(4, 60, &[][..]), (3, 100, &["--sharded"]), (1, 120, &[]), (2, 150, &["--sharded"])] {
         let stop_at = format!("--stop-at={done}");
         let said = lines(run(ranks, &path, &[&["--exact", UNEVEN, &stop_at], more].concat()));
@@ -140,9 +140,10 @@ fn another_number_of_ranks_goes_on_from_a_checkpoint() {
     assert!(fs::read(&path).unwrap() == whole);
 }
 
-/// 60 steps of 64 samples on 4 ranks, then of 96 on 3: as the same on one rank, to the bit, also across the end of an epoch.
+/// 60 steps of 64 samples on 4 ranks, then steps of 96 on 3, are to the bit the same run on one rank, also across the end of
+/// an epoch.
 #[test]
-fn another_batch_size_goes_on_from_a_checkpoint() {
+fn another_batch_size_resumes_from_a_checkpoint() {
     let [changed, alone] = [[4, 3], [1, 1]].map(|[before, after]| {
         let path = file(&format!("batch-size-{before}"));
         lines(run(before, &path, &["--exact", "--batch-size=64", "--stop-at=60"]));
@@ -208,24 +209,24 @@ fn sharded_state_is_as_long_as_the_parameters_over_the_ranks() {
 }
 
 #[test]
-fn what_is_wrong_is_said_once() {
-    let refused = |ranks, path: &Path, options: &[&str], message: &str| {
+fn an_error_is_printed_once() {
+    let rejected = |ranks, path: &Path, options: &[&str], message: &str| {
         let output = run(ranks, path, options);
         let errors = String::from_utf8(output.stderr).unwrap();
         assert!(!output.status.success());
         assert_eq!(errors.matches("error on rank").count(), 1, "{errors}");
         assert!(errors.contains(message), "{errors}");
     };
-    let path = file("refused");
-    refused(3, &path, &["--batch-size=2"], "error on rank 0: world_size is 3, expected at most batch_size = 2");
+    let path = file("rejected");
+    rejected(3, &path, &["--batch-size=2"], "error on rank 0: world_size is 3, expected at most batch_size = 2");
     lines(run(2, &path, &["--exact", "--stop-at=1"]));
-    refused(2, &path, &["--stop-at=2"], "exact: true, max_norm: None }, expected Run {");
-    refused(2, &path, &["--exact", "--epochs=3"], "epochs: 20, exact: true, max_norm: None }, expected Run {");
-    refused(2, &path, &["--exact", "--max-norm=0.5"], "max_norm: None }, expected Run {");
-    refused(2, &path, &["--exact", "--max-norm=-1"], "max_norm is -1.0, expected a finite number above 0");
-    refused(2, &path, &["--exact", "--batch-size=96"], "saved batch_size is 64, expected 96");
+    rejected(2, &path, &["--stop-at=2"], "exact: true, max_norm: None }, expected Run {");
+    rejected(2, &path, &["--exact", "--epochs=3"], "epochs: 20, exact: true, max_norm: None }, expected Run {");
+    rejected(2, &path, &["--exact", "--max-norm=0.5"], "max_norm: None }, expected Run {");
+    rejected(2, &path, &["--exact", "--max-norm=-1"], "max_norm is -1.0, expected a finite number above 0");
+    rejected(2, &path, &["--exact", "--batch-size=96"], "saved batch_size is 64, expected 96");
     let mut bytes = fs::read(&path).unwrap();
     bytes.pop();
     fs::write(&path, bytes).unwrap();
-    refused(2, &path, &["--exact"], "cut off or added to");
+    rejected(2, &path, &["--exact"], "cut off or added to");
 }

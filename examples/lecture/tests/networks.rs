@@ -1,4 +1,4 @@
-//! The network by matrices against the one that goes sample by sample, and against differences of the loss.
+//! Compares the network by matrices with the one that goes sample by sample, and with differences of the loss.
 
 #[path = "../../common/mod.rs"]
 mod common;
@@ -31,7 +31,7 @@ fn both_networks_have_the_same_parameters_loss_gradient_and_accuracy() {
     assert_eq!(layers.len(), network.len());
     let params = layers.initial(7);
     assert_eq!(params, network.initial(7));
-    // 2,500: longer than a part.
+    // 2,500 samples are more than a part.
     for batch_size in [1, 2, 7, 32, 2_500] {
         let batch: Vec<usize> = (0..batch_size).map(|i| i * 31 % samples.len()).collect();
         let mut expected = vec![0.0; params.len()];
@@ -45,7 +45,7 @@ fn both_networks_have_the_same_parameters_loss_gradient_and_accuracy() {
     assert_eq!(layers.accuracy(&params, &samples), network.accuracy(&params, &samples));
 }
 
-/// Three layers, of which Network knows nothing: (loss(θ + εv) - loss(θ - εv)) / 2ε is the gradient along v.
+/// Network has no third layer to compare with, so: (loss(θ + εv) - loss(θ - εv)) / 2ε is the gradient along v.
 #[test]
 fn gradient_of_three_layers_is_the_slope_of_the_loss() {
     let samples = train();
@@ -59,7 +59,7 @@ fn gradient_of_three_layers_is_the_slope_of_the_loss() {
             let moved: Vec<f32> = params.iter().zip(&v).map(|(p, v)| p + epsilon * v).collect();
             layers.loss_and_accuracy(&moved, &samples, &batch).0
         };
-        // A larger ε crosses kinks of ReLU, a smaller one drowns in the rounding of f32.
+        // A larger ε crosses kinks of ReLU; with a smaller one, rounding to f32 dominates.
         let slope = (loss(1e-4) - loss(-1e-4)) / 2e-4;
         let expected: f64 = grads.iter().zip(&v).map(|(g, v)| f64::from(g * v)).sum();
         assert!((slope - expected).abs() < 0.01 * expected.abs().max(0.1), "{slope} and {expected}");

@@ -1,5 +1,5 @@
-//! Batches from the file. Each reader is a thread that reads the next part of the file while this one is trained on; of each
-//! reader's parts two are held at most.
+//! Batches from the file. Each reader is a thread that reads its next part of the file while the network trains on this one;
+//! each holds at most two parts.
 
 use std::ops::Range;
 use std::path::Path;
@@ -14,11 +14,11 @@ use super::file::{self, Rows};
 
 /// An order that says what to read.
 pub(crate) trait Readable: Order + Clone + Send + 'static {
-    /// The places of the epoch whose rows are read together with that of `place`.
+    /// The places of the epoch whose rows are read together with the row of `place`.
     fn places(&self, epoch: u64, place: u64) -> Range<u64>;
-    /// What reader `reader` of `readers` reads of these, in ascending order; a range is one read.
+    /// The rows of these that reader `reader` of `readers` reads, in ascending order. A range is one read.
     fn ranges(&self, epoch: u64, place: u64, reader: u64, readers: u64) -> Result<Vec<Range<u64>>>;
-    /// Where the sample is in `ranges`, if it is.
+    /// The index of the sample among the rows of `ranges`, if it is one of them.
     fn row(&self, ranges: &[Range<u64>], sample: usize) -> Option<usize>;
 }
 
@@ -36,7 +36,7 @@ impl Readable for Blocks {
     }
 }
 
-/// In file order: 1,024 rows a read, the readers taking turns.
+/// In file order: 1,024 rows per read, and the readers take turns.
 impl Readable for Sequential {
     fn places(&self, _epoch: u64, place: u64) -> Range<u64> {
         let start = place / (16 * 1024) * (16 * 1024);
@@ -68,11 +68,11 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads what `next` says, part after part.
+    /// Reads one part after another: `next` returns the rows.
     fn new(mut file: Rows, mut next: impl FnMut() -> Result<Vec<Range<u64>>> + Send + 'static) -> Result<Reader> {
         let (empty, to_fill) = channel::<Part>();
         let (filled, full) = channel();
-        empty.send(Part::default())?; // beside `part`, the second one
+        empty.send(Part::default())?; // the second part, beside `part`
         thread::Builder::new().spawn(move || {
             for mut part in to_fill {
                 let mut fill = || {
@@ -93,7 +93,7 @@ impl Reader {
     }
 
     fn advance(&mut self) -> Result<()> {
-        let _ = self.empty.send(std::mem::take(&mut self.part)); // a reader that failed has said why
+        let _ = self.empty.send(std::mem::take(&mut self.part)); // if the reader failed, it has sent its error
         self.part = self.full.recv().context("a reader has ended")??;
         Ok(())
     }
@@ -138,7 +138,7 @@ impl<O: Readable> Feed<O> {
         self.stream.position()
     }
 
-    /// Makes `samples` the next batch. It may begin in one window and end in another.
+    /// Writes the next batch to `samples`. It may begin in one window and end in another.
     pub(crate) fn next_batch(&mut self, samples: &mut Samples) -> Result<()> {
         samples.inputs = self.row_len - 1;
         samples.pixels.clear();

@@ -1,5 +1,5 @@
-//! The file of rows: a header, the rows to train on, sorted by label, and the held-out rows, up to a multiple of a page.
-//! A row is a label and its pixels, a byte each.
+//! The file of rows: a header, the rows to train on, sorted by label, the held-out rows, and zeros up to a whole page. A row
+//! is a label and its pixels, a byte each.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -17,12 +17,12 @@ use super::data::{Samples, Split};
 /// The header begins with this. The numbers of pixels, rows, and held-out rows follow (u64, little-endian).
 const FORMAT: &[u8; 8] = b"on_disk1";
 const HEADER: u64 = 32;
-/// Direct reads begin and end at multiples of it, in the file and in memory.
+/// Direct reads begin and end at multiples of this, in the file and in memory.
 const PAGE: u64 = 4096;
 /// The standard deviation of the noise; a pixel is from 0 to 1.
 const NOISE: f32 = 0.5;
 
-/// Writes a file of about `size` bytes: `path` is the whole file, or what it was.
+/// Writes a file of about `size` bytes. After an error `path` is what it was.
 pub(crate) fn make(path: &Path, size: u64, data: &Split) -> Result<u64> {
     let row_len = 1 + data.train.inputs as u64;
     let held_out = data.held_out.len() as u64;
@@ -33,7 +33,7 @@ pub(crate) fn make(path: &Path, size: u64, data: &Split) -> Result<u64> {
     let unfinished = Path::new(&unfinished);
     let written = write(unfinished, rows, data).and_then(|()| Ok(fs::rename(unfinished, path)?));
     if written.is_err() {
-        let _ = fs::remove_file(unfinished); // a disk that is full stays so otherwise
+        let _ = fs::remove_file(unfinished); // otherwise a full disk stays full
     }
     written.with_context(|| format!("{}: not written", path.display()))?;
     Ok(rows)
@@ -62,7 +62,7 @@ fn write(path: &Path, rows: u64, data: &Split) -> Result<()> {
     Ok(())
 }
 
-/// The noise is drawn by row, and the same in every file.
+/// The row's number draws the noise, so that it is the same everywhere.
 fn write_row(file: &mut impl Write, samples: &Samples, image: usize, row: u64) -> Result<()> {
     let (pixels, label) = samples.get(image);
     let mut noise = vec![0.0_f32; pixels.len()];
@@ -73,7 +73,7 @@ fn write_row(file: &mut impl Write, samples: &Samples, image: usize, row: u64) -
     Ok(())
 }
 
-/// An open file, read past the page cache: what is read is in this program's memory only, and comes from the disk each time.
+/// An open file, read past the page cache: every read comes from the disk, into this program's memory only.
 pub(crate) struct Rows {
     file: File,
     pub(crate) inputs: usize,
@@ -90,7 +90,7 @@ impl Rows {
     fn opened(path: &Path) -> Result<Rows> {
         let mut file = OpenOptions::new();
         file.read(true);
-        file.open(path)?; // so that "not found" is told from "this file system has no direct reads"
+        file.open(path)?; // tells "not found" from "this file system has no direct reads"
         let file =
             file.custom_flags(OFlags::DIRECT.bits() as i32).open(path).context("no direct reads (O_DIRECT) here")?;
         let len = file.metadata()?.len();

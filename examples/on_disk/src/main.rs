@@ -35,7 +35,7 @@ enum Command {
     /// Write the file: images with noise, sorted by label
     Make {
         file: PathBuf,
-        /// How long the file is, in MiB
+        /// The length of the file, in MiB
         #[arg(long, default_value_t = 1024)]
         size: u64,
         /// A folder with the four files of MNIST, raw or .gz [default: the digits in examples/data]
@@ -46,17 +46,17 @@ enum Command {
     Train {
         #[command(flatten)]
         run: Run,
-        /// Where the checkpoint is, or will be
+        /// The checkpoint's file: resumed from, if it exists
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
-        /// How many steps there are from one checkpoint to the next
+        /// The number of steps from one checkpoint to the next
         #[arg(long, default_value_t = 2000)]
         save_every: u64,
-        /// End after this step of the run, with a checkpoint
+        /// Stop after this step of the run, with a checkpoint
         #[arg(long, value_name = "STEP")]
         stop_at: Option<u64>,
     },
-    /// Only read: how fast samples come if nothing is done with them
+    /// Only read, and print how many samples come per second
     Read {
         #[command(flatten)]
         run: Run,
@@ -81,26 +81,26 @@ struct Run {
     /// How the file is read
     #[arg(long, value_enum, default_value_t = Way::Windows)]
     order: Way,
-    /// How much memory the program may have, in MiB: the operating system gives it no more
+    /// The memory, in MiB, to which the operating system limits the program
     #[arg(long, default_value_t = 256)]
     memory: u64,
-    /// How many rows are a block
+    /// The number of rows in a block
     #[arg(long, default_value_t = 128)]
     block_len: u64,
-    /// How many blocks are shuffled together
+    /// The number of blocks that are shuffled together
     #[arg(long, default_value_t = 640)]
     blocks_per_window: u64,
-    /// Into how many lanes a window is cut
+    /// The number of lanes of a window
     #[arg(long, default_value_t = 12)]
     lanes: u64,
-    /// How many readers share the lanes
+    /// The number of readers that share the lanes
     #[arg(long, default_value_t = 1)]
     readers: u64,
     #[arg(long, default_value_t = 64)]
     batch_size: usize,
     #[arg(long, default_value_t = 1)]
     epochs: u64,
-    /// How many hidden units the network has
+    /// The number of hidden units
     #[arg(long, default_value_t = 16)]
     hidden: usize,
     #[arg(long, default_value_t = 0)]
@@ -255,7 +255,7 @@ impl Run {
         println!("rows read: {:?}", feed.rows_read);
         println!("held-out accuracy: {:.2} %", 100.0 * accuracy(&network, &state.params, &held_out)?);
         let bytes: Vec<u8> = state.params.iter().flat_map(|param| param.to_le_bytes()).collect();
-        println!("parameters: {:08x}", crc32fast::hash(&bytes)); // the same, however it was read, and however often killed
+        println!("parameters: {:08x}", crc32fast::hash(&bytes)); // the same for any readers and any kills
         Ok(())
     }
 }
@@ -279,7 +279,7 @@ fn held_out(path: &Path) -> Result<(usize, Vec<u8>)> {
 
 fn accuracy(network: &Network, params: &[f32], rows: &[u8]) -> Result<f64> {
     let (row_len, mut correct) = (1 + network.inputs, 0.0);
-    // Some at a time: as numbers they are four times as long.
+    // In parts, because as f32 they take four times the memory.
     for rows in rows.chunks(1000 * row_len) {
         let mut samples = Samples { inputs: network.inputs, ..Samples::default() };
         rows.chunks(row_len).try_for_each(|row| file::push(&mut samples, row))?;

@@ -28,7 +28,7 @@ fn program(arguments: &[&str]) -> Command {
     command
 }
 
-/// A place where no file is yet.
+/// A path where there is no file yet.
 fn path(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_file(&path);
@@ -51,7 +51,7 @@ fn lines(arguments: &[&str]) -> Vec<String> {
     String::from_utf8(output.stdout).unwrap().lines().map(String::from).collect()
 }
 
-/// What it says if it fails.
+/// What the program prints if it fails.
 fn error(arguments: &[&str]) -> String {
     let output = program(arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{arguments:?}");
@@ -62,7 +62,7 @@ fn train(options: &[&str]) -> Vec<String> {
     lines(&[&["train", made()], &SMALL[..], options].concat())
 }
 
-/// The value behind `name` in a line.
+/// The value after `name` in a line.
 fn value<'a>(lines: &'a [String], name: &str) -> &'a str {
     lines.iter().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name} in {lines:?}")).trim()
 }
@@ -125,7 +125,7 @@ fn any_number_of_readers_gives_the_same_bits() {
     }
 }
 
-/// Killed a few steps after each third checkpoint, and gone on with another number of readers.
+/// Killed a few steps after every third checkpoint, and resumed with another number of readers.
 #[test]
 fn a_killed_run_ends_with_the_same_bits() {
     for order in ["--order=windows", "--order=rows", "--order=file"] {
@@ -140,7 +140,7 @@ fn a_killed_run_ends_with_the_same_bits() {
             let saved = output.by_ref().filter(|line| line.ends_with("saved")).nth(2);
             if saved.is_none() || kills == 8 {
                 assert!(child.wait().unwrap().success());
-                break train(&saving); // which says the end of the run again
+                break train(&saving); // which prints the end of the run again
             }
             child.kill().unwrap();
             child.wait().unwrap();
@@ -151,7 +151,7 @@ fn a_killed_run_ends_with_the_same_bits() {
     }
 }
 
-/// 8 MiB of memory cannot hold the file, the rows of which would be 32 MiB; nor can it hold windows of half of it.
+/// 8 MiB of memory hold neither the file, whose rows are 32 MiB, nor windows of half of it.
 #[test]
 fn a_file_larger_than_memory() {
     let file = path("large");

@@ -1,4 +1,4 @@
-// Draws the rooms and passes numbers: every experiment is computed by the crate, in WebAssembly (wasm.js).
+// Draws the rooms and passes numbers. The crate computes every experiment, in WebAssembly (wasm.js).
 "use strict";
 
 let wasm;
@@ -6,14 +6,10 @@ const $ = (selector, within = document) => within.querySelector(selector);
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-// A copy of the list that a call of the crate has made.
-function numbers(pointer) {
-  return Array.from(new Float64Array(wasm.memory.buffer, pointer >>> 0, wasm.len()));
-}
-
-function pairs(list) {
-  return Array.from({ length: list.length / 2 }, (_, i) => [list[2 * i], list[2 * i + 1]]);
-}
+// Copies the list that a call of the crate has returned.
+const numbers = (pointer) => Array.from(new Float64Array(wasm.memory.buffer, pointer >>> 0, wasm.len()));
+const rows = (list, width) => Array.from({ length: list.length / width }, (_, i) => list.slice(width * i, width * (i + 1)));
+const pairs = (list) => rows(list, 2);
 
 // ---- Text
 
@@ -24,10 +20,8 @@ function short(x) {
   return text.replaceAll("-", "−");
 }
 
-// A number that shows some digits and has all of them as its value.
-function data(x, text = short(x)) {
-  return `<data value="${x}">${text}</data>`;
-}
+// Shows some digits of a number, and has all of them as its value.
+const data = (x, text = short(x)) => `<data value="${x}">${text}</data>`;
 
 // ---- Charts
 
@@ -60,13 +54,13 @@ class Chart {
   // Ranges of x and y, the names of the axes, which of them are logarithmic (and the base of their ticks).
   constructor(id, x, y, { xName = "", yName = "", xLog, yLog } = {}) {
     this.svg = $("#" + id);
-    // (A window may have no width for a moment.)
+    // At least 120, because a window may have no width for a moment.
     const [width, height] = [Math.max(120, this.svg.clientWidth), Math.max(120, this.svg.clientHeight)];
     Object.assign(this, { width, height, left: 54, right: width - 12, top: 10, bottom: height - (xName ? 38 : 22) });
     const scale = ([from, to], log, start, end) => {
       const f = log ? Math.log : (v) => v;
       const factor = (end - start) / (f(to) - f(from));
-      // What is off the chart is drawn a little off its edge, and clipped.
+      // Points off the chart are drawn a little off its edge, and clipped.
       const least = Math.min(start, end) - 50, most = Math.max(start, end) + 50;
       return (v) => {
         const at = start + (f(v) - f(from)) * factor;
@@ -99,7 +93,7 @@ class Chart {
 
   line(points, look, close = "") {
     if (points.length < 2) return;
-    // More points than pixels would only take time.
+    // Points beyond the number of pixels would only take time.
     const skip = Math.ceil(points.length / 600);
     const kept = points.filter((_, i) => i % skip === 0 || i === points.length - 1);
     this.parts.push(`<path class="path ${look}" d="M${kept.map(([x, y]) => this.x(x) + " " + this.y(y)).join("L")}${close}"/>`);
@@ -113,9 +107,7 @@ class Chart {
   }
 
   dots(points, look, radius) {
-    for (const [x, y] of points) {
-      this.parts.push(`<circle class="full ${look}" cx="${this.x(x)}" cy="${this.y(y)}" r="${radius}"/>`);
-    }
+    for (const [x, y] of points) this.parts.push(`<circle class="full ${look}" cx="${this.x(x)}" cy="${this.y(y)}" r="${radius}"/>`);
   }
 
   mark([x, y], look, shape) {
@@ -134,7 +126,7 @@ function legend(id, entries) {
     .join("");
 }
 
-// ---- Rooms: how each begins, steps and is drawn. `settings` are the values of its controls, by name.
+// ---- Rooms: how each starts, steps and is drawn. `settings` are the values of its controls, by name.
 
 const RULES = [
   ["Sgd", "a", "full", 0, ""],
@@ -169,7 +161,7 @@ const rooms = {
       const last = Math.max(100, room.steps);
       for (const [id, list, y] of [["ball-velocity", wasm.ball_velocities, [-0.3, 0.4]], ["ball-gradient", wasm.ball_gradients, [-4, 3]]]) {
         const lines = RULES.map((_, rule) => numbers(list(rule)).map((v, i) => [i + 1, v]));
-        // Wide enough for what the balls did, up to a point.
+        // The range widens with the balls, up to ±20.
         const range = y.map((end, i) => Math.max(-20, Math.min(20, Math[i ? "max" : "min"](end, ...lines.flat().map((p) => p[1])))));
         const chart = new Chart(id, [0, last], range, { xName: "step" });
         RULES.forEach(([, color, , , dash], rule) => chart.line(lines[rule], `${color} ${dash}`));
@@ -246,14 +238,14 @@ const rooms = {
         return `<circle class="axis" cx="${cx}" cy="${cy}" r="${r}"/><path class="axis" d="${tick.join("")}"/>
           <path class="path ${color}" d="${hand}"/><text x="${cx}" y="${cy + r / 2 + 4}" text-anchor="middle">${name}</text>`;
       }).join("");
-      // The root of the mean square of what the batches' gradients differ by.
+      // The root mean square difference of the batches' gradients from the whole gradient.
       const noise = Math.sqrt(cloud.reduce((sum, [ga, gb]) => sum + (ga - da) ** 2 + (gb - db) ** 2, 0) / cloud.length);
       const values = [updates, samples, samples / 256, a, b, loss, noise / Math.hypot(da, db)];
       all("#valley-list dd").forEach((dd, i) => {
         dd.innerHTML = data(values[i], i < 2 ? values[i].toLocaleString("en") : short(values[i]));
       });
     },
-    end: () => "The run is over: 8 epochs and 64 updates at least, or out of the picture.",
+    end: () => "The run is over: it made 8 epochs and 64 updates, or left the picture.",
   },
 
   digits: {
@@ -263,8 +255,7 @@ const rooms = {
     perEpoch: ({ batch }) => Math.ceil(7200 / batch),
     earlier: [],
     draw(room) {
-      const list = numbers(wasm.digits_checks());
-      const checks = Array.from({ length: list.length / 3 }, (_, i) => list.slice(3 * i, 3 * i + 3));
+      const checks = rows(numbers(wasm.digits_checks()), 3);
       const loss = new Chart("digits-loss", [0, 32], [1e-3, 10], { xName: "epochs", yLog: 10 });
       const accuracy = new Chart("digits-accuracy", [0, 32], [80, 100], { xName: "epochs" });
       for (const run of [...this.earlier, checks]) {
@@ -286,19 +277,16 @@ const rooms = {
       $("#digits-table tbody").insertAdjacentHTML("beforeend", `<tr><td>${batch}</td><td>${data(held, held.toFixed(2))}</td>
         <td>${data(sharpness)}</td><td>${data(loss)}</td><td>${data(room.steps, room.steps.toLocaleString("en"))}</td>
         <td>${room.seconds.toFixed(2)}</td>${settings}</tr>`);
-      return Number.isFinite(loss) ? "The run is over: its row is in the table." : "The steps were too long: the loss is no number any more.";
+      return Number.isFinite(loss) ? "The run is over: its row is in the table." : "The steps were too long: the loss is no longer finite.";
     },
   },
 };
 
 // ---- The controls
 
-function valueOf(control) {
-  if (control.dataset.values) return control.dataset.values.split(" ")[control.value];
-  return control.value;
-}
+const valueOf = (control) => control.dataset.values?.split(" ")[control.value] ?? control.value;
 
-// Sets a control; false, and nothing has changed, if it does not offer the value.
+// Sets a control. Returns false, and changes nothing, if the control does not offer the value.
 function setControl(control, value) {
   const before = control.value;
   const index = control.dataset.values?.split(" ").indexOf(value);
@@ -314,18 +302,16 @@ class Room {
     Object.assign(this, { name, kind, section: $("#" + name), playing: false, started: false });
     this.controls = all(".controls input, .controls select", this.section);
     for (const control of this.controls) {
-      if (control.dataset.values) {
-        const start = control.getAttribute("value");
-        control.max = control.dataset.values.split(" ").length - 1;
-        control.value = start;
-      }
-      control.addEventListener("input", () => this.restart());
+      control.addEventListener("input", () => this.reset());
+      if (!control.dataset.values) continue;
+      control.max = control.dataset.values.split(" ").length - 1;
+      control.value = control.getAttribute("value");
     }
     for (const button of all("[data-do]", this.section)) button.addEventListener("click", () => this[button.dataset.do]());
   }
 
-  // Begins anew with the settings of the controls.
-  restart() {
+  // Starts a new run with the settings of the controls.
+  reset() {
     if (!this.controls.every((control) => control.checkValidity())) return this.say("The seed is a whole number from 0 to 999999.");
     this.pause();
     this.settings = {};
@@ -342,18 +328,11 @@ class Room {
     this.show();
   }
 
-  reset() {
-    this.restart();
-  }
-
-  // Makes one step; false once the run is over.
+  // Makes one step. Returns false once the run is over.
   advance() {
-    if (this.over || !this.kind.step()) {
-      this.over = true;
-      return false;
-    }
-    this.steps++;
-    return true;
+    this.over ||= !this.kind.step();
+    if (!this.over) this.steps++;
+    return !this.over;
   }
 
   step() {
@@ -365,26 +344,21 @@ class Room {
     this.run((Math.floor(this.steps / per) + 1) * per);
   }
 
-  // Steps without a pause for the eye until there are so many.
+  // Steps as fast as it can until the run has `target` steps.
   run(target) {
     this.pause();
-    this.target = target;
-    this.fast = true;
-    this.playing = true;
+    Object.assign(this, { target, fast: true, playing: true });
     this.tick();
   }
 
   play() {
     if (this.playing) return this.pause();
-    if (this.over) this.restart();
-    this.target = Infinity;
-    this.fast = false;
-    this.playing = true;
-    this.frame = 0;
+    if (this.over) this.reset();
+    Object.assign(this, { target: Infinity, fast: false, playing: true, frame: 0 });
     this.tick();
   }
 
-  // What one frame does: a step every so many frames, or as many steps as take a part of it.
+  // Runs in every frame: makes a step every few frames, or as many steps as take a part of the frame.
   tick() {
     const start = performance.now();
     const frames = this.kind.frames(this.settings);
@@ -400,7 +374,7 @@ class Room {
     }
     if (!this.playing) return this.pause();
     this.show();
-    // With reduced motion the picture changes twice a second, in one go.
+    // With reduced motion, the picture changes only twice a second.
     this.timer = still.matches ? setTimeout(() => this.tick(), 500) : requestAnimationFrame(() => this.tick());
   }
 
@@ -431,7 +405,7 @@ class Room {
     return `${this.name}?${[...settings, `steps=${this.steps}`].join("&")}`;
   }
 
-  // Takes the settings from a link; what it does not name stays as it is.
+  // Takes the settings from a link. What the link does not name stays as it is.
   open(query) {
     const wrong = [];
     let steps = 0;
@@ -440,8 +414,8 @@ class Room {
       if (name === "steps" && /^\d{1,9}$/.test(value)) steps = Number(value);
       else if (!control || !setControl(control, value)) wrong.push(`${name}=${value}`);
     }
-    this.restart();
-    if (wrong.length) this.say(`The link has ${wrong.join(", ")}, which this room does not offer: it was left as it is.`);
+    this.reset();
+    if (wrong.length) this.say(`The link has ${wrong.join(", ")}, which this room does not offer: these settings are unchanged.`);
     if (steps) this.run(steps);
   }
 }
@@ -451,7 +425,7 @@ class Room {
 const SIZES = Array.from({ length: 13 }, (_, i) => 2 ** i).concat(7200);
 const times = [];
 
-// The least of three times of an update: what else the machine does only adds to it.
+// The least of three times of an update, because other work of the machine only adds to a time.
 function time(size, byLanes) {
   wasm.updates(size);
   let least = Infinity;
@@ -459,7 +433,7 @@ function time(size, byLanes) {
   for (let round = 0; round < 3; round++) {
     let start = performance.now(), end;
     wasm.updates_run(byLanes, count);
-    // As many as take some milliseconds, since a browser's clock is coarse.
+    // Enough updates to take some milliseconds, because a browser's clock is coarse.
     while ((end = performance.now()) - start < 8) {
       count *= 2;
       start = performance.now();

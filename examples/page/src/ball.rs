@@ -8,7 +8,7 @@ use crate::common::curve::{self, End, START};
 pub const RULES: usize = 5;
 /// A run is over after this many steps.
 pub const STEPS: usize = 1_000;
-/// A ball that has come as far as this has left the picture.
+/// A ball this far away has left the picture.
 const FAR: f64 = 100.0;
 
 /// Not `dyn Optimizer`, which would bring all methods of all rules into the page.
@@ -28,9 +28,9 @@ pub struct Balls {
 
 struct Ball {
     rule: Rule,
-    /// The place before each step, and after the last.
+    /// The place before each step and after the last.
     path: Vec<f64>,
-    /// The gradient that each step was made with.
+    /// The gradient of each step.
     gradients: Vec<f64>,
 }
 
@@ -45,7 +45,7 @@ impl Balls {
         Ok(Balls { balls: rules.map(ball), learning_rate, noise, seed, steps: 0 })
     }
 
-    /// Moves every ball by a step; false once the run is over.
+    /// Moves every ball by a step. Returns false once the run is over.
     pub fn step(&mut self) -> Result<bool, Error> {
         if self.over() {
             return Ok(false);
@@ -69,7 +69,7 @@ impl Balls {
         self.steps
     }
 
-    /// Whether nothing moves any more, or enough steps have been made.
+    /// Whether nothing moves any more, or 1,000 steps were made.
     pub fn over(&self) -> bool {
         let near = |ball: &Ball, x: f64| (x - ball.x()).abs() < 1e-6;
         let stands = |ball: &Ball| ball.has_left() || ball.path.iter().rev().take(20).all(|&x| near(ball, x));
@@ -96,7 +96,7 @@ impl Balls {
         self.balls[rule].velocities()
     }
 
-    /// The gradient that each step was made with.
+    /// The gradient of each step.
     pub fn gradients(&self, rule: usize) -> impl Iterator<Item = f64> {
         self.balls[rule].gradients.iter().copied()
     }

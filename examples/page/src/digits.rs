@@ -10,7 +10,7 @@ use crate::common::sharpness::sharpness;
 
 /// A run is over after this many.
 pub const EPOCHS: u64 = 32;
-/// How often in an epoch the loss is looked at.
+/// How often per epoch the loss is recorded.
 const CHECKS: usize = 8;
 const NETWORK: Network = Network { inputs: 64, hidden: 64, classes: 10 };
 
@@ -43,7 +43,7 @@ impl Training {
         })
     }
 
-    /// Makes one update; false once the run is over.
+    /// Makes one update. Returns false once the run is over.
     pub fn step(&mut self) -> Result<bool, Error> {
         if self.over() {
             return Ok(false);
@@ -67,7 +67,7 @@ impl Training {
         Ok(true)
     }
 
-    /// After enough epochs, or because the steps are so long that the loss is no number any more.
+    /// Whether the run has made enough epochs, or the loss is no longer finite because the steps are too long.
     pub fn over(&self) -> bool {
         self.epoch.number() == EPOCHS || !self.losses.0.is_finite() || self.lost()
     }
@@ -124,7 +124,7 @@ impl Updates {
         })
     }
 
-    /// Makes some updates, eight samples at a time or sample by sample.
+    /// Makes `updates` updates, eight samples at a time or sample by sample.
     pub fn run(&mut self, by_lanes: bool, updates: usize) -> Result<(), Error> {
         let gradient = if by_lanes { Network::by_lanes } else { Network::loss_and_gradient };
         for _ in 0..updates {

@@ -1,8 +1,8 @@
-//! The network of `examples/common`, eight samples at a time: each number of a layer is a row of eight, one for each sample.
+//! The network of `examples/common`, eight samples at a time: each value of a layer is a row of eight, one per sample.
 //!
-//! A vector register multiplies several samples at once, and a weight is read once for eight. Where a batch has fewer
-//! samples, the others are zeros, and take as long. Exponentials and logarithms are libm's, so every machine and every
-//! browser computes the same bits.
+//! A vector register multiplies several samples at once, and a weight is read once for eight. Missing samples of the last
+//! eight are zeros, and take as long. Exponentials and logarithms are libm's, so that every machine and browser computes the
+//! same bits.
 
 use crate::common::{data::Samples, network::Network};
 
@@ -64,7 +64,7 @@ fn affine(layer: &[f32], input: &[Lanes], output: &mut [Lanes]) {
     let (biases, weights) = layer.split_at(output.len());
     let columns = output.len();
     for (start, pair) in output.chunks_exact_mut(2).enumerate().map(|(i, pair)| (2 * i, pair)) {
-        // Two at a time, which stay in registers.
+        // The sums of two outputs at a time stay in registers.
         let mut sums = [[biases[start]; LANES], [biases[start + 1]; LANES]];
         for (x, weights) in input.iter().zip(weights.chunks_exact(columns)) {
             add(&mut sums[0], weights[start], x);
@@ -101,8 +101,8 @@ fn softmax_gradient(output: &mut [Lanes], block: &[usize], samples: &Samples, ba
     loss
 }
 
-/// Adds eight samples' gradients to a layer's: `d` to the biases, `input[i] d` to the weights of input i. `rows` is room for
-/// `d` turned round: the vectors run along the outputs here, so that a sum over samples needs no sum within a register.
+/// Adds eight samples' gradients to a layer's: `d` to the biases, `input[i] d` to the weights of input i. `rows` is scratch
+/// for `d` transposed: vectors along the outputs need no sum within a register.
 fn add_gradient(layer: &mut [f32], input: &[Lanes], d: &[Lanes], rows: &mut [f32]) {
     let outputs = d.len();
     for (lane, row) in rows.chunks_exact_mut(outputs).enumerate() {
@@ -122,7 +122,7 @@ fn add_gradient(layer: &mut [f32], input: &[Lanes], d: &[Lanes], rows: &mut [f32
 fn add_rows(sum: &mut [f32], x: &Lanes, rows: &[f32]) {
     let len = sum.len();
     let rows: [&[f32]; LANES] = std::array::from_fn(|lane| &rows[lane * len..][..len]);
-    // Lane after lane for each number, so that it is read and written once.
+    // All lanes for one number before the next, so that each is read and written once.
     for (i, sum) in sum.iter_mut().enumerate() {
         for (&x, row) in x.iter().zip(rows) {
             *sum += x * row[i];

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, ensure};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use flate2::{Compression, write::GzEncoder};
 
-/// From target/page in this package.
+/// Seen from target/page in this package.
 const LECTURE: &str = "../../../lecture/README.md";
 
 fn main() -> Result<()> {
@@ -25,7 +25,7 @@ fn main() -> Result<()> {
     let lecture = args.next().unwrap_or_else(|| LECTURE.into());
     let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
     gzip.write_all(&wasm(package)?)?;
-    // A script, because a page that was opened as a file may not fetch another file.
+    // A script, because a page that was opened from disk may not fetch another file.
     let script = format!("const WASM = \"{}\";\n", BASE64_STANDARD.encode(gzip.finish()?));
     fs::create_dir_all(&dir).with_context(|| dir.display().to_string())?;
     let mut total = 0;

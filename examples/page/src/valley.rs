@@ -1,4 +1,4 @@
-//! A batch in a valley: a line through points, by batches of any size. What is fast per update, and what per sample?
+//! A batch in a valley: fits a line to points with batches of any size. What is fast per update, and what per sample?
 
 use gradstep::{Batcher, Draws, Error, Optimizer, Sgd};
 
@@ -8,7 +8,7 @@ pub const POINTS: usize = 256;
 /// A run is over when it has made as many epochs and as many updates.
 pub const EPOCHS: usize = 8;
 pub const UPDATES: usize = 64;
-/// How many gradients show the noise.
+/// The number of gradients that show the noise.
 const ARROWS: u64 = 48;
 const START: [f64; 2] = [-1.6, 1.4];
 
@@ -49,7 +49,7 @@ impl Valley {
         })
     }
 
-    /// Makes one update; false once the run is over.
+    /// Makes one update. Returns false once the run is over.
     pub fn step(&mut self) -> Result<bool, Error> {
         if self.over() {
             return Ok(false);
@@ -68,7 +68,7 @@ impl Valley {
         Ok(true)
     }
 
-    /// After enough epochs and updates, or out of the picture.
+    /// Whether the run has made enough epochs and updates, or has left the picture.
     pub fn over(&self) -> bool {
         let left = !self.params().iter().all(|p| p.abs() < 1e6);
         left || (self.samples >= EPOCHS * POINTS && self.updates() >= UPDATES)

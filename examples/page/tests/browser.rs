@@ -30,7 +30,7 @@ struct Browser {
 }
 
 impl Browser {
-    /// A new browser with an empty profile, of that many pixels.
+    /// Opens a browser with an empty profile.
     fn new(name: &str, page: &str, width: u32, height: u32) -> Self {
         let mut driver = Command::new("chromedriver");
         driver.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
@@ -101,7 +101,7 @@ impl Browser {
         self.run(&format!("return String({script})")).as_str().unwrap().into()
     }
 
-    /// The numbers that a script has, to the bit: as text, which JavaScript writes so that it can be read back.
+    /// The numbers of a script, to the bit: JavaScript writes text that reads back as the same number.
     fn numbers(&self, script: &str) -> Vec<f64> {
         let list = self.run(&format!("return Array.from({script}, String)"));
         list.as_array().unwrap().iter().map(|number| number.as_str().unwrap().parse().unwrap()).collect()
@@ -115,7 +115,7 @@ impl Browser {
         }
     }
 
-    /// Opens the page at `#link`, anew, and waits until the run is as long as the link says.
+    /// Loads the page at `#link` and waits until the run has as many steps as the link says.
     fn open(&self, link: &str) {
         self.post("/url", json!({ "url": "about:blank" }));
         self.post("/url", json!({ "url": format!("{}#{link}", self.page) }));
@@ -139,7 +139,7 @@ impl Browser {
         self.text("location.hash")
     }
 
-    /// No message on the console, and no request but for the page's own files.
+    /// There is no message on the console, and no request except for the page's own files.
     fn finish(&self) {
         assert_eq!(self.log("browser"), [] as [Value; 0]);
         let root = self.page.trim_end_matches("index.html");

@@ -1,4 +1,4 @@
-//! The rooms, natively: they end as the lecture says.
+//! Runs the rooms natively: they end as the lecture says.
 
 use page::ball::Balls;
 use page::digits::{EPOCHS, Training};
@@ -60,7 +60,7 @@ fn all_points_at_once_have_one_path_without_noise() {
     }
 }
 
-/// The gradient is the Hessian times the way from the best place, and the least loss is the least.
+/// The gradient is the Hessian times the distance from the best place, and no loss is below the least.
 #[test]
 fn the_valley_is_the_bowl_it_says() {
     let valley = run(8, 2, 0.02);

@@ -1,61 +1,18 @@
 //! Trains one network with batch sizes from 1 to thousands and compares accuracy and sharpness after equal epochs, after
-//! equal updates, and at equal training loss.
+//! equal updates, and at equal training loss. README.md discusses the results.
 //!
-//! ```sh
-//! cargo run --release --bin batch_size                           # the embedded digits: minutes
-//! cargo run --release --bin batch_size -- --quick                # seconds, too short to show much
-//! cargo run --release --bin batch_size -- --data MNIST_DIR       # half an hour on two cores
-//! ```
-//!
-//! The rule is plain SGD, with a fixed learning rate and with one scaled with the batch size (Goyal et al. 2017). Both
-//! are the same at batch size 32. The same options print the same lines. On another platform the last digits may differ,
-//! because its `exp`, its `ln` and its products of matrices may. README.md discusses the results.
+//! The rule is plain SGD, with a fixed learning rate and with one scaled with the batch size (Goyal et al. 2017).
 
-#[path = "../../../common/mod.rs"]
-mod common;
-#[path = "../lines.rs"]
-mod lines;
-#[path = "../task.rs"]
-mod task;
+#[path = "../shared.rs"]
+mod shared;
 
-use anyhow::{Result, ensure};
-use clap::Parser;
-use common::plot::{self, COLORS};
-use gradstep::{Batcher, Error, Optimizer, Schedule, Sgd};
-use indicatif::{ProgressBar, ProgressStyle};
-use lines::{Line, spread};
-use plotters::prelude::*;
-use rayon::prelude::*;
-use task::Task;
-
-/// Shows what the batch size does to accuracy and to the minimum found.
-#[derive(Parser)]
-struct Options {
-    #[command(flatten)]
-    task: task::Options,
-    /// The learning rate: of every batch size, or, scaled with the batch size, of 32
-    #[arg(long, default_value_t = 0.1)]
-    learning_rate: f64,
-    /// The number of passes over the training samples [default: 32, with --data 16]
-    #[arg(long)]
-    epochs: Option<u64>,
-    /// The number of updates after which to compare, and for which to train if the epochs have fewer
-    /// [default: 4096, with --data 8192]
-    #[arg(long)]
-    updates: Option<u64>,
-    /// The training loss at which to compare [default: 0.05, with --data 0.1]
-    #[arg(long)]
-    target: Option<f64>,
-    /// The number of runs, each with its own seed, for each batch size and rule [default: 5, with --data 3]
-    #[arg(long)]
-    seeds: Option<u64>,
-    /// 2 seeds, 1 epoch, 16 updates
-    #[arg(long, conflicts_with_all = ["seeds", "epochs", "updates"])]
-    quick: bool,
-}
+use gradstep::Schedule;
+use shared::*;
 
 /// The batch size at which both rules have the same learning rate.
 const REFERENCE: usize = 32;
+/// The learning rate at that batch size.
+const LEARNING_RATE: f64 = 0.1;
 const RULES: [&str; 2] = ["fixed", "scaled"];
 /// About ln 10, the loss of a network that has learnt nothing.
 const CHANCE: f64 = 2.28;
@@ -64,23 +21,13 @@ const CHANCE: f64 = 2.28;
 struct Experiment {
     task: Task,
     sizes: Vec<usize>,
-    learning_rate: f64,
     epochs: u64,
     updates: u64,
     target: f64,
     seeds: u64,
 }
 
-/// The network at one moment of its training.
-struct Moment {
-    epochs: f64,
-    loss: f64,
-    training: f64, // accuracy, %
-    test: f64,
-    sharpness: f64,
-}
-
-/// The moments that a run keeps: after equal epochs, after equal updates, at equal training loss.
+/// The moments at which runs are compared: after equal epochs, after equal updates, at equal training loss.
 type Run = [Option<Moment>; 3];
 const EPOCHS: usize = 0;
 const UPDATES: usize = 1;
@@ -89,58 +36,43 @@ const TARGET: usize = 2;
 /// A column of the table: the gap before it, its width and heading, the moment, the digits, and the value.
 type Column = (&'static str, usize, &'static str, usize, usize, fn(&Moment) -> f64);
 
-/// By rule, batch size and seed.
-type Runs = Vec<Vec<Vec<Run>>>;
+/// A rule, a batch size, and the run of each seed.
+type Case = (usize, usize, Vec<Run>);
 
 fn main() -> Result<()> {
     let options = Options::parse();
     let experiment = Experiment::new(&options)?;
-    let runs = experiment.train_all()?;
-    experiment.print_table(&runs);
-    experiment.draw(&options, &runs)
+    let cases =
+        Vec::from_iter([0, 1].into_iter().flat_map(|rule| experiment.sizes.iter().map(move |&size| (rule, size))));
+    let runs = run_all(&cases, experiment.seeds, |&(rule, size), seed| experiment.train(rule, size, seed))?;
+    let cases = Vec::from_iter(cases.into_iter().zip(runs).map(|((rule, size), runs)| (rule, size, runs)));
+    experiment.print_table(&cases);
+    experiment.draw(&options.figures, &cases)
 }
 
 impl Experiment {
     fn new(options: &Options) -> Result<Self> {
-        let task = Task::new(&options.task)?;
-        // MNIST has twelve times the pixels of the digits and eight times the samples. So fewer sizes, up to a quarter.
-        let (mnist, len) = (options.task.data.is_some(), task.data.train.len());
-        let sizes = if mnist { task::sizes(4, len).collect() } else { task::sizes(2, len).chain([len]).collect() };
-        let (epochs, updates, target, seeds) = if mnist { (16, 8192, 0.1, 3) } else { (32, 4096, 0.05, 5) };
-        let (epochs, updates, seeds) = if options.quick { (1, 16, 2) } else { (epochs, updates, seeds) };
-        let seeds = options.seeds.unwrap_or(seeds);
-        ensure!(seeds >= 1, "seeds is 0, expected at least 1");
-        Ok(Experiment {
-            task,
-            sizes,
-            learning_rate: options.learning_rate,
-            epochs: options.epochs.unwrap_or(epochs),
-            updates: options.updates.unwrap_or(updates),
-            target: options.target.unwrap_or(target),
-            seeds,
-        })
-    }
-
-    /// Trains with every rule, batch size and seed, as many at once as there are cores.
-    fn train_all(&self) -> Result<Runs> {
-        let bar = ProgressBar::new((RULES.len() * self.sizes.len()) as u64 * self.seeds)
-            .with_style(ProgressStyle::with_template("training {bar:32} {pos}/{len} {elapsed}, {eta} to go")?);
-        let train = |rule, size, seed| self.train(rule, size, seed).inspect(|_| bar.inc(1));
-        let all_seeds = |rule, size| (0..self.seeds).into_par_iter().map(|seed| train(rule, size, seed)).collect();
-        let all_sizes = |rule| self.sizes.par_iter().map(|&size| all_seeds(rule, size)).collect();
-        let runs = (0..RULES.len()).into_par_iter().map(all_sizes).collect::<Result<Runs, Error>>()?;
-        bar.finish_and_clear();
-        Ok(runs)
+        let task = Task::new(options)?;
+        let len = task.data.train.len();
+        let (epochs, updates, target, seeds) = match (options.quick, options.is_mnist()) {
+            (false, false) => (32, 4096, 0.05, 5),
+            (false, true) => (16, 8192, 0.1, 3),
+            (true, false) => (1, 16, 0.05, 2),
+            (true, true) => (1, 16, 0.1, 2),
+        };
+        // Fewer sizes on MNIST, because it has twelve times the pixels of the digits and eight times the samples.
+        let sizes = if options.is_mnist() { sizes(4, len).collect() } else { sizes(2, len).chain([len]).collect() };
+        Ok(Experiment { task, sizes, epochs, updates, target, seeds })
     }
 
     fn train(&self, rule: usize, batch_size: usize, seed: u64) -> Result<Run, Error> {
         let Experiment { task, epochs, .. } = self;
         let len = task.data.train.len();
         let batcher = Batcher::new(len, batch_size, seed)?;
-        // A rate scaled up starts at the fixed one and climbs over five epochs, as in the paper.
+        // A rate above the fixed one starts there and climbs over five epochs, as in the paper.
         let scale = if rule == 0 { 1.0 } else { batch_size as f64 / REFERENCE as f64 };
-        let (learning_rate, warmup) = (scale * self.learning_rate, 5 * batcher.batches_per_epoch() as u64);
-        let schedule = Schedule::linear(learning_rate.min(self.learning_rate), learning_rate, warmup)?;
+        let (learning_rate, warmup) = (scale * LEARNING_RATE, 5 * batcher.batches_per_epoch() as u64);
+        let schedule = Schedule::linear(learning_rate.min(LEARNING_RATE), learning_rate, warmup)?;
         let mut sgd = Sgd::new(learning_rate)?;
         let mut params = task.layers.initial(seed);
         let mut grads = vec![0.0; params.len()];
@@ -156,7 +88,7 @@ impl Experiment {
             }
             let loss = task.probe_loss(&params);
             if !loss.is_finite() || (epoch > *epochs && loss > CHANCE) {
-                break; // it will not learn any more
+                break; // it will never learn
             }
             if loss <= self.target && run[TARGET].is_none() {
                 run[TARGET] = self.moment(&params, epoch as f64);
@@ -171,15 +103,16 @@ impl Experiment {
         Ok(run)
     }
 
+    /// `None` if the loss is not finite.
     fn moment(&self, params: &[f32], epochs: f64) -> Option<Moment> {
-        let Task { data, layers, .. } = &self.task;
-        let loss = self.task.probe_loss(params);
-        let [training, test] = [&data.train, &data.held_out].map(|samples| 100.0 * layers.accuracy(params, samples));
-        let sharpness = if loss < CHANCE { self.task.sharpness(params) } else { f64::NAN };
-        loss.is_finite().then_some(Moment { epochs, loss, training, test, sharpness })
+        let mut moment = self.task.moment(params, epochs);
+        if moment.loss >= CHANCE {
+            moment.sharpness = f64::NAN;
+        }
+        moment.loss.is_finite().then_some(moment)
     }
 
-    fn print_table(&self, runs: &Runs) {
+    fn print_table(&self, cases: &[Case]) {
         let Experiment { epochs, updates, target, seeds, .. } = self;
         let columns: [Column; 8] = [
             (" | ", 15, "training loss", EPOCHS, 4, |moment| moment.loss),
@@ -195,52 +128,38 @@ impl Experiment {
         println!("              | after {epochs:2} epochs{:46} | {updates} updates | at training loss {target}", "");
         let headings = columns.map(|(gap, width, heading, ..)| format!("{gap}{heading:>width$}"));
         println!("rate    batch{}", headings.concat());
-        for (rule, runs) in RULES.iter().zip(runs) {
-            for (size, runs) in self.sizes.iter().zip(runs) {
-                let cells = columns.map(|(gap, width, _, when, digits, value)| {
-                    let [least, middle, most] = of_seeds(runs, when, value);
-                    let half = (most - least) / 2.0;
-                    let cell =
-                        if middle.is_nan() { "-".into() } else { format!("{middle:.digits$} ±{half:.digits$}") };
-                    format!("{gap}{cell:>width$}")
-                });
-                println!("{rule:6} {size:>6}{}", cells.concat());
-            }
+        for (rule, size, runs) in cases {
+            let cells = columns.map(|(gap, width, _, when, digits, value)| {
+                format!("{gap}{:>width$}", cell(of_seeds(runs, when, value), digits))
+            });
+            println!("{:6} {size:>6}{}", RULES[*rule], cells.concat());
         }
     }
 
-    fn draw(&self, options: &Options, runs: &Runs) -> Result<()> {
-        let Experiment { task, epochs, target, .. } = self;
+    fn draw(&self, figures: &Figures, cases: &[Case]) -> Result<()> {
+        let Experiment { task: Task { name, .. }, sizes, epochs, target, .. } = self;
         let lines = |what: &str, opacity: f64, when: usize, value: fn(&Moment) -> f64| {
             [0, 1].map(|rule| Line {
                 name: format!("{} rate{what}", RULES[rule]),
                 color: COLORS[1 - rule].mix(opacity),
-                points: (self.sizes.iter().zip(&runs[rule]))
-                    .map(|(&size, runs)| (size as f64, of_seeds(runs, when, value)))
+                points: (cases.iter().filter(|case| case.0 == rule))
+                    .map(|(_, size, runs)| (*size as f64, of_seeds(runs, when, value)))
                     .collect(),
             })
         };
-        let path = |what: &str| options.task.figures.join(format!("batch_size_{what}_{}.svg", task.name));
-        let x = ("batch size", (1.0..self.sizes[self.sizes.len() - 1] as f64).log_scale().base(2.0));
-        println!("figures: {}, {}", path("accuracy").display(), path("sharpness").display());
-
-        plot::svg(&path("accuracy"), (800, 480), |root| {
-            let title = format!("{}: accuracy after {epochs} epochs", task.name);
-            let y = ("accuracy, % (on the edge: below)", 90.0..100.0);
-            let mut chart = plot::axes(root, &title, x.clone(), y)?;
+        figures.draw(&format!("batch_size_accuracy_{name}"), (800, 480), |root| {
+            let title = format!("{name}: accuracy after {epochs} epochs");
+            let y = ("accuracy, % (on the edge: below)", 90.0..100.0, 90.0..100.0);
             let training = lines(", training", 0.4, EPOCHS, |moment| moment.training);
             let test = lines(", test", 1.0, EPOCHS, |moment| moment.test);
-            lines::draw(&mut chart, 90.0..100.0, training.into_iter().chain(test))?;
-            plot::legend(&mut chart, SeriesLabelPosition::LowerLeft)
+            draw_by_size(root, &title, sizes, y, training.into_iter().chain(test), SeriesLabelPosition::LowerLeft)
         })?;
-        plot::svg(&path("sharpness"), (800, 480), |root| {
-            let title = format!("{}: sharpness after {epochs} epochs, and at training loss {target}", task.name);
-            let y = ("largest eigenvalue of the Hessian", (0.01..100.0).log_scale());
-            let mut chart = plot::axes(root, &title, x.clone(), y)?;
+        figures.draw(&format!("batch_size_sharpness_{name}"), (800, 480), |root| {
+            let title = format!("{name}: sharpness after {epochs} epochs, and at training loss {target}");
+            let y = ("largest eigenvalue of the Hessian", (0.01..100.0).log_scale(), 0.01..100.0);
             let after = lines(&format!(", {epochs} epochs"), 0.4, EPOCHS, |moment| moment.sharpness);
             let at = lines(&format!(", loss {target}"), 1.0, TARGET, |moment| moment.sharpness);
-            lines::draw(&mut chart, 0.01..100.0, after.into_iter().chain(at))?;
-            plot::legend(&mut chart, SeriesLabelPosition::LowerRight)
+            draw_by_size(root, &title, sizes, y, after.into_iter().chain(at), SeriesLabelPosition::LowerRight)
         })
     }
 }

@@ -1,38 +1,26 @@
 //! What momentum does: it carries past a small minimum and a flat place, and speeds up the way down a narrow valley.
+//! README.md discusses the results.
 //!
-//! ```sh
-//! cargo run --release --bin momentum                                  # figures into target/figures
-//! cargo run --release --bin momentum -- --figures figures    # those of README.md
-//! ```
-//!
-//! Prints where each rule ends on a curve, and how fast each descends a quadratic beside what theory says. Draws both.
-//! Takes a second or two.
+//! Prints and draws where each rule ends on a curve, and how fast each descends a quadratic, beside theory.
 
-#[path = "../../../common/mod.rs"]
-mod common;
+#[path = "../shared.rs"]
+mod shared;
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Result, ensure};
-use clap::Parser;
-use common::curve::{End, LEARNING_RATE, START, gradient, loss};
-use common::plot::{self, COLORS, axes, label, legend};
-use gradstep::{Momentum, MomentumForm, Optimizer, Sgd};
-use plotters::prelude::*;
+use shared::common::curve::{End, LEARNING_RATE, START, gradient, loss};
+use shared::*;
 
 /// Runs gradient descent and momentum on a curve and on a quadratic, and draws both.
 #[derive(Parser)]
 struct Options {
-    /// Where to write the figures
-    #[arg(long, value_name = "DIR", default_value = "target/figures")]
-    figures: PathBuf,
+    #[command(flatten)]
+    figures: Figures,
 }
 
 fn main() -> Result<()> {
-    let dir = Options::parse().figures;
-    curve(&dir.join("momentum_curve.svg"))?;
-    sweep(&dir.join("momentum_sweep.svg"))?;
-    quadratic(&dir.join("momentum_quadratic.svg"))
+    let Options { figures } = Options::parse();
+    curve(&figures)?;
+    sweep(&figures)?;
+    quadratic(&figures)
 }
 
 /// The place of `optimizer` on the curve before each step, and after the last.
@@ -47,10 +35,7 @@ fn roll(mut optimizer: impl Optimizer<f64>, start: f64, steps: usize) -> Result<
     Ok(path)
 }
 
-/// A name, a colour, and the places from step to step.
-type Roll = (&'static str, RGBColor, Vec<f64>);
-
-fn curve(figure: &Path) -> Result<()> {
+fn curve(figures: &Figures) -> Result<()> {
     println!("The curve, learning rate {LEARNING_RATE}: where a rule is after");
     println!("{:24}{:>8}{:>10}{:>10}{:>12}{:>12}", "steps", 0, 30, 100, 1_000, 100_000);
     let runs = [
@@ -62,18 +47,13 @@ fn curve(figure: &Path) -> Result<()> {
         let [a, b, c, d, e] = [0, 30, 100, 1_000, 100_000].map(|step| path[step]);
         println!("{name:24}{a:8.3}{b:10.4}{c:10.4}{d:12.4}{e:12.5}");
     }
-    draw_curve(figure, &runs)
-}
-
-fn draw_curve(figure: &Path, runs: &[Roll]) -> Result<()> {
-    println!("figure: {}", figure.display());
-    plot::svg(figure, (800, 880), |root| {
+    figures.draw("momentum_curve", (800, 880), |root| {
         let (upper, lower) = root.split_vertically(480);
         let title = "100 steps with learning rate 0.05, past a small minimum and a flat place";
         let mut chart = axes(&upper, title, ("x", -0.9..5.9), ("loss", -1.2..1.4))?;
         let line = (0..=130).map(|i| f64::from(i) / 20.0 - 0.7).map(|x| (x, loss(x)));
         chart.draw_series(LineSeries::new(line, BLACK.mix(0.4).stroke_width(2)))?;
-        // The last path a little above the curve, so that it does not hide the others.
+        // The last path is drawn above the curve, so that it does not hide the others.
         for ((name, color, path), above) in runs.iter().zip([0.0, 0.0, 0.07]) {
             let dots = path[..=100].iter().map(|&x| Circle::new((x, loss(x) + above), 4, color.mix(0.6).filled()));
             label(chart.draw_series(dots)?, name, color);
@@ -94,13 +74,13 @@ fn draw_curve(figure: &Path, runs: &[Roll]) -> Result<()> {
     })
 }
 
-/// Near which place it is after 10,000 steps, if it has come to rest.
+/// Where a run is after 10,000 steps, if it has come to rest.
 fn end(learning_rate: f64, momentum: f64, form: MomentumForm) -> Result<End> {
     let path = roll(Momentum::new(learning_rate, momentum, 1)?.with_form(form), START, 10_000)?;
     Ok(End::of(path[path.len() - 1], path[path.len() - 2]))
 }
 
-/// The first and the last of several neighbouring λ with the same end.
+/// The first and the last of neighbouring λ with the same end.
 type Span = (f64, f64, End);
 
 /// The ends for λ = 0, 0.01, …, 0.99.
@@ -116,7 +96,7 @@ fn ends(learning_rate: f64, form: MomentumForm) -> Result<Vec<Span>> {
     Ok(spans)
 }
 
-fn sweep(figure: &Path) -> Result<()> {
+fn sweep(figures: &Figures) -> Result<()> {
     println!("\nFor which momentum it escapes, learning rate {LEARNING_RATE}");
     for form in [MomentumForm::Classical, MomentumForm::Nesterov] {
         for (first, last, end) in ends(LEARNING_RATE, form)? {
@@ -132,12 +112,7 @@ fn sweep(figure: &Path) -> Result<()> {
         let least = spans.iter().find(|span| span.2 == End::Lowest).map(|span| format!("{:.2}", span.0));
         println!("learning rate {learning_rate:.4}: {}", least.as_deref().unwrap_or("none"));
     }
-    draw_sweep(figure, &columns)
-}
-
-fn draw_sweep(figure: &Path, columns: &[(f64, Vec<Span>)]) -> Result<()> {
-    println!("figure: {}", figure.display());
-    plot::svg(figure, (800, 480), |root| {
+    figures.draw("momentum_sweep", (800, 480), |root| {
         let title = "where 10,000 steps of Momentum end, from x = -0.6";
         let x = ("learning rate", (10.0_f64.powf(-3.0625)..10.0_f64.powf(0.0625)).log_scale());
         let mut chart = axes(root, title, x, ("momentum", 0.0..1.0))?;
@@ -158,7 +133,7 @@ fn draw_sweep(figure: &Path, columns: &[(f64, Vec<Span>)]) -> Result<()> {
     })
 }
 
-/// A rule, and the factor by which its step shrinks the distance from the minimum in theory, in the long run.
+/// A rule, and the factor by which in theory, in the long run, a step shrinks the distance from the minimum.
 type Rule = (&'static str, Box<dyn Optimizer<f64>>, f64);
 
 /// The rules for a quadratic whose curvatures lie between μ = 1 and L = κ.
@@ -198,7 +173,7 @@ fn distance(params: &[f64; 2]) -> f64 {
     ((params[0] * params[0] + params[1] * params[1]) / 2.0).sqrt()
 }
 
-fn quadratic(figure: &Path) -> Result<()> {
+fn quadratic(figures: &Figures) -> Result<()> {
     println!(
         "\nThe quadratic: shrinking of the distance in a step (measured over the second half of the way to 1e-140),"
     );
@@ -218,12 +193,7 @@ fn quadratic(figure: &Path) -> Result<()> {
             println!("{kappa:8}  {rule:12}{rate:10.5}{theory:10.5}{steps:9}{furthest:10.2}");
         }
     }
-    draw_quadratic(figure)
-}
-
-fn draw_quadratic(figure: &Path) -> Result<()> {
-    println!("figure: {}", figure.display());
-    plot::svg(figure, (800, 900), |root| {
+    figures.draw("momentum_quadratic", (800, 900), |root| {
         let (upper, lower) = root.split_vertically(470);
         let mut chart = axes(&upper, "30 steps on (x² + 25 y²) / 2, from (1, 1)", ("x", -0.4..1.2), ("y", -2.0..2.0))?;
         for (level, sign) in [0.05, 0.5, 2.0, 6.0, 14.0, 26.0, 42.0].into_iter().flat_map(|l| [(l, 1.0), (l, -1.0)]) {

@@ -1,47 +1,12 @@
 //! Does the gradient noise scale predict how large a batch is worth its cost? Searches the best learning rate of each
-//! batch size, counts the epochs to a training loss, and measures the noise scale on the way.
-//!
-//! ```sh
-//! cargo run --release --bin noise_scale                          # the embedded digits: minutes
-//! cargo run --release --bin noise_scale -- --quick               # seconds, too short to show much
-//! cargo run --release --bin noise_scale -- --data MNIST_DIR      # a quarter of an hour on two cores
-//! ```
-//!
-//! The rule is plain SGD at a constant rate. The same options print the same lines. On another platform the last digits
-//! may differ, because its `exp`, its `ln` and its products of matrices may. README.md discusses the results.
+//! batch size, counts the epochs to a training loss, and measures the noise scale on the way. README.md discusses the
+//! results.
 
-#[path = "../../../common/mod.rs"]
-mod common;
-#[path = "../lines.rs"]
-mod lines;
-#[path = "../task.rs"]
-mod task;
+#[path = "../shared.rs"]
+mod shared;
 
-use anyhow::{Result, ensure};
-use clap::Parser;
-use common::plot::{self, COLORS};
-use gradstep::{Batcher, Error, NoiseScale, Optimizer, Sgd, global_norm};
-use indicatif::{ProgressBar, ProgressStyle};
-use lines::{Line, spread};
-use plotters::prelude::*;
-use rayon::prelude::*;
-use task::Task;
-
-/// Compares the gradient noise scale with the batch size at which the epochs to a target double.
-#[derive(Parser)]
-struct Options {
-    #[command(flatten)]
-    task: task::Options,
-    /// The training loss to reach [default: 0.05, with --data 0.1]
-    #[arg(long)]
-    target: Option<f64>,
-    /// The number of runs, each with its own seed, for each batch size and learning rate
-    #[arg(long, default_value_t = 3)]
-    seeds: u64,
-    /// 2 seeds, a target of 0.5
-    #[arg(long, conflicts_with_all = ["seeds", "target"])]
-    quick: bool,
-}
+use gradstep::{NoiseScale, global_norm};
+use shared::*;
 
 struct Experiment {
     task: Task,
@@ -55,42 +20,40 @@ struct Best {
     learning_rate: f64,
     /// Until the target: the least, the middle and the largest of the seeds.
     epochs: [f64; 3],
-    /// All rates that were tried, and the middle of their epochs; infinite: longer than another rate, or never.
+    /// All rates that were tried, and the middle of their epochs: infinite if they were cut off.
     tried: Vec<(f64, f64)>,
 }
 
-/// How often in an epoch the loss is measured.
+/// How often per epoch the loss is measured.
 const CHECKS: usize = 8;
-/// In the run whose noise is measured.
+/// The batch size of the runs whose noise is measured.
 const REFERENCE: usize = 64;
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    let task = Task::new(&options.task)?;
-    let target = match options.task.data {
-        _ if options.quick => 0.5,
-        None => options.target.unwrap_or(0.05),
-        Some(_) => options.target.unwrap_or(0.1),
+    let task = Task::new(&options)?;
+    let (target, seeds) = match (options.quick, options.is_mnist()) {
+        (false, false) => (0.05, 3),
+        (false, true) => (0.1, 3),
+        (true, _) => (0.5, 2),
     };
-    let seeds = if options.quick { 2 } else { options.seeds };
-    ensure!(seeds >= 1, "seeds is 0, expected at least 1");
     let experiment = Experiment { task, target, seeds };
     let best = experiment.search_all()?;
     let doubling = doubling(&best);
     println!("epochs double at a batch of {doubling:.0}");
     let noise_scales = experiment.noise_scales(&best)?;
-    experiment.draw(&options, &best, &noise_scales)
+    experiment.draw(&options.figures, &best, &noise_scales)
 }
 
 impl Experiment {
-    /// Finds the best rate of each batch size, the sizes side by side on all cores.
+    /// Finds the best rate of each batch size, on all cores.
     fn search_all(&self) -> Result<Vec<Best>> {
         let task = &self.task;
         let len = task.data.train.len();
-        let sizes: Vec<usize> = task::sizes(4, len).chain([len]).collect();
+        let sizes: Vec<usize> = sizes(4, len).chain([len]).collect();
         let bar = ProgressBar::new(sizes.len() as u64)
             .with_style(ProgressStyle::with_template("searching {bar:32} {pos}/{len} sizes {elapsed}")?);
-        // The longest first.
+        // Large batches take longest, and start first.
         let search = |&size| self.search(size).inspect(|_| bar.inc(1));
         let mut best = sizes.par_iter().rev().with_max_len(1).map(search).collect::<Result<Vec<Best>, Error>>()?;
         bar.finish_and_clear();
@@ -110,7 +73,7 @@ impl Experiment {
 
     /// Doubles and halves the learning rate as long as that saves epochs.
     fn search(&self, batch_size: usize) -> Result<Best, Error> {
-        // Low enough to learn at all: from there the search climbs.
+        // Low enough to learn at all; the search climbs from there.
         let start = 0.4 * (batch_size as f64 / 32.0).min(1.0);
         let mut best = Best { batch_size, learning_rate: start, epochs: [f64::INFINITY; 3], tried: Vec::new() };
         best.try_rate(self, start)?;
@@ -121,8 +84,8 @@ impl Experiment {
         Ok(best)
     }
 
-    /// The epochs until the training loss is at the target; infinite if they are more than `limit`. Calls `check` with
-    /// the parameters whenever it has measured the loss.
+    /// Returns the epochs until the training loss is at the target, infinite if more than `limit`. Calls `check` with the
+    /// parameters after each measurement of the loss.
     fn train(
         &self,
         batch_size: usize,
@@ -157,24 +120,23 @@ impl Experiment {
         unreachable!("there is always a next epoch")
     }
 
-    /// Prints the noise scale along runs of the reference size at its best rate, by quarters of the way to the target:
-    /// the mean of each part, then their ratio. Returns them.
+    /// Prints and returns the noise scale along runs of the reference size at its best rate, for each quarter of the way to
+    /// the target and for the whole: the ratio of the two means.
     fn noise_scales(&self, best: &[Best]) -> Result<[f64; 5]> {
         let best = best.iter().find(|best| best.batch_size == REFERENCE).expect("the sizes are 1, 4, 16, 64, …");
-        let measure = |seed| {
+        let runs = run_all(&[best.learning_rate], self.seeds, |&rate, seed| {
             let mut norms = Vec::new();
-            let epochs = self.train(REFERENCE, best.learning_rate, seed, f64::INFINITY, |params| {
+            self.train(REFERENCE, rate, seed, f64::INFINITY, |params| {
                 norms.push(self.squared_norms(params, seed, norms.len() as u64)?);
                 Ok(())
             })?;
-            Ok((epochs, norms))
-        };
-        let runs = (0..self.seeds).into_par_iter().map(measure).collect::<Result<Vec<_>, Error>>()?;
+            Ok(norms)
+        })?;
         let mut noise_scales = [f64::NAN; 5];
         println!("noise scale along the runs with batches of {REFERENCE} at rate {}", best.learning_rate);
         for (noise_scale, (from, to)) in noise_scales.iter_mut().zip([(0, 1), (1, 2), (2, 3), (3, 4), (0, 4)]) {
             let mut noise = NoiseScale::new();
-            for (_, norms) in &runs {
+            for norms in &runs[0] {
                 let [from, to] = [from, to].map(|quarter| quarter * norms.len() / 4);
                 for &[small, big] in &norms[from..to] {
                     noise.add(small, big)?;
@@ -190,7 +152,7 @@ impl Experiment {
         Ok(noise_scales)
     }
 
-    /// The squared norm of the gradient over 1 sample (the mean of 64) and over the probe that they are from.
+    /// The squared norm of the gradient over one sample (the mean of 64) and over the probe, from which the 64 are.
     fn squared_norms(&self, params: &[f32], seed: u64, check: u64) -> Result<[(usize, f64); 2], Error> {
         let probe = &self.task.probe;
         let mut grads = vec![0.0; params.len()];
@@ -206,11 +168,9 @@ impl Experiment {
         Ok([(1, small), (probe.len(), big)])
     }
 
-    fn draw(&self, options: &Options, best: &[Best], noise_scales: &[f64; 5]) -> Result<()> {
+    fn draw(&self, figures: &Figures, best: &[Best], noise_scales: &[f64; 5]) -> Result<()> {
         let Experiment { task, target, .. } = self;
-        let path = options.task.figures.join(format!("noise_scale_{}.svg", task.name));
-        println!("figure: {}", path.display());
-        plot::svg(&path, (800, 720), |root| {
+        figures.draw(&format!("noise_scale_{}", task.name), (800, 720), |root| {
             let (upper, lower) = root.split_vertically(400);
             let x = ("batch size", (1.0..task.data.train.len() as f64).log_scale().base(2.0));
             let over = |value: fn(&Best) -> [f64; 3]| {
@@ -219,7 +179,7 @@ impl Experiment {
             };
 
             let title = format!("{}: epochs to training loss {target}, at the best rate of each size", task.name);
-            let mut chart = plot::axes(&upper, &title, x.clone(), ("epochs", (1.0..1024.0).log_scale().base(2.0)))?;
+            let mut chart = axes(&upper, &title, x.clone(), ("epochs", (1.0..1024.0).log_scale().base(2.0)))?;
             let mut lines =
                 vec![Line { name: "epochs".into(), color: COLORS[1].mix(1.0), points: over(|best| best.epochs) }];
             let [first, .., whole] = noise_scales;
@@ -230,24 +190,23 @@ impl Experiment {
                     points: vec![(*noise_scale, [1.0, 1.0, 1024.0])],
                 });
             }
-            lines::draw(&mut chart, 1.0..1024.0, lines)?;
-            plot::legend(&mut chart, SeriesLabelPosition::UpperLeft)?;
+            draw_lines(&mut chart, 1.0..1024.0, lines)?;
+            legend(&mut chart, SeriesLabelPosition::UpperLeft)?;
 
-            let mut chart =
-                plot::axes(&lower, "the best learning rate", x, ("learning rate", (0.001..10.0).log_scale()))?;
+            let mut chart = axes(&lower, "the best learning rate", x, ("learning rate", (0.001..10.0).log_scale()))?;
             let points = over(|best| [best.learning_rate; 3]);
-            lines::draw(&mut chart, 0.001..10.0, [Line { name: String::new(), color: COLORS[0].mix(1.0), points }])
+            draw_lines(&mut chart, 0.001..10.0, [Line { name: String::new(), color: COLORS[0].mix(1.0), points }])
         })
     }
 }
 
 impl Best {
-    /// Tries a rate with every seed; keeps it, and returns true, if its epochs are fewer.
+    /// Tries a rate with every seed. If it takes fewer epochs, keeps it and returns true.
     fn try_rate(&mut self, experiment: &Experiment, learning_rate: f64) -> Result<bool, Error> {
         if self.tried.iter().any(|&(tried, _)| tried == learning_rate) {
             return Ok(false);
         }
-        // A run that takes longer than this is not the best.
+        // A run that takes longer than this is cut off: its rate is not the best.
         let limit = if self.epochs[1].is_finite() { 1.5 * self.epochs[1] } else { 4096.0 };
         let train = |seed| experiment.train(self.batch_size, learning_rate, seed, limit, |_| Ok(()));
         let epochs = (0..experiment.seeds).into_par_iter().map(train).collect::<Result<Vec<f64>, Error>>()?;

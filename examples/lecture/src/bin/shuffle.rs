@@ -1,48 +1,33 @@
-//! What a new order each epoch gains over one fixed order and over drawing with replacement.
-//!
-//! ```sh
-//! cargo run --release --bin shuffle                                  # figures into target/figures
-//! cargo run --release --bin shuffle -- --figures figures    # those of README.md
-//! ```
+//! What a new order each epoch gains over one fixed order and over drawing with replacement. README.md discusses the
+//! results.
 //!
 //! Three problems: two samples, where the exact answer is known; least squares, where theory gives the exponents; and
-//! the digits. Prints the same numbers on every run; on another platform the last digits may differ.
+//! the digits.
 
-#[path = "../../../common/mod.rs"]
-mod common;
-#[path = "../statistics.rs"]
-mod statistics;
+#[path = "../shared.rs"]
+mod shared;
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Result, ensure};
-use clap::Parser;
-use common::orders::{Order, epochs};
-use common::plot::{self, COLORS, Chart};
-use common::{data, network::Network};
-use gradstep::{Draws, Error, Momentum, Optimizer, Sgd};
-use indicatif::ProgressBar;
-use plotters::prelude::*;
-use rayon::prelude::*;
-use statistics::mean_and_deviation;
+use gradstep::Draws;
+use shared::common::network::Network;
+use shared::common::orders::{Order, epochs};
+use shared::*;
 
 /// Compares three ways to order the samples, on two samples, on least squares and on the digits.
 #[derive(Parser)]
 struct Options {
-    /// Fewer seeds and epochs: done in seconds, but the numbers say little
+    /// Take seconds: fewer seeds and epochs, whose numbers say little
     #[arg(long)]
     quick: bool,
-    /// Where to write the figures
-    #[arg(long, value_name = "DIR", default_value = "target/figures")]
-    figures: PathBuf,
+    #[command(flatten)]
+    figures: Figures,
 }
 
 fn main() -> Result<()> {
     let Options { quick, figures } = Options::parse();
-    two_samples(&figures.join("shuffle_two_samples.svg"), if quick { 1_000 } else { 50_000 })?;
-    least_squares(&figures.join("shuffle_least_squares.svg"), if quick { 4 } else { 20 })?;
+    two_samples(&figures, if quick { 1_000 } else { 50_000 })?;
+    least_squares(&figures, if quick { 4 } else { 20 })?;
     let (seeds, epochs) = if quick { (4, 5) } else { (20, 20) };
-    digits(&figures.join("shuffle_digits.svg"), seeds, epochs)
+    digits(&figures, seeds, epochs)
 }
 
 const ORDERS: [(Order, &str, RGBColor); 3] = [
@@ -51,37 +36,9 @@ const ORDERS: [(Order, &str, RGBColor); 3] = [
     (Order::Reshuffled, "reshuffled", COLORS[1]),
 ];
 
-/// Calls `run` with every order and seed, on all cores. The result has a `Vec` for each order, with a value a seed.
-fn runs<T: Send>(seeds: u64, run: impl Fn(Order, u64) -> Result<T, Error> + Sync) -> Result<Vec<Vec<T>>, Error> {
-    let bar = ProgressBar::new(3 * seeds);
-    let all_seeds = |order| (0..seeds).into_par_iter().map(|seed| run(order, seed).inspect(|_| bar.inc(1))).collect();
-    let runs = ORDERS.iter().map(|&(order, ..)| all_seeds(order)).collect();
-    bar.finish_and_clear();
-    runs
-}
-
-/// Draws the mean over the seeds of each order's runs, in a band from the least to the largest.
-fn draw_runs<X: Ranged<ValueType = f64>, Y: Ranged<ValueType = f64>>(
-    chart: &mut Chart<X, Y>,
-    xs: &[f64],
-    runs: &[Vec<Vec<f64>>],
-) -> Result<()> {
-    for (runs, (.., color)) in runs.iter().zip(ORDERS) {
-        let at = |i: usize| runs.iter().map(move |run| run[i]);
-        let lowest = (0..xs.len()).map(|i| (xs[i], at(i).fold(f64::INFINITY, f64::min)));
-        let highest = (0..xs.len()).rev().map(|i| (xs[i], at(i).fold(f64::NEG_INFINITY, f64::max)));
-        chart.draw_series([Polygon::new(lowest.chain(highest).collect::<Vec<_>>(), color.mix(0.15))])?;
-    }
-    for (runs, (_, name, color)) in runs.iter().zip(ORDERS) {
-        let line = xs.iter().copied().zip(means(runs));
-        plot::label(chart.draw_series(LineSeries::new(line, color.stroke_width(2)))?, name, color);
-    }
-    Ok(())
-}
-
-/// The mean of the runs, epoch by epoch.
-fn means(runs: &[Vec<f64>]) -> Vec<f64> {
-    (0..runs[0].len()).map(|i| runs.iter().map(|run| run[i]).sum::<f64>() / runs.len() as f64).collect()
+/// The name, the colour and the runs of each order.
+fn groups(runs: &[Vec<Vec<f64>>]) -> impl Iterator<Item = (String, RGBColor, &Vec<Vec<f64>>)> + Clone {
+    ORDERS.into_iter().zip(runs).map(|((_, name, color), runs)| (name.into(), color, runs))
 }
 
 /// The exact variance and bias of x at the end of an epoch, for the loss ½(x - s)² with s = 1 or -1.
@@ -117,13 +74,13 @@ fn variance_and_mean(order: Order, seed: u64, eta: f64, count: usize) -> Result<
     Ok((deviation * deviation, if order == Order::Fixed { mean.abs() } else { mean }))
 }
 
-fn two_samples(figure: &Path, epochs: usize) -> Result<()> {
+fn two_samples(figures: &Figures, epochs: usize) -> Result<()> {
     const SEEDS: u64 = 10;
     println!("Two samples: x at the end of an epoch, {epochs} epochs, mean of {SEEDS} seeds");
     println!("{:>8}  {:17}{:>10}{:>10}{:>10}{:>10}{:>10}", "η", "order", "variance", "+-", "exact", "bias", "exact");
     let mut squares = Vec::new();
     for eta in [0.0625, 0.125, 0.25, 0.5, 0.75] {
-        let runs = runs(SEEDS, |order, seed| variance_and_mean(order, seed, eta, epochs))?;
+        let runs = run_all(&ORDERS, SEEDS, |&(order, ..), seed| variance_and_mean(order, seed, eta, epochs))?;
         for ((order, name, color), runs) in ORDERS.into_iter().zip(runs) {
             let (variances, means): (Vec<f64>, Vec<f64>) = runs.into_iter().unzip();
             let (variance, deviation) = mean_and_deviation(&variances);
@@ -137,27 +94,22 @@ fn two_samples(figure: &Path, epochs: usize) -> Result<()> {
             squares.push((eta, variance + bias * bias, color));
         }
     }
-    draw_two_samples(figure, &squares)
-}
-
-fn draw_two_samples(figure: &Path, squares: &[(f64, f64, RGBColor)]) -> Result<()> {
-    println!("figure: {}", figure.display());
-    plot::svg(figure, (800, 450), |root| {
+    figures.draw("shuffle_two_samples", (800, 450), |root| {
         let title = "two samples: variance + bias² at the end of an epoch (dots: measured, lines: exact)";
         let x = ("learning rate", (0.05..1.0).log_scale());
-        let mut chart = plot::axes(root, title, x, ("mean square distance", (1e-5..1.0).log_scale()))?;
+        let mut chart = axes(root, title, x, ("mean square distance", (1e-5..1.0).log_scale()))?;
         for (order, name, color) in ORDERS {
             let line = (0..=20).map(|i| 0.05 * 20.0_f64.powf(f64::from(i) / 20.0)).map(|eta| {
                 let (variance, bias) = exact(order, eta);
                 (eta, variance + bias * bias)
             });
-            plot::label(chart.draw_series(LineSeries::new(line, color.stroke_width(2)))?, name, color);
+            label(chart.draw_series(LineSeries::new(line, color.stroke_width(2)))?, name, color);
         }
         chart.draw_series(squares.iter().map(|&(x, y, color)| Circle::new((x, y), 5, color.filled())))?;
         for (square, label) in [(1.0 / 7.0, "1/7"), (1.0 / 49.0, "1/49"), (1.0 / 175.0, "1/175")] {
             chart.draw_series([Text::new(label, (0.265, square * 0.85), ("sans-serif", 17))])?;
         }
-        plot::legend(&mut chart, SeriesLabelPosition::UpperLeft)
+        legend(&mut chart, SeriesLabelPosition::UpperLeft)
     })
 }
 
@@ -182,7 +134,7 @@ fn rows() -> Vec<Row> {
     (0..ROWS).map(row).collect()
 }
 
-/// Takes full gradients until nothing moves.
+/// Steps by full gradients until nothing moves.
 fn optimum(rows: &[Row]) -> Result<[f64; COLUMNS]> {
     let (mut x, mut momentum) = ([0.0; COLUMNS], Momentum::new(0.5, 0.5, COLUMNS)?);
     for _ in 0..1_000 {
@@ -197,7 +149,7 @@ fn optimum(rows: &[Row]) -> Result<[f64; COLUMNS]> {
     Ok(x)
 }
 
-fn least_squares(figure: &Path, seeds: u64) -> Result<()> {
+fn least_squares(figures: &Figures, seeds: u64) -> Result<()> {
     const EPOCHS: usize = 3_000;
     let rows = rows();
     let optimum = optimum(&rows)?;
@@ -220,8 +172,8 @@ fn least_squares(figure: &Path, seeds: u64) -> Result<()> {
         }
         Ok(run)
     };
-    let constant = runs(seeds, |order, seed| distances(order, seed, |_| 0.02))?;
-    let decreasing = runs(seeds, |order, seed| distances(order, seed, |epoch| 0.4 / (4.0 + epoch)))?;
+    let constant = run_all(&ORDERS, seeds, |&(order, ..), seed| distances(order, seed, |_| 0.02))?;
+    let decreasing = run_all(&ORDERS, seeds, |&(order, ..), seed| distances(order, seed, |epoch| 0.4 / (4.0 + epoch)))?;
 
     println!("\nLeast squares, {ROWS} rows of {COLUMNS}, one a step: squared distance from the optimum, {seeds} seeds");
     println!("{:10}  {:17}{:>12}{:>12}{:>12}{:>10}", "η", "order", "epoch 10", "epoch 100", "epoch 1000", "slope");
@@ -234,17 +186,16 @@ fn least_squares(figure: &Path, seeds: u64) -> Result<()> {
         }
     }
 
-    println!("figure: {}", figure.display());
-    plot::svg(figure, (800, 900), |root| {
+    figures.draw("shuffle_least_squares", (800, 900), |root| {
         let (upper, lower) = root.split_vertically(450);
         for (area, runs, title, lowest) in
             [(upper, constant, "η = 0.02", 1e-5), (lower, decreasing, "η = 0.4 / (4 + epoch)", 1e-11)]
         {
             let title = format!("least squares, {title}: mean and range of {seeds} seeds");
             let y = ("squared distance from the optimum", (lowest..1.0).log_scale());
-            let mut chart = plot::axes(&area, &title, ("epoch", (1.0..EPOCHS as f64).log_scale()), y)?;
-            draw_runs(&mut chart, &xs, &runs)?;
-            plot::legend(&mut chart, SeriesLabelPosition::LowerLeft)?;
+            let mut chart = axes(&area, &title, ("epoch", (1.0..EPOCHS as f64).log_scale()), y)?;
+            draw_bands(&mut chart, &xs, groups(&runs))?;
+            legend(&mut chart, SeriesLabelPosition::LowerLeft)?;
         }
         Ok(())
     })
@@ -259,7 +210,7 @@ fn slope(xs: &[f64], ys: &[f64]) -> f64 {
     products / xs.iter().map(|x| (x - x_mean) * (x - x_mean)).sum::<f64>()
 }
 
-fn digits(figure: &Path, seeds: u64, count: usize) -> Result<()> {
+fn digits(figures: &Figures, seeds: u64, count: usize) -> Result<()> {
     let data = data::digits()?;
     let network = Network { inputs: data.train.inputs, hidden: 32, classes: 10 };
     let all: Vec<usize> = (0..data.train.len()).collect();
@@ -278,7 +229,7 @@ fn digits(figure: &Path, seeds: u64, count: usize) -> Result<()> {
         }
         Ok(curve.into_iter().unzip())
     };
-    let (losses, accuracies): (Vec<_>, Vec<_>) = runs(seeds, train)?
+    let (losses, accuracies): (Vec<_>, Vec<_>) = run_all(&ORDERS, seeds, |&(order, ..), seed| train(order, seed))?
         .into_iter()
         .map(|runs| runs.into_iter().unzip::<Vec<f64>, Vec<f64>, Vec<_>, Vec<_>>())
         .unzip();
@@ -297,8 +248,7 @@ fn digits(figure: &Path, seeds: u64, count: usize) -> Result<()> {
         println!("{name:17}{loss:11.4} +- {d:.4}{accuracy:12.2} +- {e:.2}{difference:18.4} +- {error:.4}");
     }
 
-    println!("figure: {}", figure.display());
-    plot::svg(figure, (800, 860), |root| {
+    figures.draw("shuffle_digits", (800, 860), |root| {
         let (upper, lower) = root.split_vertically(430);
         let xs: Vec<f64> = (1..=count).map(|epoch| epoch as f64).collect();
         let title = format!("digits: mean and range of {seeds} seeds");
@@ -306,9 +256,9 @@ fn digits(figure: &Path, seeds: u64, count: usize) -> Result<()> {
             (upper, &*title, ("training loss", 0.0..0.4), losses, SeriesLabelPosition::UpperRight),
             (lower, "", ("held-out accuracy, %", 91.0..99.0), accuracies, SeriesLabelPosition::LowerRight),
         ] {
-            let mut chart = plot::axes(&area, title, ("epoch", 0.0..count as f64), y)?;
-            draw_runs(&mut chart, &xs, &runs)?;
-            plot::legend(&mut chart, corner)?;
+            let mut chart = axes(&area, title, ("epoch", 0.0..count as f64), y)?;
+            draw_bands(&mut chart, &xs, groups(&runs))?;
+            legend(&mut chart, corner)?;
         }
         Ok(())
     })

@@ -1,43 +1,20 @@
-//! How long an update takes against the batch size: flat as long as the weights' way through memory takes longest, then
-//! proportional to the multiply-adds.
+//! The time of an update against the batch size: constant while moving the weights through memory takes longest, then
+//! proportional to the multiply-adds. README.md discusses the results.
 //!
-//! ```sh
-//! cargo run --release --bin update_time                          # the embedded digits
-//! cargo run --release --bin update_time -- --quick               # seconds: few sizes, one round
-//! cargo run --release --bin update_time -- --data MNIST_DIR      # a quarter of an hour
-//! ```
-//!
-//! Two networks, one that fits in the caches and one whose weights do not, by matrices on one thread and on all; the small
-//! one also sample by sample. Beside each time stand the two limits of this machine, measured in the same run. README.md
-//! discusses the results.
+//! Times two networks by matrices, on one thread and on all: one that fits in the caches, and one whose weights do not. The
+//! small one also goes sample by sample. The same run measures two limits of this machine, of memory and of arithmetic.
 
-#[path = "../../../common/mod.rs"]
-mod common;
-#[path = "../task.rs"]
-mod task;
+#[path = "../shared.rs"]
+mod shared;
 
 use std::time::Instant;
 
-use anyhow::Result;
-use clap::Parser;
-use common::data::Samples;
-use common::layers::{Layers, multiply};
-use common::network::{self, Network};
-use common::plot::{self, Area, COLORS};
-use gradstep::{Batcher, Error, Optimizer, Sgd};
 use ndarray::Array2;
-use plotters::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-
-/// Measures the time of an update against the batch size, beside the limits of memory and of arithmetic.
-#[derive(Parser)]
-struct Options {
-    #[command(flatten)]
-    task: task::Options,
-    /// Batches of up to 64, one round
-    #[arg(long)]
-    quick: bool,
-}
+use shared::common::layers::{Layers, multiply};
+use shared::common::network::{self, Network};
+use shared::common::plot::Area;
+use shared::*;
 
 /// One way to compute the updates of one network, and its times.
 struct Way<'a> {
@@ -50,16 +27,16 @@ struct Way<'a> {
     limits: Limits,
 }
 
-/// Writes the gradient at the parameters over a batch.
+/// Writes the gradient of a batch and returns its loss.
 type Gradient<'a> = Box<dyn Fn(&[f32], &[usize], &mut [f32]) -> f64 + Sync + 'a>;
 
 /// The shortest time that this machine needs for an update.
 #[derive(Clone, Copy)]
 struct Limits {
-    /// Seconds to move the bytes: each pass reads the weights (the way back not those of the first layer), the gradient
+    /// Seconds to move the bytes: both passes read the weights (but the way back not those of the first layer), the gradient
     /// is written, and the step reads parameters and gradient and writes parameters.
     bytes: f64,
-    /// Seconds to multiply and add for one sample: for the outputs, the gradient, and, but for the first layer, the way
+    /// Seconds to multiply and add for one sample: for the outputs, the gradient and, except in the first layer, the way
     /// back.
     sample: f64,
 }
@@ -69,7 +46,7 @@ impl Limits {
         self.bytes.max(batch_size * self.sample)
     }
 
-    /// Where both are the same.
+    /// The batch size at which both are equal.
     fn crossing(&self) -> f64 {
         self.bytes / self.sample
     }
@@ -79,15 +56,13 @@ impl Limits {
 type Times<'a> = (String, Vec<usize>, Vec<Way<'a>>);
 
 fn main() -> Result<()> {
-    let Options { task, quick } = Options::parse();
-    let (name, data) = task.load()?;
+    let options = Options::parse();
+    let (quick, (name, data)) = (options.quick, options.load()?);
     let samples = &data.train;
     let small = measure("weights in the cache", samples, &[64], quick)?;
     let large = measure("weights in memory", samples, &[4096, 4096], quick)?;
     for (what, in_epoch) in [("update", false), ("epoch", true)] {
-        let path = task.figures.join(format!("{what}_time_{name}.svg"));
-        println!("figure: {}", path.display());
-        plot::svg(&path, (800, 880), |root| {
+        options.figures.draw(&format!("{what}_time_{name}"), (800, 880), |root| {
             let (upper, lower) = root.split_vertically(440);
             for (area, times) in [(&upper, &small), (&lower, &large)] {
                 let updates = |size: f64| if in_epoch { samples.len() as f64 / size } else { 1.0 };
@@ -99,34 +74,26 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Times batches of 1, 2, 4, … and of all samples, in every way in turn. The least time counts, because whatever else the
-/// machine does only adds to it.
+/// Times batches of 1, 2, 4, … and of all samples, in every way in turn.
 fn measure<'a>(name: &str, samples: &'a Samples, hidden: &[usize], quick: bool) -> Result<Times<'a>> {
     let layers: Vec<usize> = [&[samples.inputs], hidden, &[10]].concat();
-    let mut ways = Vec::new();
+    let mut ways: Vec<Way> = Vec::new();
     for (threads, color) in [(1, COLORS[1]), (rayon::current_num_threads(), COLORS[0])] {
         let name = if threads == 1 { "one thread".into() } else { format!("{threads} threads") };
         let network = Layers { sizes: layers.clone(), threads };
         let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
         let limits = pool.install(|| limits(&network))?;
-        let gradient = move |params: &[f32], batch: &[usize], grads: &mut [f32]| {
-            network.loss_and_gradient(params, samples, batch, grads)
-        };
-        ways.push(Way { name, color, pool, gradient: Box::new(gradient), seconds: Vec::new(), limits });
+        let gradient: Gradient =
+            Box::new(move |params, batch, grads| network.loss_and_gradient(params, samples, batch, grads));
+        ways.push(Way { name, color, pool, gradient, seconds: Vec::new(), limits });
     }
     if let [hidden] = *hidden {
         let network = Network { inputs: samples.inputs, hidden, classes: 10 };
-        let gradient = move |params: &[f32], batch: &[usize], grads: &mut [f32]| {
-            network.loss_and_gradient(params, samples, batch, grads)
-        };
-        ways.push(Way {
-            name: "sample by sample, one thread".into(),
-            color: COLORS[2],
-            pool: ThreadPoolBuilder::new().num_threads(1).build()?,
-            gradient: Box::new(gradient),
-            seconds: Vec::new(),
-            limits: ways[0].limits,
-        });
+        let gradient: Gradient =
+            Box::new(move |params, batch, grads| network.loss_and_gradient(params, samples, batch, grads));
+        let (name, color) = ("sample by sample, one thread".into(), COLORS[2]);
+        let pool = ThreadPoolBuilder::new().num_threads(1).build()?;
+        ways.push(Way { name, color, pool, gradient, seconds: Vec::new(), limits: ways[0].limits });
     }
 
     let mut params = network::initial(&layers, 0);
@@ -144,29 +111,26 @@ fn measure<'a>(name: &str, samples: &'a Samples, hidden: &[usize], quick: bool) 
     }
     let names = ways.iter().map(|way| format!("{:>28} (of limit)", way.name));
     println!("time  batch | update, ms: {}", names.collect::<Vec<_>>().join(" | "));
-    let mut sizes: Vec<usize> = task::sizes(2, samples.len()).chain([samples.len()]).collect();
+    let mut sizes: Vec<usize> = sizes(2, samples.len()).chain([samples.len()]).collect();
     if quick {
         sizes.truncate(7);
     }
     for &size in &sizes {
         let epoch = Batcher::new(samples.len(), size, 0)?.epoch(0);
-        // What takes many seconds is timed once.
+        // What takes many seconds is timed only once.
         let rounds = if quick { 1 } else { (300_000_000_000 / (size * params.len())).clamp(1, 5) };
         for way in &mut ways {
             way.seconds.push(f64::INFINITY);
         }
         for _ in 0..rounds {
             for Way { pool, gradient, seconds, .. } in &mut ways {
+                let mut sgd = Sgd::new(0.0)?; // so that every update does the same
+                let mut batches = epoch.iter();
                 let least = pool.install(|| {
-                    let mut sgd = Sgd::new(0.0)?; // so that every update does the same
-                    let mut least = f64::INFINITY;
-                    for batch in epoch.iter().take((1024 / size).clamp(1, 16)) {
-                        let start = Instant::now();
-                        gradient(&params, batch, &mut grads);
-                        sgd.step(&mut params, &grads)?;
-                        least = least.min(start.elapsed().as_secs_f64());
-                    }
-                    Ok::<_, Error>(least)
+                    least_time((1024 / size).clamp(1, 16).min(batches.len()), || {
+                        gradient(&params, batches.next().expect("as many"), &mut grads);
+                        sgd.step(&mut params, &grads)
+                    })
                 })?;
                 let seconds = seconds.last_mut().expect("one for each size");
                 *seconds = seconds.min(least);
@@ -181,29 +145,30 @@ fn measure<'a>(name: &str, samples: &'a Samples, hidden: &[usize], quick: bool) 
     Ok((title, sizes, ways))
 }
 
-/// Measures what memory and arithmetic reach here: the bytes in the step itself, the multiply-adds in a product of two
-/// matrices that stay in the cache.
+/// The least time of `run`, in seconds, because other work of the machine only adds to a time.
+fn least_time(rounds: usize, mut run: impl FnMut() -> Result<(), Error>) -> Result<f64, Error> {
+    let mut least = f64::INFINITY;
+    for _ in 0..rounds {
+        let start = Instant::now();
+        run()?;
+        least = least.min(start.elapsed().as_secs_f64());
+    }
+    Ok(least)
+}
+
+/// Measures the limits: of memory by the step itself, of arithmetic by a product of two matrices that stay in the cache.
 fn limits(network: &Layers) -> Result<Limits, Error> {
-    let least = |rounds: usize, run: &mut dyn FnMut() -> Result<(), Error>| {
-        let mut least = f64::INFINITY;
-        for _ in 0..rounds {
-            let start = Instant::now();
-            run()?;
-            least = least.min(start.elapsed().as_secs_f64());
-        }
-        Ok::<_, Error>(least)
-    };
     let mut params = network.initial(0);
     let (weights, first) = (params.len() as f64, (network.sizes[0] * network.sizes[1]) as f64);
     let (grads, mut sgd) = (vec![0.0; params.len()], Sgd::new(0.0)?);
-    let step = least(20, &mut || sgd.step(&mut params, &grads))?;
+    let step = least_time(20, || sgd.step(&mut params, &grads))?;
     let (a, b) = (Array2::<f32>::ones((512, 512)), Array2::<f32>::ones((512, 512)));
     let mut c = Array2::zeros((512, 512));
-    let product = least(20, &mut || {
+    let product = least_time(20, || {
         multiply(network.threads, a.view(), b.view(), 0.0, c.view_mut());
         Ok(())
     })?;
-    // The step moves three numbers for each weight; an update six, but for the first layer five.
+    // The step moves three numbers per weight, an update six, or five in the first layer.
     Ok(Limits {
         bytes: (6.0 * weights - first) / (3.0 * weights) * step,
         sample: (3.0 * weights - first) / 512_f64.powi(3) * product,
@@ -228,18 +193,15 @@ fn draw(area: &Area, what: &str, (title, sizes, ways): &Times, updates: &dyn Fn(
         ..power(all.iter().copied().fold(0.0, f64::max), f64::ceil);
     let x = ("batch size", (1.0..sizes[sizes.len() - 1] as f64).log_scale().base(2.0));
     let y = (&*format!("time of an {what}, ms"), range.log_scale());
-    let mut chart = plot::axes(area, title, x, y)?;
+    let mut chart = axes(area, title, x, y)?;
     for (way, limit) in ways.iter().zip([true, true, false]) {
         let series = LineSeries::new(times(way), way.color.stroke_width(2)).point_size(3);
-        plot::label(chart.draw_series(series)?, &way.name, way.color);
+        label(chart.draw_series(series)?, &way.name, way.color);
         if limit {
             let color = way.color.mix(0.35);
             let series = LineSeries::new(least_and_most(&way.limits), color.stroke_width(3));
-            plot::label(chart.draw_series(series)?, &format!("limits, {}", way.name), color);
+            label(chart.draw_series(series)?, &format!("limits, {}", way.name), color);
         }
     }
-    plot::legend(
-        &mut chart,
-        if what == "epoch" { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::UpperLeft },
-    )
+    legend(&mut chart, if what == "epoch" { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::UpperLeft })
 }

@@ -5,9 +5,9 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use serde::{Serialize, de::DeserializeOwned};
 
 // glue
-/// What makes a rule for a tensor of a length. `ModuleOptimizer::from(Stepper(…))` steps a module.
+/// A function that returns the rule for a tensor of a length. `ModuleOptimizer::from(Stepper(…))` steps a module.
 ///
-/// burn's trait has no room for errors: what gradstep rejects panics here, as burn's own operations do.
+/// burn's trait returns no errors: what gradstep rejects panics here, as in burn's own operations.
 #[derive(Clone)]
 pub struct Stepper<O>(pub fn(usize) -> Result<O, gradstep::Error>);
 
@@ -30,7 +30,7 @@ impl<O: Saved> Optimizer for Stepper<O> {
     ) -> (Tensor<D>, Option<Rule<O>>) {
         assert_eq!(grad.shape(), tensor.shape(), "the gradient has another shape than its tensor");
         let device = tensor.device();
-        // In the order of the indices, whatever the strides; without a copy where no one else holds the tensor.
+        // In the order of the indices, whatever the strides; not copied unless somebody else holds the tensor.
         let (mut params, grads) = (tensor.into_data(), grad.into_data());
         let step = || {
             let mut rule = state.map_or_else(|| (self.0)(params.num_elements()), |state| Ok(state.0))?;
@@ -56,7 +56,7 @@ impl<O: Saved> RecordState for Rule<O> {
         out.push_tensor(prefix, "gradstep", TensorData::new(bytes, [len]));
     }
 
-    /// `None` would mean to burn: begin anew, and say nothing.
+    /// Panics, because burn would silently take `None` for a new state.
     fn state_unflatten(prefix: &str, src: &mut StateSource, _: &Device) -> Option<Self> {
         let data = src.take_tensor(prefix, "gradstep");
         let data = data.unwrap_or_else(|| panic!("the saved state of parameter {prefix} is not gradstep's"));

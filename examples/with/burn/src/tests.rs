@@ -32,7 +32,7 @@ fn panics<T>(call: impl FnOnce() -> T) -> String {
     payload.downcast_ref::<String>().cloned().unwrap_or_else(|| payload.downcast_ref::<&str>().unwrap().to_string())
 }
 
-/// Transposed views and windows do what they do in burn's Sgd, and a tensor that another holds stays as it is.
+/// Transposed views and windows step as in burn's Sgd, and a tensor that somebody else holds stays as it is.
 #[test]
 fn strided_tensors() -> Result<()> {
     let burns = burn::optim::SgdConfig::new().build();
@@ -52,9 +52,9 @@ fn strided_tensors() -> Result<()> {
     Ok(())
 }
 
-/// burn's trait returns no error: what is invalid panics, and a clone of the module is as it was.
+/// burn's trait returns no error: invalid input panics, and a clone of the module is as it was.
 #[test]
-fn what_is_invalid_panics() -> Result<()> {
+fn invalid_input_panics() -> Result<()> {
     let (mlp, mut optimizer) = (mlp(), ModuleOptimizer::from(Stepper(momentum)));
     let before = numbers(&mlp)?;
     let message = panics(|| optimizer.step(f64::NAN, mlp.clone(), grads(&mlp, 1.0)));
@@ -80,7 +80,7 @@ fn frozen() -> Result<()> {
     Ok(())
 }
 
-/// burn finds state by the parameters' random ids: they come back with the module, and not with a module built anew.
+/// burn finds state by the parameters' random ids, which come back with the module, but not with a newly built one.
 #[test]
 fn state_by_id() -> Result<()> {
     let mut optimizer = ModuleOptimizer::from(Stepper(momentum));
@@ -107,7 +107,7 @@ fn anew(layer: &burn::nn::Linear) -> burn::nn::Linear {
     }
 }
 
-/// Saved state of another optimizer is not dropped in silence, nor is one that cannot be read.
+/// Saved state of another optimizer is not dropped silently, nor is state that cannot be read.
 #[test]
 fn foreign_state() -> Result<()> {
     let module = mlp();
@@ -132,9 +132,9 @@ fn resumes() -> Result<()> {
     let (_, whole) = train(&options(&["--stop-at", "50"]))?;
     train(&options(&["--checkpoint", path, "--stop-at", "23"]))?;
     let (_, resumed) = train(&options(&["--checkpoint", path, "--stop-at", "50"]))?;
-    let refused = train(&options(&["--checkpoint", path, "--learning-rate", "0.2"])).map(|_| ());
+    let rejected = train(&options(&["--checkpoint", path, "--learning-rate", "0.2"])).map(|_| ());
     fs::remove_file(&checkpoint)?;
     assert_eq!(numbers(&whole)?, numbers(&resumed)?);
-    assert!(refused.unwrap_err().to_string().contains("saved schedule is Schedule { pieces"));
+    assert!(rejected.unwrap_err().to_string().contains("saved schedule is Schedule { pieces"));
     Ok(())
 }

@@ -7,9 +7,9 @@ use candle_core::{DType, Device, Module, Tensor};
 use candle_nn::{Optimizer, SGD, VarMap, loss::cross_entropy};
 use gradstep::{Batcher, Momentum, Sgd};
 
-use crate::{Mlp, data, glue::Config, glue::Stepper, numbers, tensors};
+use crate::{Mlp, data, glue::Config, glue::Stepper, numbers, row, tensors};
 
-/// Prints `| framework | same trajectory | a step here, µs | a step there, µs | lines of glue | copied |`.
+/// Prints a row of a table.
 pub(crate) fn row() -> Result<()> {
     let [here, there] = [train::<Stepper<Sgd<f32>>>(300, sgd)?, train::<SGD>(300, |_| 0.1)?];
     let [here, there] = [bits(&here)?, bits(&there)?];
@@ -25,9 +25,7 @@ pub(crate) fn row() -> Result<()> {
         }
     }
     let [sgd, momentum, candle] = least;
-    let glue = include_str!("glue.rs").split("// glue\n").nth(1).unwrap_or_default().lines().map(str::trim);
-    let lines = glue.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
-    println!("| candle | to the bit, 300 steps | {sgd:.0} | {candle:.0} | {lines} | nothing |");
+    row::print("candle", "to the bit, 300 steps", [sgd, candle], include_str!("glue.rs"), "nothing");
     println!("time of a step of 101,770 parameters with momentum, which candle_nn has not: {momentum:.0} µs");
     Ok(())
 }
@@ -40,7 +38,7 @@ fn momentum(names: &VarMap) -> Config<Momentum<f32>> {
     Config { learning_rate: 0.1, names: names.clone(), rule: |_, len| Momentum::new(1.0, 0.9, len) }
 }
 
-/// The variables after so many steps on the digits.
+/// The variables after `steps` steps on the digits.
 fn train<O: Optimizer>(steps: usize, config: fn(&VarMap) -> O::Config) -> Result<VarMap> {
     let data = data::digits()?.train;
     let mut vars = VarMap::new();

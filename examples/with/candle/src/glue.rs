@@ -9,7 +9,7 @@ use gradstep::{Grads, ParamGroups, Visit};
 // glue
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// candle lends a variable's numbers to such an operation, and to nothing else.
+/// candle lends a variable's numbers only to such an operation.
 struct InPlace<'a>(&'a str, RefCell<&'a mut Visit<'a, f32>>);
 
 impl InplaceOp2 for InPlace<'_> {
@@ -30,9 +30,9 @@ impl InplaceOp2 for InPlace<'_> {
     }
 }
 
-/// Steps the variables of a `VarMap` in place, each by a rule of its own with its state beside it.
+/// Steps the variables of a `VarMap` in place, each by its own rule, which holds its state.
 pub struct Stepper<O> {
-    /// The rules. candle's learning rate is the common factor of theirs.
+    /// The rules. candle's learning rate is a factor of their own.
     pub model: ParamGroups<f32, O>,
     vars: Vec<(String, Var)>,
     learning_rate: f64,
@@ -40,9 +40,9 @@ pub struct Stepper<O> {
 
 pub struct Config<O> {
     pub learning_rate: f64,
-    /// Where the variables have their names.
+    /// Has the names of the variables.
     pub names: VarMap,
-    /// The rule for a name and a length. Its learning rate is a factor of the common one: 1, or what a tensor needs.
+    /// Returns the rule for a name and a length. Its learning rate is a factor of the common one: usually 1.
     pub rule: fn(&str, usize) -> Result<O, gradstep::Error>,
 }
 
@@ -59,7 +59,7 @@ impl<O: gradstep::Optimizer<f32>> candle_nn::Optimizer for Stepper<O> {
             };
             named.push((name.clone(), var));
         }
-        // `all_vars` walks a HashMap, in another order every time. Sorted, what is saved is the same to the byte.
+        // `all_vars` walks a HashMap, in another order every time. Sorting makes saved bytes the same.
         named.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut model = ParamGroups::new();
         for (name, var) in &named {
@@ -70,7 +70,7 @@ impl<O: gradstep::Optimizer<f32>> candle_nn::Optimizer for Stepper<O> {
         Ok(Stepper { model, vars: named, learning_rate })
     }
 
-    /// One step of all variables or of none. One without a gradient is an error, unless it is frozen (SGD leaves it out).
+    /// Steps all variables, or none. A variable without a gradient is an error unless it is frozen (SGD ignores it).
     fn step(&mut self, grads: &GradStore) -> Result<()> {
         let Stepper { model, vars, learning_rate } = self;
         model.scale_learning_rates(*learning_rate).map_err(Error::wrap)?;
@@ -83,7 +83,7 @@ impl<O: gradstep::Optimizer<f32>> candle_nn::Optimizer for Stepper<O> {
                     grad.shape(),
                     var.shape()
                 );
-                // `contiguous` copies a strided gradient, and only that.
+                // `contiguous` copies only a strided gradient.
                 var.inplace_op2(&grad.contiguous()?, &InPlace(name, RefCell::new(&mut *visit)))?;
             }
             Ok(())
@@ -95,7 +95,7 @@ impl<O: gradstep::Optimizer<f32>> candle_nn::Optimizer for Stepper<O> {
         self.learning_rate
     }
 
-    /// Cannot fail: an invalid learning rate is the error of the steps that follow.
+    /// Cannot fail: an invalid learning rate is the error of the next step.
     fn set_learning_rate(&mut self, learning_rate: f64) {
         self.learning_rate = learning_rate;
     }

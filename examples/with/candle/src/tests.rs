@@ -39,7 +39,7 @@ fn store(vars: &VarMap, grads: &[(&str, Tensor)]) -> Result<GradStore> {
     Ok(store)
 }
 
-/// A transposed gradient, and one that is a window of a larger tensor, do what they do in candle's SGD.
+/// A transposed gradient, and one that is a window of a larger tensor, step as in candle's SGD.
 #[test]
 fn strided_gradients() -> Result<()> {
     let (transposed, window) = (counted((3, 2))?.t()?, counted((2, 9))?.narrow(1, 4, 3)?);
@@ -54,7 +54,7 @@ fn strided_gradients() -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with one tensor leaves all as they were, also those that come before it.
+/// An error of one tensor leaves all as they were, also those before it.
 #[test]
 fn all_or_nothing() -> Result<()> {
     let vars = ones(&[("a", (2, 2)), ("b", (2, 3))])?;
@@ -76,7 +76,7 @@ fn all_or_nothing() -> Result<()> {
         assert!(error.contains(expected), "{error}");
         assert_eq!((numbers(&vars)?, &optimizer.model), (before.clone(), &fresh));
     }
-    // A learning rate that candle's trait cannot refuse is the next step's error.
+    // A learning rate that candle's trait cannot reject is the next step's error.
     optimizer.set_learning_rate(f64::NAN);
     let grads = store(&vars, &[a, ("b", counted((2, 3))?)])?;
     let error = optimizer.step(&grads).unwrap_err().to_string();
@@ -88,7 +88,7 @@ fn all_or_nothing() -> Result<()> {
     Ok(())
 }
 
-/// A frozen variable stays and may have no gradient; what is not in the graph is not skipped in silence.
+/// A frozen variable stays as it is, and may have no gradient.
 #[test]
 fn frozen() -> Result<()> {
     let vars = ones(&[("a", (2, 2)), ("b", (2, 3))])?;
@@ -162,9 +162,9 @@ fn resumes() -> Result<()> {
     let (_, whole) = train(&options(&["--stop-at", "50"]))?;
     train(&options(&["--checkpoint", path, "--stop-at", "23"]))?;
     let (_, resumed) = train(&options(&["--checkpoint", path, "--stop-at", "50"]))?;
-    let refused = train(&options(&["--checkpoint", path, "--learning-rate", "0.2"])).map(|_| ());
+    let rejected = train(&options(&["--checkpoint", path, "--learning-rate", "0.2"])).map(|_| ());
     fs::remove_file(&checkpoint)?;
     assert_eq!(numbers(&whole)?, numbers(&resumed)?);
-    assert!(refused.unwrap_err().to_string().contains("saved schedule is Schedule { pieces"));
+    assert!(rejected.unwrap_err().to_string().contains("saved schedule is Schedule { pieces"));
     Ok(())
 }

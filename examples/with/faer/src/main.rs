@@ -7,31 +7,18 @@
 #[path = "../../../common/data.rs"]
 #[allow(dead_code, reason = "only the digits are read here")]
 mod data;
+#[path = "../../row.rs"]
+mod row;
 
-use std::time::Instant;
+use std::env;
 
 use anyhow::{Result, ensure};
-use clap::Parser;
 use data::Samples;
 use faer::{Mat, Scale, unzip, zip};
 use gradstep::{Batcher, Error, Grads, Momentum, ParamGroups, Schedule};
 
-/// Trains a linear classifier on the digits.
-#[derive(Parser)]
-struct Options {
-    /// Seeds the order of the samples
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// How often to go through the samples
-    #[arg(long, default_value_t = 10)]
-    epochs: u64,
-    /// Prints a row of a table instead
-    #[arg(long)]
-    compare: bool,
-}
-
 // glue
-/// A matrix as gradstep sees it: a tensor for each column, since faer pads columns and they lie apart in memory.
+/// A matrix for gradstep: a tensor for each column, because faer pads columns, which lie apart in memory.
 struct Columns {
     model: ParamGroups<f32, Momentum<f32>>,
     names: Vec<String>,
@@ -46,7 +33,7 @@ impl Columns {
         Ok(Columns { model, names })
     }
 
-    /// One step of all columns, or an error and none.
+    /// Steps all columns, or returns an error and steps none.
     fn step(&mut self, params: &mut Mat<f32>, grads: &Mat<f32>) -> Result<()> {
         ensure!(params.shape() == grads.shape(), "params {:?}, grads {:?}", params.shape(), grads.shape());
         Ok(self.model.step_each(|visit| {
@@ -94,18 +81,19 @@ fn accuracy(params: &Mat<f32>, samples: &Samples) -> f64 {
     100.0 * all.iter().filter(right).count() as f64 / samples.len() as f64
 }
 
+const EPOCHS: u64 = 10;
+
 fn main() -> Result<()> {
-    let options = Options::parse();
-    if options.compare {
+    if env::args().any(|arg| arg == "--compare") {
         return compare();
     }
     let data = data::digits()?;
-    let batcher = Batcher::new(data.train.len(), 32, options.seed)?;
-    let schedule = Schedule::cosine(0.2, 0.0, options.epochs * batcher.batches_per_epoch() as u64)?;
+    let batcher = Batcher::new(data.train.len(), 32, 0)?;
+    let schedule = Schedule::cosine(0.2, 0.0, EPOCHS * batcher.batches_per_epoch() as u64)?;
     let mut params = Mat::zeros(65, 10);
     let mut columns = Columns::new(Momentum::new(1.0, 0.9, 65)?, 10)?; // the schedule's rate is a factor
     let mut epoch = batcher.epoch(0);
-    for number in 0..options.epochs {
+    for number in 0..EPOCHS {
         epoch.refill(number);
         let mut loss = 0.0;
         for batch in &epoch {
@@ -122,7 +110,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Prints `| framework | same trajectory | a step here, µs | a step there, µs | lines of glue | copied |`.
+/// Compares with the same update in the library's own operations, and prints a row of a table.
 fn compare() -> Result<()> {
     const RATE: f32 = 0.05;
     const LAMBDA: f32 = 0.9;
@@ -133,22 +121,17 @@ fn compare() -> Result<()> {
     let mut columns = Columns::new(Momentum::new(RATE.into(), LAMBDA.into(), 785)?, 128)?;
     let mut least = [f64::MAX; 2];
     for _ in 0..300 {
-        let begin = Instant::now();
-        columns.step(&mut here, &grads)?;
-        least[0] = least[0].min(begin.elapsed().as_secs_f64());
-        let begin = Instant::now();
-        zip!(&mut velocity, &grads).for_each(|unzip!(m, g)| *m = LAMBDA * *m - RATE * *g);
-        there += &velocity;
-        least[1] = least[1].min(begin.elapsed().as_secs_f64());
+        row::time(&mut least[0], || columns.step(&mut here, &grads))?;
+        row::time(&mut least[1], || {
+            zip!(&mut velocity, &grads).for_each(|unzip!(m, g)| *m = LAMBDA * *m - RATE * *g);
+            there += &velocity;
+        });
     }
     let bits = |params: &Mat<f32>| -> Vec<u32> {
         (0..128).flat_map(|j| params.col_as_slice(j).iter().map(|param| param.to_bits())).collect()
     };
     ensure!(bits(&here) == bits(&there), "another trajectory");
     ensure!(columns.step(&mut here, &grads.transpose().to_owned()).is_err(), "a transposed gradient was taken");
-    let glue = include_str!("main.rs").split("// glue\n").nth(1).unwrap_or_default().lines().map(str::trim);
-    let lines = glue.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
-    let [here, there] = least.map(|time| time * 1e6);
-    println!("| faer | to the bit, 300 steps | {here:.0} | {there:.0} | {lines} | nothing |");
+    row::print("faer", "to the bit, 300 steps", least, include_str!("main.rs"), "nothing");
     Ok(())
 }

@@ -7,32 +7,19 @@
 #[path = "../../../common/data.rs"]
 #[allow(dead_code, reason = "only the digits are read here")]
 mod data;
+#[path = "../../row.rs"]
+mod row;
 
-use std::time::Instant;
+use std::env;
 
 use anyhow::{Result, ensure};
-use clap::Parser;
 use data::Samples;
 use gradstep::{Batcher, Momentum, Optimizer, Schedule};
 use nalgebra::DMatrix;
 
-/// Trains a linear classifier on the digits.
-#[derive(Parser)]
-struct Options {
-    /// Seeds the order of the samples
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// How often to go through the samples
-    #[arg(long, default_value_t = 10)]
-    epochs: u64,
-    /// Prints a row of a table instead
-    #[arg(long)]
-    compare: bool,
-}
-
 // glue
-/// Both are column by column, as every `DMatrix` is. (A view of rows or of every other column is not: make it one with
-/// `clone_owned`.) The shapes are compared, since a transposed gradient has the same length.
+/// Both are column by column, as every `DMatrix` is. (A view of rows or of every other column is not: copy it with
+/// `clone_owned`.) Compares the shapes, because a transposed gradient has the same length.
 fn step(optimizer: &mut impl Optimizer<f32>, params: &mut DMatrix<f32>, grads: &DMatrix<f32>) -> Result<()> {
     ensure!(params.shape() == grads.shape(), "params {:?}, grads {:?}", params.shape(), grads.shape());
     Ok(optimizer.step(params.as_mut_slice(), grads.as_slice())?)
@@ -76,18 +63,19 @@ fn accuracy(params: &DMatrix<f32>, samples: &Samples) -> f64 {
     100.0 * right as f64 / samples.len() as f64
 }
 
+const EPOCHS: u64 = 10;
+
 fn main() -> Result<()> {
-    let options = Options::parse();
-    if options.compare {
+    if env::args().any(|arg| arg == "--compare") {
         return compare();
     }
     let data = data::digits()?;
-    let batcher = Batcher::new(data.train.len(), 32, options.seed)?;
-    let schedule = Schedule::cosine(0.2, 0.0, options.epochs * batcher.batches_per_epoch() as u64)?;
+    let batcher = Batcher::new(data.train.len(), 32, 0)?;
+    let schedule = Schedule::cosine(0.2, 0.0, EPOCHS * batcher.batches_per_epoch() as u64)?;
     let mut params = DMatrix::zeros(10, 65);
     let mut momentum = Momentum::new(0.0, 0.9, params.len())?;
     let mut epoch = batcher.epoch(0);
-    for number in 0..options.epochs {
+    for number in 0..EPOCHS {
         epoch.refill(number);
         let mut loss = 0.0;
         for batch in &epoch {
@@ -104,7 +92,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Prints `| framework | same trajectory | a step here, µs | a step there, µs | lines of glue | copied |`.
+/// Compares with the same update in the library's own operations, and prints a row of a table.
 fn compare() -> Result<()> {
     const RATE: f32 = 0.05;
     const LAMBDA: f32 = 0.9;
@@ -114,20 +102,15 @@ fn compare() -> Result<()> {
     let mut momentum = Momentum::new(RATE.into(), LAMBDA.into(), start.len())?;
     let mut least = [f64::MAX; 2];
     for _ in 0..300 {
-        let begin = Instant::now();
-        step(&mut momentum, &mut here, &grads)?;
-        least[0] = least[0].min(begin.elapsed().as_secs_f64());
-        let begin = Instant::now();
-        velocity.zip_apply(&grads, |m, g| *m = LAMBDA * *m - RATE * g);
-        there += &velocity;
-        least[1] = least[1].min(begin.elapsed().as_secs_f64());
+        row::time(&mut least[0], || step(&mut momentum, &mut here, &grads))?;
+        row::time(&mut least[1], || {
+            velocity.zip_apply(&grads, |m, g| *m = LAMBDA * *m - RATE * g);
+            there += &velocity;
+        });
     }
     let bits = |params: &DMatrix<f32>| -> Vec<u32> { params.iter().map(|param| param.to_bits()).collect() };
     ensure!(bits(&here) == bits(&there), "another trajectory");
     ensure!(step(&mut momentum, &mut here, &grads.transpose()).is_err(), "a transposed gradient was taken");
-    let glue = include_str!("main.rs").split("// glue\n").nth(1).unwrap_or_default().lines().map(str::trim);
-    let lines = glue.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
-    let [here, there] = least.map(|time| time * 1e6);
-    println!("| nalgebra | to the bit, 300 steps | {here:.0} | {there:.0} | {lines} | nothing |");
+    row::print("nalgebra", "to the bit, 300 steps", least, include_str!("main.rs"), "nothing");
     Ok(())
 }

@@ -1,12 +1,10 @@
 //! gradstep beside the same update in ndarray's own operations.
 
-use std::time::Instant;
-
 use anyhow::{Result, ensure};
 use gradstep::{Momentum, ParamGroups};
 use ndarray::ArrayD;
 
-use crate::{NAMES, initial, step};
+use crate::{NAMES, initial, row, step};
 
 const RATE: f32 = 0.05;
 const LAMBDA: f32 = 0.9;
@@ -19,7 +17,7 @@ fn own_step(velocity: &mut [ArrayD<f32>; 4], params: &mut [ArrayD<f32>; 4], grad
     }
 }
 
-/// Prints `| framework | same trajectory | a step here, µs | a step there, µs | lines of glue | copied |`.
+/// Prints a row of a table.
 pub(crate) fn row() -> Result<()> {
     // 784 - 128 - 10; gradients row by row, and then column by column, with the same numbers.
     let (start, grads) = (initial([784, 128, 10], 0), initial([784, 128, 10], 1));
@@ -39,20 +37,13 @@ pub(crate) fn row() -> Result<()> {
     let (mut model_here, mut model_turned) = (model()?, model()?);
     let mut least = [f64::MAX; 2];
     for _ in 0..300 {
-        let begin = Instant::now();
-        step(&mut model_here, &mut here, &grads)?;
-        least[0] = least[0].min(begin.elapsed().as_secs_f64());
-        let begin = Instant::now();
-        own_step(&mut velocity, &mut there, &grads);
-        least[1] = least[1].min(begin.elapsed().as_secs_f64());
+        row::time(&mut least[0], || step(&mut model_here, &mut here, &grads))?;
+        row::time(&mut least[1], || own_step(&mut velocity, &mut there, &grads));
         step(&mut model_turned, &mut turned, &columns)?;
     }
     let bits =
         |params: &[ArrayD<f32>; 4]| -> Vec<u32> { params.iter().flatten().map(|param| param.to_bits()).collect() };
     ensure!(bits(&here) == bits(&there) && bits(&here) == bits(&turned), "another trajectory");
-    let glue = include_str!("main.rs").split("// glue\n").nth(1).unwrap_or_default().lines().map(str::trim);
-    let lines = glue.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
-    let [here, there] = least.map(|time| time * 1e6);
-    println!("| ndarray | to the bit, 300 steps | {here:.0} | {there:.0} | {lines} | what is not in row order |");
+    row::print("ndarray", "to the bit, 300 steps", least, include_str!("main.rs"), "what is not in row order");
     Ok(())
 }

@@ -11,6 +11,8 @@ mod compare;
 #[path = "../../../common/data.rs"]
 #[allow(dead_code, reason = "only the digits are read here")]
 mod data;
+#[path = "../../row.rs"]
+mod row;
 
 use std::path::PathBuf;
 
@@ -24,20 +26,15 @@ use serde::{Deserialize, Serialize};
 /// Trains 64 - 32 - 10 on the digits.
 #[derive(Parser)]
 struct Options {
-    /// Seeds the initial weights and the order of the samples
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// How often to go through the samples
-    #[arg(long, default_value_t = 10)]
-    epochs: u64,
     /// Where to save after each epoch, and to resume from
     #[arg(long)]
     checkpoint: Option<PathBuf>,
-    /// Prints a row of a table instead
+    /// Compare with the same update in ndarray's own operations, and print a row of a table
     #[arg(long)]
     compare: bool,
 }
 
+const EPOCHS: u64 = 10;
 const NAMES: [&str; 4] = ["first.weight", "first.bias", "second.weight", "second.bias"];
 
 #[derive(Serialize, Deserialize)]
@@ -48,26 +45,22 @@ struct State {
 }
 
 // glue
-/// A step of all tensors. Parameters and gradients may have any memory order.
+/// Steps all tensors. Parameters and gradients may have any memory order.
 fn step(
     model: &mut ParamGroups<f32, Momentum<f32>>,
     params: &mut [ArrayD<f32>; 4],
     grads: &[ArrayD<f32>; 4],
 ) -> Result<()> {
-    // Row by row: copies only what is not. (Not `as_slice_memory_order`, which gives the numbers of a transposed array in
-    // another order without an error. The velocity has the order of the slice, so it must stay the same.)
+    // Copies only what is not row by row. (`as_slice_memory_order` would return the numbers of a transposed array in another
+    // order, without an error. The velocity has the order of the slice, so it must stay the same.)
     for param in params.iter_mut().filter(|param| !param.is_standard_layout()) {
         *param = param.as_standard_layout().into_owned();
     }
     let grads = grads.each_ref().map(|grad| grad.as_standard_layout());
     let mut tensors = Vec::with_capacity(4);
     for ((name, param), grad) in NAMES.into_iter().zip(params).zip(&grads) {
-        ensure!(
-            param.shape() == grad.shape(),
-            "{name} has the shape {:?}, its gradient {:?}",
-            param.shape(),
-            grad.shape()
-        );
+        let [shape, expected] = [grad.shape(), param.shape()];
+        ensure!(shape == expected, "the gradient of {name} has the shape {shape:?}, expected {expected:?}");
         let slices = param.as_slice_mut().zip(grad.as_slice());
         let (param, grad) = slices.with_context(|| format!("{name} has no slice"))?;
         tensors.push((name, param, grad));
@@ -92,11 +85,9 @@ fn matrix(param: &ArrayD<f32>) -> ArrayView2<'_, f32> {
 
 /// The hidden layer and the probabilities of the classes.
 fn forward(params: &[ArrayD<f32>; 4], pixels: &ArrayView2<f32>) -> (Array2<f32>, Array2<f32>) {
-    let hidden = (pixels.dot(&matrix(&params[0])) + &params[1])
-        .into_dimensionality::<Ix2>()
-        .expect("two axes")
-        .mapv_into(f32::tanh);
-    let mut logits = (hidden.dot(&matrix(&params[2])) + &params[3]).into_dimensionality::<Ix2>().expect("two axes");
+    let bias = |param: &ArrayD<f32>| param.to_shape(param.len()).expect("one axis").into_owned();
+    let hidden = (pixels.dot(&matrix(&params[0])) + bias(&params[1])).mapv_into(f32::tanh);
+    let mut logits = hidden.dot(&matrix(&params[2])) + bias(&params[3]);
     for mut row in logits.rows_mut() {
         let largest = row.fold(f32::MIN, |a, &b| a.max(b));
         row.mapv_inplace(|logit| (logit - largest).exp());
@@ -127,10 +118,9 @@ fn loss_and_grads(params: &[ArrayD<f32>; 4], pixels: &ArrayView2<f32>, labels: &
 fn accuracy(params: &[ArrayD<f32>; 4], samples: &Samples) -> Result<f64> {
     let pixels = ArrayView2::from_shape((samples.len(), samples.inputs), &samples.pixels)?;
     let (_, probabilities) = forward(params, &pixels);
-    let right = |(row, &label): (ndarray::ArrayView1<f32>, &u8)| row.iter().all(|&p| p <= row[usize::from(label)]);
-    Ok(100.0
-        * probabilities.rows().into_iter().zip(&samples.labels).filter(|pair| right((pair.0, pair.1))).count() as f64
-        / samples.len() as f64)
+    let rows = probabilities.rows().into_iter().zip(&samples.labels);
+    let right = rows.filter(|(row, label)| row.iter().all(|&p| p <= row[usize::from(**label)])).count();
+    Ok(100.0 * right as f64 / samples.len() as f64)
 }
 
 fn main() -> Result<()> {
@@ -139,10 +129,10 @@ fn main() -> Result<()> {
         return compare::row();
     }
     let data = data::digits()?;
-    let batcher = Batcher::new(data.train.len(), 32, options.seed)?;
-    let schedule = Schedule::cosine(0.05, 0.0, options.epochs * batcher.batches_per_epoch() as u64)?;
+    let batcher = Batcher::new(data.train.len(), 32, 0)?;
+    let schedule = Schedule::cosine(0.05, 0.0, EPOCHS * batcher.batches_per_epoch() as u64)?;
     let mut stream = batcher.stream();
-    let params = initial([64, 32, 10], options.seed);
+    let params = initial([64, 32, 10], 0);
     let mut model = ParamGroups::new();
     for (name, param) in NAMES.into_iter().zip(&params) {
         model.insert(name, Momentum::new(1.0, 0.9, param.len())?)?; // the schedule's rate is a factor
@@ -155,21 +145,18 @@ fn main() -> Result<()> {
         println!("resumed at step {}", state.model.steps());
     }
     let (mut pixels, mut labels) = (Vec::new(), Vec::new());
-    while stream.position().epoch() < options.epochs {
+    while stream.position().epoch() < EPOCHS {
         let batch = stream.next_batch().context("the stream has ended")?;
         gather(&data.train.pixels, 64, batch, &mut pixels)?;
         gather(&data.train.labels, 1, batch, &mut labels)?;
-        let (loss, grads) =
-            loss_and_grads(&state.params, &ArrayView2::from_shape((batch.len(), 64), &pixels)?, &labels);
+        let pixels = ArrayView2::from_shape((batch.len(), 64), &pixels)?;
+        let (loss, grads) = loss_and_grads(&state.params, &pixels, &labels);
         state.model.scale_learning_rates(schedule.at(state.model.steps()))?;
         step(&mut state.model, &mut state.params, &grads)?;
         if stream.is_epoch_end() {
             state.position = stream.position();
-            println!(
-                "step {}: loss {loss:.4}, held-out {:.1} %",
-                state.model.steps(),
-                accuracy(&state.params, &data.held_out)?
-            );
+            let accuracy = accuracy(&state.params, &data.held_out)?;
+            println!("step {}: loss {loss:.4}, held-out {accuracy:.1} %", state.model.steps());
             options.checkpoint.as_deref().map(|path| checkpoint::save(path, &state)).transpose()?;
         }
     }
