@@ -1,6 +1,6 @@
-//! `examples/resume.rs`, killed in mid-run again and again, comes to the same end, bit for bit, as a run that nothing
-//! disturbed; a checkpoint that is damaged, foreign, unreadable or of another run is refused; and where none can be written,
-//! the last one stays.
+//! `examples/resume.rs`, killed again and again in mid-run, ends with the same bits as a run that nothing disturbed. It
+//! rejects a checkpoint that is damaged, unreadable, or saved by another program or with other settings. Where it
+//! cannot write a checkpoint, the last one stays.
 //!
 //! `cargo test --test resume -- --ignored --nocapture killed` is the long form: 100 runs.
 
@@ -20,7 +20,7 @@ use rand_chacha::ChaCha8Rng;
 
 // The program ---------------------------------------------------------------------------------------------------------
 
-/// Built by cargo, as this test may be built without the examples and without the feature; the dependencies are there.
+/// Cargo builds it here, since this test may be built without the examples and without the feature.
 fn program() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let path = PROGRAM.get_or_init(|| {
@@ -41,14 +41,14 @@ fn run(checkpoint: &Path, options: &[&str]) -> Output {
     program().arg(checkpoint).args(options).output().unwrap()
 }
 
-/// Starts it, and kills it `delay` after it has said `lines` lines; whether it came to its end before that, and what it
-/// said. It must not have refused anything.
+/// Starts the program, and kills it `delay` after it has printed `lines` lines. Returns whether it ended before that,
+/// and what it printed. Panics if it printed an error.
 fn killed(checkpoint: &Path, lines: usize, delay: Duration) -> (bool, Vec<String>) {
     let mut child = program().arg(checkpoint).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let mut said: Vec<String> = output.by_ref().take(lines).collect();
     thread::sleep(delay);
-    child.kill().unwrap(); // SIGKILL: the program does not see it coming
+    child.kill().unwrap(); // SIGKILL, which a program cannot handle
     said.extend(output);
     let Output { status, stderr, .. } = child.wait_with_output().unwrap();
     assert_eq!(String::from_utf8(stderr).unwrap(), "");
@@ -62,7 +62,7 @@ fn end(checkpoint: &Path, said: impl Iterator<Item = String>) -> End {
     (fs::read(checkpoint).unwrap(), said.skip_while(|line| !line.starts_with("held-out accuracy:")).collect())
 }
 
-/// That of a run from `checkpoint` on that nothing disturbs.
+/// The end of a run from `checkpoint` on that nothing disturbs.
 fn undisturbed(checkpoint: &Path) -> End {
     let output = run(checkpoint, &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -71,7 +71,7 @@ fn undisturbed(checkpoint: &Path) -> End {
     end
 }
 
-/// A directory of its own for each test, removed if the test has passed.
+/// Gives each test its own directory, which stays if the test fails.
 fn in_directory(name: &str, test: impl FnOnce(&Path)) {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("resume-{name}-{}", std::process::id()));
     fs::create_dir_all(&directory).unwrap();
@@ -88,18 +88,18 @@ fn files(directory: &Path) -> Vec<String> {
 
 // Killed --------------------------------------------------------------------------------------------------------------
 
-/// The step that a line says is saved.
+/// The step that is saved when the program prints `line`.
 fn step(line: &str) -> u64 {
     let number = line.strip_prefix("resumed at step ").or(line.strip_prefix("step ")).unwrap_or("0");
     number.split([':', ' ']).next().unwrap().parse().unwrap()
 }
 
-/// One run, killed and started again until a start comes to its end; the number of kills, and of those that fell between
-/// a checkpoint's creation and its renaming. A kill waits for some checkpoints and then for some microseconds, so that it
-/// may fall anywhere: into a step, a save, or the start.
+/// Kills and starts one run again until it ends. Returns the number of kills, and of those between a checkpoint's
+/// creation and its renaming. A kill waits for some checkpoints and then for some microseconds, so that it may fall
+/// into a step, a save, or the start.
 ///
 /// The seed draws the moments and the scheduler shifts them, but what is asserted holds for every moment. A run that
-/// came to its end before any kill would show nothing: it is done again.
+/// ended before any kill shows nothing and is repeated.
 fn killed_run(directory: &Path, seed: u64, expected: &End) -> [u32; 2] {
     let mut words = ChaCha8Rng::seed_from_u64(seed);
     let path = directory.join("checkpoint");
@@ -154,7 +154,7 @@ fn killed_in_mid_run_100_times() {
     killed_runs("long", 100);
 }
 
-/// A kill between creation and renaming, staged: with no checkpoint yet, and with one.
+/// What a kill between creation and renaming leaves, with no checkpoint yet and with one.
 #[test]
 fn an_unfinished_checkpoint_is_no_checkpoint() {
     in_directory("unfinished", |directory| {
@@ -173,96 +173,98 @@ fn an_unfinished_checkpoint_is_no_checkpoint() {
     });
 }
 
-// Refused -------------------------------------------------------------------------------------------------------------
+// Rejected ------------------------------------------------------------------------------------------------------------
 
-/// What the program says behind the checkpoint's name; it has to end with exit code 1 and leave everything as it is.
-fn refusal(checkpoint: &Path, options: &[&str]) -> String {
-    let (directory, before) = (checkpoint.parent().unwrap(), fs::read(checkpoint).unwrap());
-    let output = run(checkpoint, options);
-    assert_eq!((output.status.code(), String::from_utf8(output.stdout).unwrap()), (Some(1), String::new()));
-    assert!(fs::read(checkpoint).unwrap() == before);
-    assert_eq!(files(directory), ["checkpoint"]);
+/// What a run that ends with exit code 1 says after the checkpoint's name.
+fn error(output: Output, checkpoint: &Path) -> String {
     let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
     let message = said.strip_prefix(&format!("error: {}: ", checkpoint.display()));
     message.unwrap_or_else(|| panic!("{said}")).trim_end().to_string()
 }
 
+/// The error of a run that did nothing else: the checkpoint still holds `before`, and no file was added.
+fn rejection(output: Output, checkpoint: &Path, before: &[u8]) -> String {
+    assert_eq!(output.stdout, b"");
+    assert!(fs::read(checkpoint).unwrap() == before);
+    assert_eq!(files(checkpoint.parent().unwrap()), ["checkpoint"]);
+    error(output, checkpoint)
+}
+
 #[test]
-fn another_runs_checkpoint_is_refused() {
+fn another_runs_checkpoint_is_rejected() {
     in_directory("settings", |directory| {
         let path = directory.join("checkpoint");
-        undisturbed(&path);
+        let (saved, _) = undisturbed(&path);
         for (option, message) in [
             ("--seed=1", "saved seed is 0, expected 1"),
             ("--batch-size=16", "saved batch_size is 32, expected 16"),
             ("--learning-rate=0.2", "saved learning_rate is 0.1, expected 0.2"),
             ("--steps=700", "saved number of steps is 600, expected 700"),
         ] {
-            assert_eq!(refusal(&path, &[option]), message);
+            assert_eq!(rejection(run(&path, &[option]), &path, &saved), message);
         }
     });
 }
 
 #[test]
-fn a_damaged_or_foreign_checkpoint_is_refused() {
+fn a_damaged_or_foreign_checkpoint_is_rejected() {
     in_directory("damaged", |directory| {
         let path = directory.join("checkpoint");
         let (good, _) = undisturbed(&path);
-        let refused = |bytes: &[u8], message: &str| {
+        let rejected = |bytes: &[u8], message: &str| {
             fs::write(&path, bytes).unwrap();
-            assert_eq!(refusal(&path, &[]), message);
+            assert_eq!(rejection(run(&path, &[]), &path, bytes), message);
         };
 
         let expected = r#"expected "resume.rs checkpoint, version 3\n""#;
         let begins = |with| format!(r#"not a checkpoint of this version: it begins with "{with}", {expected}"#);
-        refused(b"", &begins(""));
-        refused(&good[..6], &begins("resume"));
-        refused(b"\xff\xd8\xff\xe0\x00\x10JFIF", &begins(r"\xff\xd8\xff\xe0\x00\x10JFIF"));
-        refused(b"resume.rs is a program that saves as it goes.\n", &begins("resume.rs is a program that save"));
+        rejected(b"", &begins(""));
+        rejected(&good[..6], &begins("resume"));
+        rejected(b"\xff\xd8\xff\xe0\x00\x10JFIF", &begins(r"\xff\xd8\xff\xe0\x00\x10JFIF"));
+        rejected(b"resume.rs is a program that saves as it goes.\n", &begins("resume.rs is a program that save"));
         let other_version = [b"resume.rs checkpoint, version 4\n", &good[32..]].concat();
-        refused(&other_version, &begins(r"resume.rs checkpoint, version 4\n"));
+        rejected(&other_version, &begins(r"resume.rs checkpoint, version 4\n"));
 
         const HEADER: usize = 32 + 8 + 4;
         let len = good.len() - HEADER;
         let lengths = |found| format!("cut off or added to: {found} bytes of state, expected {len}");
-        refused(&good[..40], "cut off in its header, after 40 bytes");
-        refused(&good[..HEADER], &lengths(0));
-        refused(&good[..HEADER + len / 2], &lengths(len / 2));
-        refused(&[&good[..], b"\n"].concat(), &lengths(len + 1));
+        rejected(&good[..40], "cut off in its header, after 40 bytes");
+        rejected(&good[..HEADER], &lengths(0));
+        rejected(&good[..HEADER + len / 2], &lengths(len / 2));
+        rejected(&[&good[..], b"\n"].concat(), &lengths(len + 1));
 
         let mut flipped = good.clone();
         flipped[HEADER + len / 2] ^= 1;
         let [found, expected] = [&flipped, &good].map(|bytes| crc32fast::hash(&bytes[HEADER..]));
-        refused(&flipped, &format!("damaged: the state's checksum is {found:08x}, expected {expected:08x}"));
+        rejected(&flipped, &format!("damaged: the state's checksum is {found:08x}, expected {expected:08x}"));
 
         checkpoint::save(&path, &"a text").unwrap();
-        assert!(refusal(&path, &[]).starts_with("another state than this program's: "));
+        let another = fs::read(&path).unwrap();
+        assert!(rejection(run(&path, &[]), &path, &another).starts_with("another state than this program's: "));
     });
 }
 
-/// The place is tried before the first step, not after hours.
+/// The program saves once before the first step, so that it does not fail after hours.
 #[test]
-fn a_place_that_cannot_be_written_to_is_refused() {
+fn a_place_that_cannot_be_written_to_is_rejected() {
     in_directory("place", |directory| {
-        let output = run(&directory.join("missing/checkpoint"), &[]);
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert!(
-            said.starts_with(&format!("error: {}: not saved: ", directory.join("missing/checkpoint").display())),
-            "{said}"
-        );
+        let path = directory.join("missing/checkpoint");
+        let output = run(&path, &[]);
+        assert_eq!(output.stdout, b"");
+        assert!(error(output, &path).starts_with("not saved: "));
         assert!(files(directory).is_empty());
     });
 }
 
-/// A run that is started `by` another program.
+/// A run that another program starts.
 #[cfg(target_os = "linux")]
 fn started(by: &[&str], checkpoint: &Path) -> Output {
     Command::new(by[0]).args(&by[1..]).arg(program().get_program()).arg(checkpoint).output().unwrap()
 }
 
-/// Stops in mid-run, spoils the directory, and goes on, the program started `by` another one: it cannot save and says why.
-/// The last checkpoint is still there, and a run from it on comes to the usual end.
+/// Stops a run, spoils its directory, and starts it again `by` another program: it cannot save, and says the `reason`.
+/// The last checkpoint is still there, and a run from it on ends as usual.
 #[cfg(target_os = "linux")]
 fn spoiled(name: &str, by: &[&str], [spoil, mend]: [&dyn Fn(&Path); 2], reason: &str) {
     in_directory(name, |directory| {
@@ -275,9 +277,7 @@ fn spoiled(name: &str, by: &[&str], [spoil, mend]: [&dyn Fn(&Path); 2], reason: 
         spoil(directory);
         let output = started(by, &path);
         mend(directory);
-        let said = String::from_utf8(output.stderr).unwrap();
-        let expected_text = format!("error: {}: not saved: {reason}\n", path.display());
-        assert_eq!((output.status.code(), said), (Some(1), expected_text));
+        assert_eq!(error(output, &path), format!("not saved: {reason}"));
         assert!(fs::read(&path).unwrap() == before);
         assert!(undisturbed(&path) == expected);
     });
@@ -291,13 +291,13 @@ fn a_full_disk_leaves_the_last_checkpoint() {
     let full = |directory: &Path| std::os::unix::fs::symlink("/dev/full", unfinished(directory)).unwrap();
     let mend = |directory: &Path| fs::remove_file(unfinished(directory)).unwrap();
     spoiled("full", &["env"], [&full, &mend], "No space left on device (os error 28)");
-    // Ignored, the signal of a file that grows too long becomes an error.
+    // Where the signal for a file that grows too long is ignored, writing returns an error.
     let limit = "trap '' XFSZ; ulimit -f 8; exec \"$@\"";
     let mend = |directory: &Path| assert!(fs::metadata(unfinished(directory)).unwrap().len() > 0);
     spoiled("limit", &["sh", "-c", limit, "sh"], [&|_| (), &mend], "File too large (os error 27)");
 }
 
-/// The command that starts a program so that permissions hold, also for root.
+/// The command that starts a program for which permissions hold, even if root runs it.
 #[cfg(target_os = "linux")]
 fn by_permission() -> &'static [&'static str] {
     use std::os::unix::fs::MetadataExt;
@@ -318,25 +318,21 @@ fn a_read_only_directory_leaves_the_last_checkpoint() {
     spoiled("read-only", by_permission(), [&read_only, &mend], "Permission denied (os error 13)");
 }
 
-/// It is not taken for a fresh start, which would write over it.
+/// It must not count as a fresh start, which would overwrite it.
 #[test]
 #[cfg(target_os = "linux")]
-fn an_unreadable_checkpoint_is_refused() {
+fn an_unreadable_checkpoint_is_rejected() {
     in_directory("unreadable", |directory| {
         let path = directory.join("checkpoint");
         let (good, _) = undisturbed(&path);
         permit(&path, 0o000);
         let output = started(by_permission(), &path);
         permit(&path, 0o644);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
-        assert_eq!(said, format!("error: {}: Permission denied (os error 13)\n", path.display()));
-        assert!(fs::read(&path).unwrap() == good);
-        assert_eq!(files(directory), ["checkpoint"]);
+        assert_eq!(rejection(output, &path, &good), "Permission denied (os error 13)");
     });
 }
 
-/// Their order decides what a power cut may leave: contents before the name, and the name before the next step.
+/// The order decides what a power cut may leave: first the contents, then the name, then the next step.
 #[test]
 #[cfg(target_os = "linux")]
 #[ignore = "needs strace"]
@@ -351,7 +347,7 @@ fn the_system_calls_of_a_save() {
         let trace = fs::read_to_string(trace).unwrap().replace(directory.to_str().unwrap(), "DIRECTORY");
         let on_files = trace.lines().filter(|line| line.contains("DIRECTORY") && !line.starts_with("write(1<"));
         let mut calls: Vec<&str> = on_files.map(|line| line.split_once(['>', ')']).unwrap().0).collect();
-        calls.dedup(); // several writes
+        calls.dedup(); // a save may write several times
         let save = [
             "write(3<DIRECTORY/checkpoint.tmp",
             "fsync(3<DIRECTORY/checkpoint.tmp",
@@ -362,9 +358,9 @@ fn the_system_calls_of_a_save() {
     });
 }
 
-/// All of them: the first wrong bit of a burst, and every place in which a write may have ended.
+/// Each bit may be the first wrong one of a burst, and a write may end anywhere.
 #[test]
-fn every_flipped_bit_and_every_length_is_refused() {
+fn every_flipped_bit_and_every_length_is_rejected() {
     type State = (u64, String, Vec<f32>);
     let state: State = (7, "a state".into(), vec![0.1, -2.0, f32::MIN_POSITIVE, 1e30]);
     in_directory("flipped", |directory| {
@@ -374,7 +370,7 @@ fn every_flipped_bit_and_every_length_is_refused() {
         assert_eq!(checkpoint::load(&path).unwrap(), Some(state));
 
         let good = fs::read(&path).unwrap();
-        let refused = |bytes: &[u8], what: String| {
+        let rejected = |bytes: &[u8], what: String| {
             fs::write(&path, bytes).unwrap();
             let error = checkpoint::load::<State>(&path).map(|_| what).unwrap_err();
             assert!(format!("{error:#}").starts_with(&path.display().to_string()));
@@ -382,16 +378,16 @@ fn every_flipped_bit_and_every_length_is_refused() {
         for bit in 0..8 * good.len() {
             let mut bytes = good.clone();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            refused(&bytes, format!("bit {bit} flipped"));
+            rejected(&bytes, format!("bit {bit} flipped"));
         }
         for len in 0..good.len() {
-            refused(&good[..len], format!("cut to {len} bytes"));
-            // Of a file that grew before its contents were written, the rest is zeros.
+            rejected(&good[..len], format!("cut to {len} bytes"));
+            // A file that grew before its contents were written ends in zeros.
             let zeros = vec![0; good.len() - len];
             if good[len..] != zeros {
-                refused(&[&good[..len], &zeros].concat(), format!("zeros from {len} on"));
+                rejected(&[&good[..len], &zeros].concat(), format!("zeros from {len} on"));
             }
         }
-        refused(&[&good[..], &good].concat(), "twice".into());
+        rejected(&[&good[..], &good].concat(), "twice".into());
     });
 }

@@ -1,9 +1,8 @@
-"""The order, version 1, and the draws, written from the words of src/order/order.md alone, and the golden vectors they give.
+"""Writes the golden vectors of the orders and the draws, by a program written from src/order/order.md alone.
 
-`python3 tests/data/order.py` checks the ChaCha8 below against published output and writes order_batcher.csv,
-order_permutation.csv, order_weighted.csv, order_mixture.csv, order_blocks.csv, order_split.csv and draws.csv next to itself;
-with the argument `blocks` only that one, with `weighted` only that one and `mixture`, with `draws` also the last three. Slow
-and plain on purpose: standard library only, some two minutes.
+`python3 tests/data/order.py` compares the ChaCha8 below with published output, and writes draws.csv and the order_*.csv
+next to itself, in some two minutes. With names, such as `order_blocks draws`, it writes only these files. It uses only
+the standard library, and is slow because it is plain.
 """
 
 import math
@@ -29,7 +28,7 @@ def quarter_round(s, a, b, c, d):
 
 
 def chacha8(key, nonce, counter=0):
-    """The 32-bit output words, without end."""
+    """The 32-bit output words, an endless generator."""
     constants = struct.unpack("<4I", b"expand 32-byte k")
     while True:
         start = [*constants, *struct.unpack("<8I", key), counter & M32, counter >> 32, nonce & M32, nonce >> 32]
@@ -44,9 +43,9 @@ def chacha8(key, nonce, counter=0):
 
 
 def words(key, nonce):
-    """The 64-bit words of one stream: `zip` takes two at a time."""
+    """The 64-bit words of one stream."""
     out = chacha8(key, nonce)
-    return (low | high << 32 for low, high in zip(out, out))
+    return (low | high << 32 for low, high in zip(out, out))  # two from the same generator
 
 
 def key_of(tag, seed, length, epoch):
@@ -112,7 +111,7 @@ def ordered(length, key):
 
 
 def permutation(length, seed, epoch):
-    """The function from position to sample."""
+    """Returns the function from position to sample."""
     a = (math.isqrt(length - 1) + 2) // 2 * 2
     b = -(-length // a)
     out = chacha8(key_of(b"permut 1", seed, length, epoch), 0)
@@ -143,7 +142,7 @@ def permutation(length, seed, epoch):
 
 # Draws ---------------------------------------------------------------------------------------------------------------
 
-# The coefficients are read from the page, as a reader would type them.
+# The page itself is read for the coefficients.
 PAGE = Path(__file__).parents[2] / "src/order/order.md"
 
 
@@ -198,7 +197,7 @@ def normal(w):
 
 
 class F32:
-    """A number of 32 bits. (Rounding the f64 result of +, −, ·, / or √ once more gives the nearest f32.)"""
+    """An f32. For +, −, ·, / and √ of two, rounding the f64 result once more gives the nearest f32."""
 
     def __init__(self, x):
         self.x = struct.unpack("f", struct.pack("f", x))[0]
@@ -255,7 +254,7 @@ def word(out):
     return next(out) | next(out) << 32
 
 
-# How each draw is made of the 32-bit output words, and its bits as an integer.
+# Each draw from the 32-bit output words, as an integer with its bits.
 DRAWS = {
     "word": lambda out, _: word(out),
     "below": lambda out, n: draw(n, 1, iter(lambda: word(out), None))[0],
@@ -275,7 +274,7 @@ def bits(kind, x):
 
 
 def integers(weights):
-    # Exact fractions: the words of the page, not its bits.
+    # Fractions are exact, so this follows the page's definition and not its integer arithmetic.
     exact = [Fraction(w) for w in weights]
     greatest = max(exact)
     u = next(u for u in range(-1000, 1200) if greatest * Fraction(2) ** u >= 2**93)
@@ -290,12 +289,13 @@ def integers(weights):
     for given in range(r):
         q[above_zero[given % len(above_zero)]] += 1
     total = sum(exact)
-    assert sum(q) == 2**63 and all(abs(Fraction(q_i, 2**63) - w / total) < Fraction(1, 2**60) for q_i, w in zip(q, exact))
+    assert sum(q) == 2**63
+    assert all(abs(Fraction(q_i, 2**63) - w / total) < Fraction(1, 2**60) for q_i, w in zip(q, exact))
     return q
 
 
 def table(q):
-    """b, c and a."""
+    """Returns b, c and a."""
     b = max(1, (len(q) - 1).bit_length())
     q = q + [0] * (2**b - len(q))
     full = 2 ** (63 - b)
@@ -318,7 +318,7 @@ def table(q):
             else:
                 r = q[a[g]] - (full - r)
             g = a[g]
-    # Each sample has its integer: what is its own, and what others give it.
+    # What a sample keeps and what others give it add up to its integer.
     shares = [c_i for c_i in c]
     for c_i, a_i in zip(c, a):
         if c_i < full:
@@ -353,8 +353,8 @@ def period(shares):
 
 
 def mixture(sources, blends, n, numbers):
-    """Of each place number: the source and the sample. A source is (length, function from epoch to list), a blend is
-    (its first place number, shares)."""
+    """Returns the source and the sample at each place number. A source is (length, function from epoch to list), and a
+    blend is (its first place number, shares)."""
     had, out, orders = [0] * len(sources), {}, {}
     periods = []
     for start, shares in blends:
@@ -374,7 +374,7 @@ def mixture(sources, blends, n, numbers):
 
 
 def blocks(length, c, k, lanes, seed, epoch, windows=None):
-    """The samples of each of the windows, lane after lane before they take turns, and in their order."""
+    """Yields for each window the samples of each lane, and all samples in the order in which the lanes take turns."""
     n = -(-length // c)
     w = -(-n // k)
     key = key_of(b"blocks 1", seed, n, epoch)
@@ -413,7 +413,7 @@ def classes(labels, seed):
 
 
 def settings_hash(sources):
-    """Of the settings of the sources: lists of (name, value)."""
+    """The hash of the sources' settings, which are lists of (name, value)."""
     data = b""
     for settings in sources:
         data += struct.pack("<Q", len(settings))
@@ -435,20 +435,20 @@ def digest(indices):
 
 
 def units(shares):
-    """The u of shares, or of counts, which are integers."""
+    """The u of shares, or of counts, which are integers already."""
     return [max(math.floor(Fraction(share) * 2**62), 1) if isinstance(share, float) else share for share in shares]
 
 
 def sure(u, n):
-    """How many of n samples each part is sure of."""
+    """The number of samples, of n, that each part gets for sure."""
     return [(uj * n + sum(u) // 2**20) // sum(u) for uj in u]
 
 
 def parts(shares, class_of, length, seed):
-    """The part of each sample; `class_of` gives its class, anything that can be compared with ==."""
+    """The part of each sample. `class_of` returns its class, which may be anything hashable."""
     u = units(shares)
     x = batcher(length, seed, 0, b"split v1")
-    classes = {}  # keeps the order in which keys come
+    classes = {}  # in the order in which their first samples come
     for sample in x:
         classes.setdefault(class_of(sample), []).append(sample)
     given, seen = [0] * len(u), 0
@@ -481,7 +481,7 @@ def parts_in_order(shares, length, gap):
 
 
 def parts_again(shares, length, seed):
-    """Part 0 of a plain split, split by the next seed."""
+    """Part 0 of a plain split, split again by the next seed."""
     z = [i for i, j in enumerate(parts(shares, WHOLE, length, seed)) if j == 0]
     part = [None] * length
     for i, j in enumerate(parts(shares, WHOLE, len(z), (seed + 1) % 2**64)):
@@ -529,7 +529,7 @@ def batcher_rows():
     whole = [*range(1, 18), *around(5)]
     digested = [*around(6, 7, 8, 9, 10), 1000, *around(12, 15, 16, 18, 20), 10**6 + 3, *around(21), 3_000_017]
     for length in whole + digested:
-        # The fewer, the longer: the debug build of the Rust test goes through them all.
+        # Few seeds for the long ones, since the Rust test goes through all of them in a debug build.
         for seed, epoch in CROSS if length <= 33 else FEW if length <= 2**16 + 1 else [(42, 1)]:
             x = batcher(length, seed, epoch)
             assert sorted(x) == list(range(length))
@@ -545,7 +545,7 @@ def permutation_rows():
             yield length, seed, epoch, digest(map(get, range(5000))), " ".join(str(get(i)) for i in positions)
 
 
-def draws_rows():
+def draws_streams():
     streams = [
         (0, "", (0, 0)),
         (42, "weights", (0, 0)),
@@ -556,24 +556,24 @@ def draws_rows():
         (2**64 - 1, "dropout", (2**64 - 1, 2**64 - 1)),
     ]
     arguments = {"below": [1, 2, 3, 10**6, 2**32 + 1, 2**63 + 1, 2**64 - 1], "coin": [0.0, 2.0**-53, 0.3, 0.5, 1.0]}
-    # Where blocks of 16 and buffers of 64 and 256 words begin and end, and far off.
+    # At the ends of blocks of 16 words and of buffers of 64 and 256, and far away.
     positions = [0, 1, 15, 62, 63, 255, 2**32 - 1, 2**36 - 3, 2**63 + 5]
     for seed, purpose, counters in streams:
         for position in positions if seed == 42 else positions[:1]:
             for kind in DRAWS:
                 for argument in arguments.get(kind, [""]):
                     yield kind, argument, seed, purpose, counters, position, 12
-    # The first two draws beyond 6.6 standard deviations of this stream, among the draws about them.
+    # Around the first two draws of this stream that are more than 6.6 standard deviations from 0.
     for kind in ("normal64", "word"):
         for place in FAR:
             yield kind, "", 42, "tails", (0, 0), 2 * place - 10, 12
 
 
-# Found by going through the stream.
+# Found by a search through the stream.
 FAR = (1207513883, 34157073052)
 
-# Words for the ends of the ranges: the least magnitude, the ends of the centre and of the middle, the largest; and two
-# that show the last term of the logarithm.
+# The words at the ends of the ranges (the least magnitude, the ends of the centre and of the middle, the largest), and
+# two for which the last term of the logarithm counts.
 QUANTILES = [
     8815720120268562943,
     9223371259465837331,
@@ -587,19 +587,15 @@ QUANTILES = [
     2**63 - 128050000,
     2**63 - 1,
 ]
-# The least magnitude, the last integer whose half an f32 holds and the next, the ends of the centre, the largest.
+# The least magnitude, the last integer i for which i + 1/2 is an f32 and the next, the ends of the centre, the largest.
 QUANTILES_32 = [0, 1, 2**23 - 1, 2**23, 2**30, 0x6CCCCD40, 0x6CCCCD41, 2**31 - 2**23, 2**31 - 2, 2**31 - 1]
 
 
-def write_draws():
-    with open(Path(__file__).with_name("draws.csv"), "w", newline="\n", encoding="utf-8") as file:
-        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
-        print("# position: the 32-bit output word at which the first of the draws begins. values: bits, in hexadecimal.", file=file)
-        print("draw,argument,seed,purpose,counter0,counter1,position,values", file=file)
-        for kind, argument, seed, purpose, counters, position, count in draws_rows():
-            out = draws(seed, purpose, counters, position)
-            values = " ".join(f"{DRAWS[kind](out, argument):x}" for _ in range(count))
-            print(kind, argument, seed, purpose, *counters, position, values, sep=",", file=file)
+def draws_rows():
+    for kind, argument, seed, purpose, counters, position, count in draws_streams():
+        out = draws(seed, purpose, counters, position)
+        values = " ".join(f"{DRAWS[kind](out, argument):x}" for _ in range(count))
+        yield kind, argument, seed, purpose, *counters, position, values
     for w in QUANTILES:
         for w in (w, w + 2**63):
             print(f"src/order/normal64.rs: (0x{w:016X}, 0x{bits('d', normal(w)):016X}),")
@@ -607,23 +603,24 @@ def write_draws():
         print(f"src/order/normal32.rs: (0x{w:08X}, 0x{bits('f', normal32(w)):08X}),")
 
 
-def write(name, columns, rows, comment):
-    with open(Path(__file__).with_name(name), "w", newline="\n") as file:
-        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
-        print(f"# {comment}", file=file)
+def write(name, rows, columns, *comments):
+    with open(Path(__file__).with_name(f"{name}.csv"), "w", newline="\n", encoding="utf-8") as file:
+        version = f"{platform.python_implementation()} {platform.python_version()}"
+        for comment in (f"Written by tests/data/order.py, {version}.", *comments):
+            print(f"# {comment}", file=file)
         print(columns, file=file)
-        for row in rows:
+        for row in rows():
             print(*row, sep=",", file=file)
 
 
-# The label, another one with many small classes, the group and the key of sample i.
+# The label of sample i, a label with many small classes, its group and its key.
 LABEL = lambda i: (7 * i + i // 4) % 4
 SMALL = lambda i: i * i % 97
 GROUP = lambda i: i * i // 5 % 29
 KEY = lambda i: i * 0x9E3779B97F4A7C15 & M64
 WHOLE = lambda i: 0
 f32 = lambda *shares: [struct.unpack("f", struct.pack("f", share))[0] for share in shares]
-# Exact, rounded, some that round down to one sample less or add up to less than 1, in f32, and unequal ones.
+# Exact shares, rounded ones, some that lose a sample by rounding or add up to less than 1, some in f32, unequal ones.
 SHARES = (
     [1.0],
     [0.5, 0.5],
@@ -639,44 +636,37 @@ SHARES = (
 )
 
 
-def write_splits():
-    with open(Path(__file__).with_name("order_split.csv"), "w", newline="\n") as file:
-        print(f"# Written by tests/data/order.py, {platform.python_implementation()} {platform.python_version()}.", file=file)
-        print("# digest: FNV-1a of the parts of all samples. values: those of the first 40.", file=file)
-        print("# label of sample i: (7 i + i / 4) mod 4, small: i^2 mod 97. group: i^2 / 5 mod 29. key: i * 0x9E3779B97F4A7C15 mod 2^64.", file=file)
-        print("# in order: the seed is the gap; again: part 0 of a plain split, by seed + 1. The part of no part is k.", file=file)
-        print("kind,len,shares,seed,digest,values", file=file)
+def split_rows():
+    def row(kind, length, shares, seed, part):
+        part = [len(shares) if j is None else j for j in part]
+        if len(set(part) - {len(shares)}) == len(shares):  # else the split is rejected
+            yield kind, length, " ".join(map(repr, shares)), seed, digest(part), " ".join(map(str, part[:40]))
 
-        def write(kind, length, shares, seed, part):
-            part = [len(shares) if j is None else j for j in part]
-            if len(set(part) - {len(shares)}) == len(shares):  # else it is rejected
-                row = " ".join(map(repr, shares)), seed, digest(part), " ".join(map(str, part[:40]))
-                print(kind, length, *row, sep=",", file=file)
-
-        for length in (40, 43, 100, 1001, 4099):
-            for shares in SHARES:
-                for seed in (0, 42, 2**64 - 1):
-                    write("plain", length, shares, seed, parts(shares, WHOLE, length, seed))
-                    if length >= 100:
-                        write("stratified", length, shares, seed, parts(shares, LABEL, length, seed))
-                    if length == 4099:
-                        write("small", length, shares, seed, parts(shares, SMALL, length, seed))
-                    write("group", length, shares, seed, parts_by_group(shares, WHOLE, GROUP, length, seed))
-                    write("stratified group", length, shares, seed, parts_by_group(shares, LABEL, GROUP, length, seed))
-                    write("key", length, shares, seed, parts_by_key(shares, map(KEY, range(length)), seed))
-                    write("again", length, shares, seed, parts_again(shares, length, seed))
-                for gap in (0, 1, 5):
-                    if length >= (len(shares) - 1) * gap + len(shares):
-                        write("in order", length, shares, gap, parts_in_order(shares, length, gap))
-        for counts in [40], [39, 1], [1] * 40, [800, 100, 101], [1, 4097, 1], [2**20 + 5 - 7, 7]:
+    for length in (40, 43, 100, 1001, 4099):
+        for shares in SHARES:
             for seed in (0, 42, 2**64 - 1):
-                write("counts", sum(counts), counts, seed, parts(counts, WHOLE, sum(counts), seed))
-        length, shares = 2**20 + 5, [0.8, 0.1, 0.1]
-        write("plain", length, shares, 42, parts(shares, WHOLE, length, 42))
-        write("small", length, shares, 42, parts(shares, SMALL, length, 42))
+                yield from row("plain", length, shares, seed, parts(shares, WHOLE, length, seed))
+                if length >= 100:
+                    yield from row("stratified", length, shares, seed, parts(shares, LABEL, length, seed))
+                if length == 4099:
+                    yield from row("small", length, shares, seed, parts(shares, SMALL, length, seed))
+                yield from row("group", length, shares, seed, parts_by_group(shares, WHOLE, GROUP, length, seed))
+                part = parts_by_group(shares, LABEL, GROUP, length, seed)
+                yield from row("stratified group", length, shares, seed, part)
+                yield from row("key", length, shares, seed, parts_by_key(shares, map(KEY, range(length)), seed))
+                yield from row("again", length, shares, seed, parts_again(shares, length, seed))
+            for gap in (0, 1, 5):
+                if length >= (len(shares) - 1) * gap + len(shares):
+                    yield from row("in order", length, shares, gap, parts_in_order(shares, length, gap))
+    for counts in [40], [39, 1], [1] * 40, [800, 100, 101], [1, 4097, 1], [2**20 + 5 - 7, 7]:
+        for seed in (0, 42, 2**64 - 1):
+            yield from row("counts", sum(counts), counts, seed, parts(counts, WHOLE, sum(counts), seed))
+    length, shares = 2**20 + 5, [0.8, 0.1, 0.1]
+    yield from row("plain", length, shares, 42, parts(shares, WHOLE, length, 42))
+    yield from row("small", length, shares, 42, parts(shares, SMALL, length, 42))
 
 
-# The weights of the golden rows, by name: i from 0 to n - 1.
+# The weight of sample i in the golden rows, by name.
 WEIGHTS = {
     "ones": lambda i: 1.0,
     "thirds": lambda i: 0.1 + i % 3,
@@ -697,6 +687,9 @@ def weighted_rows():
             hash_ = stable_hash(struct.pack(f"<{n}d", *weights))
             samples = weighted(weights, seed, epoch, [*range(16), 2**31 - 2, 2**31 - 1])
             yield name, n, seed, epoch, f"{hash_:016x}", " ".join(map(str, samples))
+    for name, n in (("thirds", 5), ("squares", 6), ("wide", 5), ("subnormal", 3)):
+        q = integers([WEIGHTS[name](i) for i in range(n)])
+        print(f"src/order/weighted.rs: {name} of {n}: {q}")
 
 
 def mixture_rows():
@@ -706,8 +699,10 @@ def mixture_rows():
     settings = [[("shuffle", 1), ("len", 5), ("seed", 1)], [("shuffle", 1), ("len", 40), ("seed", 2)]]
     numbers = range(8 * 12)
     samples = [sample * 2 + j for j, sample in mixture(sets, changes, 12, numbers)]
-    data = b"".join(start.to_bytes(16, "little") + struct.pack("<2Q", *shares) for start, shares in [(0, [1, 3]), (36, [2, 1]), (60, [3, 5])])
-    print(f"tests/all/mixture.rs: hash of the sources 0x{settings_hash(settings):016X}, of the shares 0x{stable_hash(data):016X}")
+    blends = [(0, [1, 3]), (36, [2, 1]), (60, [3, 5])]
+    data = b"".join(start.to_bytes(16, "little") + struct.pack("<2Q", *shares) for start, shares in blends)
+    print(f"tests/all/mixture.rs: hash of the sources 0x{settings_hash(settings):016X}")
+    print(f"tests/all/mixture.rs: hash of the shares 0x{stable_hash(data):016X}")
     yield "sets", 12, digest(samples), " ".join(map(str, samples[:40]))
     for length, label in ((40, LABEL), (1001, SMALL)):
         labels = [label(i) for i in range(length)]
@@ -719,19 +714,11 @@ def mixture_rows():
             yield f"stratified {seed}", length, digest(samples), " ".join(map(str, samples[:40]))
             samples = [sample for _, sample in mixture(sources, [(0, [1] * len(shares))], 300, range(600))]
             yield f"balanced {seed}", length, digest(samples), " ".join(map(str, samples[:40]))
-    for shares in ([1], [7], [1, 1], [1, 3], [3, 1], [2, 3, 5], [5, 5, 5], [1, 2, 4, 8, 16], [97, 1, 1, 1], [1, 1, 97, 1], [6, 10, 15]):
+    pairs = [1, 1], [1, 3], [3, 1]
+    for shares in ([1], [7], *pairs, [2, 3, 5], [5, 5, 5], [1, 2, 4, 8, 16], [97, 1, 1, 1], [1, 1, 97, 1], [6, 10, 15]):
         divisor = math.gcd(*shares)
         cycle = period([share // divisor for share in shares])
         yield "period " + " ".join(map(str, shares)), len(cycle), digest(cycle), " ".join(map(str, cycle[:40]))
-
-
-def write_blocks():
-    write(
-        "order_blocks.csv",
-        "len,block_len,blocks_per_window,lanes,seed,epoch,window,digest,values",
-        blocks_rows(),
-        "digest: FNV-1a of the samples of an epoch, or of one window of a long one. values: the first 40.",
-    )
 
 
 def blocks_rows():
@@ -745,56 +732,61 @@ def blocks_rows():
                 samples = [sample for _, window in blocks(length, c, k, lanes, seed, epoch) for sample in window]
                 assert sorted(samples) == list(range(length))
                 yield length, c, k, lanes, seed, epoch, 0, digest(samples), " ".join(map(str, samples[:40]))
-    # Of a trillion samples, and of 2^62, two windows. The last has more samples than one shuffle.
-    for length, c, k, lanes, window in ((10**12, 1000, 50, 4, 1234), (2**62, 2**10, 2, 2, 2**50), (2**62 - 1, 2**20 + 3, 1, 1, 7)):
+    # Windows of a trillion samples and of 2^62. The last has more samples than one shuffle takes.
+    long = (10**12, 1000, 50, 4, 1234), (2**62, 2**10, 2, 2, 2**50), (2**62 - 1, 2**20 + 3, 1, 1, 7)
+    for length, c, k, lanes, window in long:
         for _, samples in blocks(length, c, k, lanes, 42, 1, [window]):
             yield length, c, k, lanes, 42, 1, window, digest(samples), " ".join(map(str, samples[:40]))
 
 
-def write_weighted_and_mixture():
-    write(
-        "order_weighted.csv",
+# For each file its rows, their columns, and what these mean.
+FILES = {
+    "order_batcher": (
+        batcher_rows,
+        "len,seed,epoch,digest,values",
+        "digest: FNV-1a of the whole order. values: the whole order up to len 33, else its first 8 and last 8.",
+    ),
+    "order_permutation": (
+        permutation_rows,
+        "len,seed,epoch,digest,values",
+        "digest: FNV-1a of positions 0..5000. values: at positions 0..8, len / 2, and the last 4.",
+    ),
+    "order_weighted": (
+        weighted_rows,
         "weights,number,seed,epoch,hash,samples",
-        weighted_rows(),
         "hash: of the weights. samples: at places 0..16, 2^31 - 2 and 2^31 - 1.",
-    )
-    for name, n in (("thirds", 5), ("squares", 6), ("wide", 5), ("subnormal", 3)):
-        q = integers([WEIGHTS[name](i) for i in range(n)])
-        print(f"src/order/weighted.rs: {name} of {n}: {q}")
-    write(
-        "order_mixture.csv",
+    ),
+    "order_mixture": (
+        mixture_rows,
         "what,len,digest,values",
-        mixture_rows(),
         "digest: FNV-1a of all samples, or of the sources of a period. values: the first 40.",
-    )
-
+    ),
+    "order_blocks": (
+        blocks_rows,
+        "len,block_len,blocks_per_window,lanes,seed,epoch,window,digest,values",
+        "digest: FNV-1a of the samples of an epoch, or of one window of a long one. values: the first 40.",
+    ),
+    "order_split": (
+        split_rows,
+        "kind,len,shares,seed,digest,values",
+        "digest: FNV-1a of the parts of all samples. values: those of the first 40.",
+        "label of sample i: (7 i + i / 4) mod 4, small: i^2 mod 97. group: i^2 / 5 mod 29. "
+        "key: i * 0x9E3779B97F4A7C15 mod 2^64.",
+        "in order: the seed is the gap; again: part 0 of a plain split, by seed + 1. The part of no part is k.",
+    ),
+    "draws": (
+        draws_rows,
+        "draw,argument,seed,purpose,counter0,counter1,position,values",
+        "position: the 32-bit output word at which the first of the draws begins. values: bits, in hexadecimal.",
+    ),
+}
 
 if __name__ == "__main__":
     check_chacha8()
-    if sys.argv[1:] == ["blocks"]:
-        write_blocks()
-        sys.exit()
-    write_weighted_and_mixture()
-    if sys.argv[1:] == ["weighted"]:
-        sys.exit()
-    write_draws()
-    write_splits()
-    write_blocks()
-    print("tests/all/subset.rs, the hash of the samples:", digest([92, 3, 14, 3, 65]))
-    if sys.argv[1:] == ["draws"]:
-        sys.exit()
-    write(
-        "order_batcher.csv",
-        "len,seed,epoch,digest,values",
-        batcher_rows(),
-        "digest: FNV-1a of the whole order. values: the whole order up to len 33, else its first 8 and last 8.",
-    )
-    write(
-        "order_permutation.csv",
-        "len,seed,epoch,digest,values",
-        permutation_rows(),
-        "digest: FNV-1a of positions 0..5000. values: at positions 0..8, len / 2, and the last 4.",
-    )
-    bucket = list(range(2**20 + 5))
-    shuffle(bucket, words(key_of(b"order v1", 42, 7, 3), 1))
-    print("src/order/shuffle.rs, a bucket of 2^20 + 5 under seed 42, len 7, epoch 3, stream 1:", digest(bucket))
+    for name in sys.argv[1:] or FILES:
+        write(name, *FILES[name])
+    if not sys.argv[1:]:
+        print("tests/all/subset.rs, the hash of the samples:", digest([92, 3, 14, 3, 65]))
+        bucket = list(range(2**20 + 5))
+        shuffle(bucket, words(key_of(b"order v1", 42, 7, 3), 1))
+        print("src/order/shuffle.rs, a bucket of 2^20 + 5 under seed 42, len 7, epoch 3, stream 1:", digest(bucket))

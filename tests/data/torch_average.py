@@ -1,7 +1,7 @@
 """Records averages of torch.optim.swa_utils.AveragedModel in float64, of random parameters: average.csv.
 
-`python tests/data/torch_average.py [directory]` needs PyTorch, and writes next to itself unless told where. The committed
-file is from PyTorch 2.15.0.
+`python tests/data/torch_average.py [directory]` needs PyTorch. It writes into the directory, or next to itself. The
+committed file is from PyTorch 2.15.0.
 """
 
 import sys

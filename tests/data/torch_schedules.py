@@ -1,7 +1,7 @@
 """Records schedules, reductions on a plateau and loss scales of PyTorch: schedules.csv, plateau.csv and loss_scale.csv.
 
-`python tests/data/torch_schedules.py [directory]` needs PyTorch, and writes next to itself unless told where. The committed
-files are from PyTorch 2.15.0.
+`python tests/data/torch_schedules.py [directory]` needs PyTorch. It writes into the directory, or next to itself. The
+committed files are from PyTorch 2.15.0.
 """
 
 import math
@@ -27,7 +27,7 @@ def write(name, lines):
 
 
 def changes(first, values):
-    """Where a value differs from the one before, and the value there."""
+    """The steps at which a value differs from the one before, and these values."""
     before = [first, *values]
     return ",".join(f"{at}:{value!r}" for at, value in enumerate(values) if value != before[at])
 
@@ -47,7 +47,8 @@ def schedule(name, learning_rate, make, steps, *, setting="lr"):
     schedules.append(f"{name},{','.join(values)}")
 
 
-for name, total, share in [("whole", 100, 0.31), ("default_100", 100, 0.3), ("default_47", 47, 0.3), ("short", 11, 0.25)]:
+cycles = [("whole", 100, 0.31), ("default_100", 100, 0.3), ("default_47", 47, 0.3), ("short", 11, 0.25)]
+for name, total, share in cycles:
     cycle = lambda optimizer: lr_scheduler.OneCycleLR(optimizer, 0.5, total_steps=total, pct_start=share)
     schedule(f"one_cycle_{name}", 0.5, cycle, total)
     schedule(f"one_cycle_{name}_momentum", 0.5, cycle, total, setting="momentum")
@@ -57,8 +58,8 @@ for power in [0.9, 0.5, 2.5, 3.0]:
 schedule("exponential", 0.05, lambda o: lr_scheduler.ExponentialLR(o, gamma=0.9), 41)
 write("schedules.csv", schedules)
 
-# For each case a line of settings, a line of losses, and a line of the losses after which the learning rate changed, with
-# the new one. It is 0.5 at first, and eps is 0.
+# Each case has a line of settings, a line of losses, and a line of the losses after which the learning rate changed,
+# with the new rate. The first rate is 0.5, and eps is 0.
 plateau = []
 
 
@@ -86,8 +87,8 @@ for threshold_mode in ["rel", "abs"]:
 reduce(noisy)
 write("plateau.csv", plateau)
 
-# For each case the first scale and the interval of growth, then a line of steps, 1 where the gradients are finite, and a
-# line of the steps after which the scale changed, with the new one.
+# Each case has a line with the first scale and the interval of growth, a line of steps (1 where the gradients are
+# finite), and a line of the steps after which the scale changed, with the new scale.
 scales = []
 
 

@@ -1,4 +1,4 @@
-//! Where a Cortex-M's memory is, and how a program for it is linked.
+//! Links a program for a Cortex-M by `memory.x`, which says where its memory is.
 
 fn main() {
     println!("cargo::rerun-if-changed=memory.x");

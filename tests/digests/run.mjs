@@ -1,4 +1,4 @@
-// Runs the program for wasm32-unknown-unknown: node run.mjs gradstep-digests.wasm
+// Runs the program for wasm32-unknown-unknown: `node run.mjs gradstep-digests.wasm`
 import { readFileSync } from "node:fs";
 
 const text = (at, len) => new TextDecoder().decode(new Uint8Array(instance.exports.memory.buffer, at, len));

@@ -1,16 +1,14 @@
-//! Any settings of batchers, shards, positions and permutations: rejected where the documentation says so, and else every
-//! index once an epoch, and the same from wherever one begins. Tables up to 2^20 + 2^16 indices, which the fuzzer may
-//! choose seldom: a table takes as long as it is.
+//! Any settings of batchers, shards, positions and permutations. They are rejected where the documentation says so. All
+//! others give every index once per epoch, and the same order from wherever it begins. Few inputs have a table of up to
+//! 2^20 + 2^16 indices, which takes milliseconds.
 #![no_main]
 
 mod common;
 
+use arbitrary::Arbitrary;
 use common::{Whole, seldom};
 use gradstep::{Batcher, Order, Permutation, Sequential, Shard, Shuffle, gather};
-use libfuzzer_sys::{
-    arbitrary::{self, Arbitrary},
-    fuzz_target,
-};
+use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug, Hash)]
 struct Input {
@@ -35,7 +33,7 @@ fuzz_target!(|input: Input| {
     let (batch, shard) = (input.batch.get() as usize, Shard::new(len, rank, world_size));
     assert_eq!(shard.is_ok(), 0 < world_size && world_size <= len && rank < world_size);
     if let Ok(shard) = shard {
-        // ⌊r B / W⌋ for two numbers behind one another: a whole part of B / W apart, or one more.
+        // ⌊(r + 1) B / W⌋ − ⌊r B / W⌋ is ⌊B / W⌋ or one more.
         let part = shard.range(batch);
         assert!(part.start <= part.end && part.end <= batch);
         assert!([0, 1].contains(&(part.len() - batch / world_size)));
@@ -68,7 +66,7 @@ fn batcher(input: &Input) {
         return;
     }
 
-    // Every index once; the batches are the order, cut.
+    // Every index comes once, and the batches are pieces of the order.
     let mut table = batcher.epoch(epoch);
     let order = table.indices().to_vec();
     let mut seen = vec![false; len];
@@ -83,10 +81,10 @@ fn batcher(input: &Input) {
     assert_eq!((table.indices(), other.indices()), (&order[..], batcher.epoch(input.other_epoch).indices()));
     assert_eq!((table.number(), other.number()), (epoch, input.other_epoch));
 
-    // A stream from any position gives what the epochs hold, and stands where it says.
+    // A stream from any position gives the batches of the epochs, and its own position tells where it is.
     if let Ok(position) = position {
         let mut stream = batcher.resume(&position).unwrap();
-        // Batches begin at any sample; the rest that is too short is left out with `drop_last`.
+        // Batches may begin at any sample. `drop_last` leaves out the last one if it is short.
         let end = |start: usize| if input.drop_last { len - (len - start) % batch_size } else { len };
         let whole = Batcher::over(batcher.order(), len).unwrap();
         let (mut epoch, mut done, mut table) = (epoch, number, whole.epoch(epoch));
@@ -105,7 +103,7 @@ fn batcher(input: &Input) {
         }
     }
 
-    // The shards in rank order are the batch; its rows are the rows.
+    // The shards in rank order are the batch, and `gather` copies its rows.
     let Some(batch) = order.chunks(batch_size).last() else { return };
     let world_size = input.world_size.get() as usize;
     if (1..=batch_size.min(64)).contains(&world_size) {
@@ -134,7 +132,7 @@ fn permutation(input: &Input) {
     assert_eq!(filled.is_ok(), start.checked_add(out.len() as u64).is_some_and(|end| end <= len));
     if filled.is_ok() {
         for (place, sample) in (start..).zip(out) {
-            // That both ways lead back makes them all different.
+            // Since `place` leads back from each sample, all samples are different.
             assert_eq!((order.get(place), order.place(sample as u64)), (Some(sample as u64), Some(place)));
         }
     }

@@ -1,4 +1,4 @@
-//! Numbers as a fuzzer should choose them.
+//! Numbers for the fuzz targets, above all those at which something may go wrong.
 #![allow(dead_code, reason = "no target needs all of it")]
 
 use std::{
@@ -7,17 +7,21 @@ use std::{
     ops::{Range, RangeBounds},
 };
 
-use gradstep::MomentumForm;
+use arbitrary::Arbitrary;
+use gradstep::{MomentumForm, WeightDecay};
 use half::{bf16, f16};
-use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use num_traits::Float;
 
 pub const FORMS: [MomentumForm; 4] =
     [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov];
 
-/// `None` is Sgd.
+/// The form of `Momentum` that the number `rule` stands for, or `None` for `Sgd`.
 pub fn form(rule: u8) -> Option<MomentumForm> {
     usize::from(rule % 5).checked_sub(1).map(|form| FORMS[form])
+}
+
+pub fn decays(strength: f64) -> [WeightDecay; 3] {
+    [WeightDecay::None, WeightDecay::Coupled(strength), WeightDecay::Decoupled(strength)]
 }
 
 /// Any bits at all, or numbers that are likely to matter.
@@ -29,7 +33,7 @@ pub enum Number {
 }
 
 impl Number {
-    /// A setting for parameters of `F`: one of its numbers, or any of f64's, which `F` may round.
+    /// A setting for parameters of `F`: a number of `F`, or any f64, which `F` may round.
     pub fn setting<F: Scalar>(self) -> f64 {
         match self {
             Number::Bits(bits) => f64::from_bits(bits),
@@ -62,7 +66,7 @@ impl Number {
     }
 }
 
-/// Any whole number, small ones and ends of ranges above all.
+/// Any whole number, most often a small one or one near the end of a range.
 #[derive(Arbitrary, Debug, Clone, Copy, Hash)]
 pub enum Whole {
     Small(u8),
@@ -94,79 +98,59 @@ pub trait Scalar: Float + Debug + Send + Sync + 'static {
     fn nearest(value: f64) -> Self;
 }
 
-impl Scalar for f64 {
-    fn from_low_bits(bits: u64) -> Self {
-        f64::from_bits(bits)
-    }
-
-    fn bits(self) -> u64 {
-        if self.is_nan() { u64::MAX } else { self.to_bits() }
-    }
-
-    fn nearest(value: f64) -> Self {
-        value
-    }
-}
-
-impl Scalar for f32 {
-    fn from_low_bits(bits: u64) -> Self {
-        f32::from_bits(bits as u32)
-    }
-
-    fn bits(self) -> u64 {
-        if self.is_nan() { u64::MAX } else { self.to_bits().into() }
-    }
-
-    fn nearest(value: f64) -> Self {
-        value as f32
-    }
-}
-
-macro_rules! half {
-    ($half:ty, $beyond_max:expr) => {
-        impl Scalar for $half {
+macro_rules! scalar {
+    ($($float:ident, $bits:ty, $nearest:expr;)*) => {$(
+        impl Scalar for $float {
             fn from_low_bits(bits: u64) -> Self {
-                <$half>::from_bits(bits as u16)
+                $float::from_bits(bits as $bits)
             }
 
             fn bits(self) -> u64 {
-                if self.is_nan() { u64::MAX } else { self.to_bits().into() }
+                if self.is_nan() { u64::MAX } else { u64::from(self.to_bits()) }
             }
 
-            /// Of the neighbours of a near one the nearest, with infinity as the number behind the largest.
             fn nearest(value: f64) -> Self {
-                if value.is_nan() || value.is_infinite() {
-                    return <$half>::from_f64(value);
-                }
-                let near = <$half>::from_f64(value.abs()).to_bits();
-                let number = |bits| <$half>::from_bits(bits);
-                let distance = |bits| {
-                    let candidate = number(bits);
-                    let place = if candidate.is_infinite() { $beyond_max } else { candidate.to_f64() };
-                    (place - value.abs()).abs()
-                };
-                let candidates = [near.saturating_sub(1), near, near + 1];
-                let candidates = candidates.into_iter().filter(|&bits| !number(bits).is_nan());
-                let closer = |&a: &u16, &b: &u16| distance(a).total_cmp(&distance(b)).then((a % 2).cmp(&(b % 2)));
-                let size = number(candidates.min_by(closer).unwrap());
-                if value.is_sign_negative() { -size } else { size }
+                $nearest(value)
             }
         }
-    };
+    )*};
 }
 
-half!(f16, 65_536.0);
-half!(bf16, 2_f64.powi(128));
+scalar! {
+    f64, u64, |value| value;
+    f32, u32, |value| value as f32;
+    f16, u16, |value| nearest_half(value, 65_536.0);
+    bf16, u16, |value| nearest_half(value, 2_f64.powi(128));
+}
 
-/// One input in 64, by its hash: what comes from it by a mutation is then seldom again.
+/// The nearest of the three numbers about a conversion that may be one off. Infinity stands at `beyond_max`, where the
+/// number after the largest would be.
+fn nearest_half<H: Scalar>(value: f64, beyond_max: f64) -> H {
+    let converted: H = H::from(value.abs()).unwrap();
+    if !value.is_finite() {
+        return H::from(value).unwrap();
+    }
+    let distance = |bits: u64| {
+        let candidate = H::from_low_bits(bits);
+        let place = if candidate.is_infinite() { beyond_max } else { candidate.to_f64().unwrap() };
+        (place - value.abs()).abs()
+    };
+    let candidates = [converted.bits().saturating_sub(1), converted.bits(), converted.bits() + 1];
+    let candidates = candidates.into_iter().filter(|&bits| !H::from_low_bits(bits).is_nan());
+    let closer = |&a: &u64, &b: &u64| distance(a).total_cmp(&distance(b)).then((a % 2).cmp(&(b % 2)));
+    let size = H::from_low_bits(candidates.min_by(closer).unwrap());
+    if value.is_sign_negative() { -size } else { size }
+}
+
+/// True for one input in 64, by its hash, so that the mutations of a slow input are seldom slow.
 pub fn seldom(input: &impl Hash) -> bool {
     let mut hasher = DefaultHasher::new();
     input.hash(&mut hasher);
     hasher.finish().is_multiple_of(64)
 }
 
-/// Whether a rule over `F` takes the setting `value`: it is in the range, and what `F` rounds it to is too, and above 0 where
-/// it is.
+/// Whether a rule over `F` accepts the setting `value`: it is in the range, the number to which `F` rounds it is too,
+/// and a value above 0 is not rounded to 0.
 pub fn holds<F: Scalar>(value: f64, range: impl RangeBounds<f64>) -> bool {
     let rounded = F::nearest(value).to_f64().unwrap();
     range.contains(&value) && range.contains(&rounded) && (value > 0.0) == (rounded > 0.0)
@@ -182,7 +166,7 @@ pub fn bits<F: Scalar>(values: &[F]) -> Vec<u64> {
     values.iter().map(|value| value.bits()).collect()
 }
 
-/// `pattern` again and again up to `len`; from the second time on its bits tell the places apart.
+/// Repeats `pattern` up to `len`. Each repetition changes other low bits, so that the numbers differ.
 pub fn tiled<F: Scalar>(pattern: &[Number], len: usize) -> Vec<F> {
     if pattern.is_empty() {
         return vec![F::one(); len];

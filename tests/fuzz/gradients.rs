@@ -1,21 +1,19 @@
-//! Norm, clipping, accumulation and noise scale against the formulas written out, on any values in f64, f32, f16 and bf16.
-//! Slices up to 2^18 long, where threads come in, from a pattern that is repeated.
+//! Norm, clipping, accumulation, averages and noise scale against their formulas, on any values in f64, f32, f16 and
+//! bf16. Long slices, for which there are threads, repeat a pattern.
 #![no_main]
 
 mod common;
 #[path = "../common/oracle.rs"]
 mod oracle;
 
+use arbitrary::Arbitrary;
 use common::{Number, RATES, Scalar, Whole, bits, holds, seldom, tiled};
 use gradstep::{
     Accumulator, ByName, Error, Grads, NoiseScale, Optimizer, Sgd, WeightAverage, check_finite, clip_global_norm,
     clip_scale, clip_value, global_norm,
 };
 use half::{bf16, f16};
-use libfuzzer_sys::{
-    arbitrary::{self, Arbitrary},
-    fuzz_target,
-};
+use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug, Hash)]
 struct Input {
@@ -48,7 +46,7 @@ fuzz_target!(|input: Input| {
 
 fn check<F: Scalar>(input: &Input) {
     let mut slices: Vec<Vec<F>> = input.slices.iter().map(|pattern| tiled(pattern, pattern.len())).collect();
-    // Long ones, which take milliseconds, only for a few of the inputs.
+    // Only a few inputs have a long one, which takes milliseconds.
     let boundary = match input.long % 8 {
         7 => 1 << 17,
         blocks => 4096 * usize::from(blocks),
@@ -87,7 +85,7 @@ fn check<F: Scalar>(input: &Input) {
     let max_norm = input.max_norm.get::<f64>();
     let clipped = clip_global_norm(&mut slices, max_norm);
     if let Ok(norm) = norm {
-        // They are compared as text, since NaN is not equal to NaN.
+        // As text, since NaN is not equal to NaN.
         assert_eq!(format!("{clipped:?}"), format!("{:?}", clip_scale(norm, max_norm).map(|_| norm)));
     }
     scaled(&copy, input.limit.get::<f64>(), max_norm);
@@ -122,7 +120,7 @@ fn check<F: Scalar>(input: &Input) {
         assert_eq!(now.bits(), if holds { within.bits() } else { then.bits() });
     }
 
-    // Slices of the first one's length are taken, others rejected.
+    // Slices of the first one's length are accepted, others rejected.
     let len = copy.first().map_or(0, Vec::len);
     let (mut accumulator, mut sums, mut count) = (Accumulator::new(len).unwrap(), vec![0.0; len], 0_u64);
     let mut bad = None;
@@ -157,7 +155,7 @@ fn check<F: Scalar>(input: &Input) {
     assert!(accumulator.mean(&mut vec![F::one(); len + 1]).is_err());
 }
 
-/// The slices are parameters of one tensor after one update and the next, beside the formula; and of as many tensors as one.
+/// The slices are first the parameters of one tensor after each update, then those of several tensors at once.
 fn averages<F: Scalar>(input: &Input) {
     let slices: Vec<Vec<F>> = input.slices.iter().map(|pattern| tiled(pattern, pattern.len())).collect();
     let largest = F::max_value() / (F::one() + F::one());
@@ -202,7 +200,7 @@ fn averages<F: Scalar>(input: &Input) {
         assert_eq!(bits(&params), bits(slice));
     }
 
-    // Names that may come twice, two of them for one tensor each.
+    // Names that may come twice, and by them the slices as one tensor each.
     let names: Vec<String> = (0..slices.len()).map(|i| (i % usize::from(input.extra % 7 + 1)).to_string()).collect();
     let tensors: Vec<(&str, &[F])> = names.iter().zip(&slices).map(|(name, slice)| (&**name, &slice[..])).collect();
     let each = || tensors.iter().map(|&(name, slice)| (name, slice.len()));
@@ -233,7 +231,7 @@ fn averages<F: Scalar>(input: &Input) {
     }
 }
 
-/// Scaled gradients are judged and read as the same numbers written out, and clipped by their norm.
+/// Scaled gradients are checked, used and clipped as if the scaled numbers had been written out.
 fn scaled<F: Scalar>(slices: &[Vec<F>], scale: f64, max_norm: f64) {
     for slice in slices {
         let grads = Grads::new(slice).scaled(scale);
@@ -260,7 +258,7 @@ fn scaled<F: Scalar>(slices: &[Vec<F>], scale: f64, max_norm: f64) {
 fn noise_scale(pairs: &[[(Whole, Number); 2]]) {
     let (mut noise, mut estimates) = (NoiseScale::new(), 0_u64);
     let (mut squared_norms, mut traces) = (0.0, 0.0);
-    // Each three times, so that sums overflow where estimates do not.
+    // Each pair comes three times, so that sums overflow where estimates do not.
     for pair in pairs.iter().flat_map(|pair| [pair; 3]) {
         let [(small, small_square), (big, big_square)] =
             pair.map(|(size, square)| (size.get() as usize, square.get::<f64>()));

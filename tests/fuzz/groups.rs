@@ -1,5 +1,5 @@
-//! `ParamGroups` against a list that is searched and plain loops over the formulas: any names, lengths and calls, any
-//! nesting of this crate's optimizers, on f32, f16 and bf16. A call that returns `Err` has changed nothing.
+//! `ParamGroups` against a plain list and loops over the formulas: any names, lengths and calls, and any nesting of
+//! this crate's optimizers, on f32, f16 and bf16. A call that returns `Err` must have changed nothing.
 #![no_main]
 
 mod common;
@@ -8,16 +8,14 @@ mod oracle;
 
 use std::any::Any;
 
-use common::{Number, RATES, Scalar, bits, form, holds, tiled};
+use arbitrary::Arbitrary;
+use common::{Number, RATES, Scalar, bits, decays, form, holds, tiled};
 use gradstep::{
     Adam, Error, FiniteGuard, Grads, MasterCopy, Momentum, MomentumForm, Optimizer, ParamGroups, Restore, Sgd,
     WeightDecay, clip_scale, global_norm,
 };
 use half::{bf16, f16};
-use libfuzzer_sys::{
-    arbitrary::{self, Arbitrary},
-    fuzz_target,
-};
+use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -26,7 +24,7 @@ struct Input {
     calls: Vec<Call>,
 }
 
-/// Names by number, so that they come again.
+/// The calls give names by number, so that the same name comes again.
 #[derive(Arbitrary, Debug)]
 enum Call {
     Insert {
@@ -38,13 +36,13 @@ enum Call {
         rate: Number,
         values: Vec<Number>,
     },
-    /// (name, length of the parameters, of the gradients)
+    /// (name, length of the parameters, length of the gradients)
     Step {
         tensors: Vec<(u8, u8, u8)>,
         values: Vec<Number>,
         how: How,
     },
-    /// All that belongs; the values are those of the gradients too, or these are ones.
+    /// A step with the tensors of the model. The gradients are the values too, or ones.
     StepAll {
         values: Vec<Number>,
         ones: bool,
@@ -56,14 +54,14 @@ enum Call {
     Set(u8, Number),
     Freeze(u8),
     Unfreeze(u8),
-    /// All that have a name of these two, and no others.
+    /// Freezes the tensors with these two names and unfreezes all others.
     FreezeWhere([u8; 2]),
     Remove(u8),
     Reset,
     Save,
     Restore,
     RestoreShared,
-    /// Another model; what was saved stays.
+    /// Starts another model, into which the saved one may be restored.
     New,
 }
 
@@ -182,7 +180,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// How many numbers of state a parameter has.
+    /// The numbers of state per parameter.
     fn state(self) -> usize {
         match self {
             Kind::Sgd => 0,
@@ -198,10 +196,10 @@ struct Tensor {
     kind: Kind,
     decay: WeightDecay,
     guarded: bool,
-    /// A number for how guards and a master copy are nested.
+    /// Is equal where guards and a master copy are nested in the same way.
     nesting: u32,
     len: usize,
-    /// At factor 1.
+    /// The learning rate at factor 1.
     rate: f64,
     frozen: bool,
     steps: u64,
@@ -237,7 +235,7 @@ impl Tensor {
     fn step<P: Params>(&mut self, factor: f64, params: &mut [P], grads: &[P], scale: f64) {
         let wide = |values: &[P]| values.iter().map(|value| value.to_f32().unwrap()).collect::<Vec<_>>();
         let mut theta = self.master.take().unwrap_or_else(|| wide(params));
-        // Nothing is rounded to half precision on the way.
+        // The scaled gradients are not rounded to half precision.
         let grads: Vec<f32> = grads.iter().map(|g| f32::nearest(scale * g.to_f64().unwrap())).collect();
         let (decay, rate) = (self.decay, self.rate * factor);
         match self.kind {
@@ -278,7 +276,7 @@ impl Reference {
         if self.find(name)?.takes(params, grads) { Ok(()) } else { Err(Rejected("in", name.clone())) }
     }
 
-    /// Returns by what the gradients are multiplied.
+    /// Returns the number by which the gradients are multiplied.
     fn check<P: Params>(&mut self, given: &Given<P>, how: &How) -> Result<f64, Rejected> {
         for i in 0..given.len() {
             self.known(given, i)?;
@@ -326,7 +324,7 @@ impl Reference {
         Ok(())
     }
 
-    /// The state of the tensors that both have, what is frozen, and the count.
+    /// Takes over the number of steps and, for the tensors that both have, their state and whether they are frozen.
     fn restore_shared(&mut self, saved: &Reference) -> Result<(), Rejected> {
         let mut restored = self.clone();
         for own in &mut restored.tensors {
@@ -420,12 +418,10 @@ fn check<P: Params>(input: &Input) {
             Call::Set(number, rate) => {
                 let (rate, factor) = (rate.setting::<f32>(), reference.factor);
                 let expected = reference.find(name(*number)).and_then(|tensor| {
-                    let takes = RATES.contains(&rate) && is_rate(rate * factor);
-                    if takes {
-                        tensor.rate = rate
-                    } else {
+                    if !RATES.contains(&rate) || !is_rate(rate * factor) {
                         return Err(Rejected("in", tensor.name.clone()));
                     }
+                    tensor.rate = rate;
                     Ok(())
                 });
                 (model.set_learning_rate(name(*number), rate), expected)
@@ -489,11 +485,11 @@ fn check<P: Params>(input: &Input) {
     }
 }
 
-/// An optimizer, and what it should be; `None` if the rate is no rate.
+/// Creates an optimizer and its reference. Returns `None` if the learning rate is invalid.
 fn make<P: Params>(call: &Call, name: &str) -> Option<(Boxed<P>, Tensor)> {
     let Call::Insert { rule, nesting, decay, len, rate, values, .. } = call else { return None };
     let kind = if rule % 6 == 5 { Kind::Adam } else { form(*rule).map_or(Kind::Sgd, Kind::Momentum) };
-    let decay = [WeightDecay::None, WeightDecay::Coupled(0.01), WeightDecay::Decoupled(0.01)][usize::from(decay % 3)];
+    let decay = decays(0.01)[usize::from(decay % 3)];
     let (len, nesting, rate) = (usize::from(*len), nesting % 4, rate.setting::<f32>());
     let rule: Boxed<f32> = match kind {
         Kind::Sgd => Box::new(Sgd::new(rate).ok()?.with_weight_decay(decay).unwrap()),

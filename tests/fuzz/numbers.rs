@@ -1,16 +1,14 @@
-//! Constructors and setters take exactly the numbers that their documentation names; a rejection names the number and
-//! changes nothing.
+//! Constructors and setters accept exactly the numbers that their documentation allows. An error names the number, and
+//! nothing has changed.
 #![no_main]
 
 mod common;
 
-use common::{MOMENTA, Number, RATES, Scalar, holds};
-use gradstep::{Accumulator, Adam, Error, Momentum, MomentumForm, MomentumRule, Optimizer, Sgd, WeightDecay};
+use arbitrary::Arbitrary;
+use common::{FORMS, MOMENTA, Number, RATES, Scalar, decays, holds};
+use gradstep::{Accumulator, Adam, Error, Momentum, MomentumRule, Optimizer, Sgd, WeightDecay};
 use half::{bf16, f16};
-use libfuzzer_sys::{
-    arbitrary::{self, Arbitrary},
-    fuzz_target,
-};
+use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -21,7 +19,7 @@ struct Input {
     set: Number,
 }
 
-/// Lengths in between are left out: Linux lends memory without asking whether it is there, and zeroing it takes it.
+/// Lengths in between are left out, since Linux promises more memory than there is, and zeroing it takes it.
 #[derive(Arbitrary, Debug, Clone, Copy)]
 enum Len {
     Short(u8),
@@ -76,7 +74,7 @@ fn check<F: Scalar>(input: &Input) {
             taken(&adam.set_weight_decay(WeightDecay::Coupled(rate)), "weight_decay", rate, true);
         }
     }
-    for decay in [WeightDecay::None, WeightDecay::Coupled(strength), WeightDecay::Decoupled(strength)] {
+    for decay in decays(strength) {
         let holds = decay == WeightDecay::None || rate_holds(strength);
         if let Ok(sgd) = &sgd {
             let mut sgd = taken(&sgd.clone().with_weight_decay(decay), "weight_decay", strength, holds);
@@ -101,17 +99,14 @@ fn check<F: Scalar>(input: &Input) {
     }
 }
 
-const FORMS: [MomentumForm; 4] =
-    [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov];
-
-/// The rule by itself takes what the optimizer takes.
+/// A rule without an optimizer accepts the same settings.
 fn stepped_by<F: Scalar>(rule: &MomentumRule, holds: bool) {
     let (mut params, mut velocity) = ([F::one()], [F::one()]);
     assert_eq!(rule.step(&mut params, &mut velocity, &[F::one()]).is_ok(), holds);
     assert!(holds || (params, velocity) == ([F::one()], [F::one()]));
 }
 
-/// That `result` is `Ok` exactly if it should be; if not, that it names the number.
+/// Asserts that `result` is `Ok` exactly if `holds` is true, and that an error names the number.
 fn taken<T: Clone>(result: &Result<T, Error>, name: &str, value: f64, holds: bool) -> Option<T> {
     assert_eq!(result.is_ok(), holds, "{name} {value:?}");
     if let Err(Error::Number { name: named, value: given, .. } | Error::Rounded { name: named, value: given, .. }) =

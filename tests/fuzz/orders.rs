@@ -1,24 +1,22 @@
-//! Splits of any labels, keys and shares: rejected where the documentation says so, and else every sample in one part,
-//! shares met, and the parts orders over the whole. Any weights; mixtures of any orders in any shares, each source in turn and
-//! within one of its share. Any stream of draws, from anywhere, one at a time or filled.
+//! Splits of any labels, keys and shares are rejected where the documentation says so. All others put every sample into
+//! one part, meet the shares, and give orders over their parts. Further targets: any weights; mixtures of any orders in
+//! any shares; blocks; and draws from any position, one at a time or many.
 #![no_main]
 
 mod common;
 
 use std::{collections::BTreeMap, ops::Range};
 
+use arbitrary::Arbitrary;
 use common::Whole;
 use gradstep::{
     Batcher, Blocks, DrawFloat, Draws, Error, Mixture, Order, Permutation, Sequential, Shuffle, Split, Subset, Weighted,
 };
-use libfuzzer_sys::{
-    arbitrary::{self, Arbitrary},
-    fuzz_target,
-};
+use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
-    /// Of each sample: its class, and its key.
+    /// The class of each sample, which serves as its group and its key too.
     labels: Vec<u8>,
     shares: Shares,
     seed: u64,
@@ -29,7 +27,7 @@ struct Input {
     n: u64,
     p: f64,
     weights: Vec<f64>,
-    /// Their kinds and lengths, and their shares before and after a change.
+    /// For each source of a mixture its kind, its length, and its shares before and after the change.
     sources: Vec<(u8, u8, u16, u8)>,
     len: u8,
     change: u8,
@@ -39,7 +37,7 @@ struct Input {
 #[derive(Arbitrary, Debug)]
 enum Shares {
     Any(Vec<f64>),
-    /// Their parts of the sum.
+    /// The shares are these numbers divided by their sum.
     Weights(Vec<u16>),
 }
 
@@ -67,7 +65,7 @@ fn blocks(input: &Input) {
     }
     samples.sort_unstable();
     assert!(samples.into_iter().eq(0..len as usize));
-    // An order of up to 2^62 samples: one of its windows has the samples of the ranges that it names.
+    // In an order of up to 2^62 samples, a window has the samples of the ranges that it names.
     let (per_window, block_len) = (1 + per_window, 1 + block_len);
     let Ok(order) = Blocks::new(input.n, block_len, per_window, input.seed) else { return };
     let run = order.run(input.epoch, input.counters[1]);
@@ -117,7 +115,7 @@ fn mixture(input: &Input) {
     let Ok(mixture) = mixture else { return };
     let batcher = Batcher::over(&mixture, 1).unwrap();
     batcher.epoch(input.epoch);
-    // From the first epoch on, and from the change on.
+    // Each source gives its own epochs in turn, and at any time as many samples as its share is, give or take one.
     let sum: u64 = shares.iter().sum();
     let (mut counts, mut t) = (vec![0_u64; k], 0);
     for number in 0..change.min(3) {
@@ -129,7 +127,7 @@ fn mixture(input: &Input) {
             (counts[source], t) = (counts[source] + 1, t + 1);
             assert!(counts.iter().zip(&shares).all(|(count, share)| (count * sum).abs_diff(t * share) < sum));
             if t > 50 {
-                return; // each of them fills an epoch
+                return; // each sample fills an epoch
             }
         }
     }
@@ -152,7 +150,7 @@ fn splits(input: &Input) {
         classes.entry(label).or_default().push(sample);
     }
     let all = Vec::from_iter(0..len);
-    // Whether each part is sure of a sample, and whether that is too close to tell.
+    // Whether the shares give every part a sample of a class, and whether rounding decides that.
     let smallest = shares.iter().copied().fold(1.0, f64::min) / sum;
     let sure = |class: &Vec<usize>| smallest * class.len() as f64 >= 1.0 - 1e-6;
     let close = |class: &Vec<usize>| (smallest * class.len() as f64 - 1.0).abs() < 1e-5;
@@ -201,7 +199,7 @@ fn splits(input: &Input) {
     }
 }
 
-/// Groups stay whole in parts that are not empty.
+/// Groups stay whole, and no part is empty.
 fn groups(input: &Input, shares: &[f64], groups: &[u8]) {
     let labels: Vec<u8> = groups.iter().zip(0_u8..=255).map(|(group, i)| (group ^ i) % 5).collect();
     let labels: Vec<u8> = labels.into_iter().chain(std::iter::repeat(9)).take(groups.len()).collect();
@@ -219,7 +217,7 @@ fn groups(input: &Input, shares: &[f64], groups: &[u8]) {
     assert!(distinct.len() >= shares.len() || Split::by_group(groups, shares, input.seed).is_err());
 }
 
-/// Parts in order, and of a part: every sample of the part in one of its parts, or in a gap.
+/// A part, split again and in order: each of its samples is in one of the new parts, or in a gap.
 fn split_again(part: &Subset, shares: &[f64], gap: usize) {
     let Ok(split) = part.split(|samples| Split::in_order(samples.len(), shares, gap)) else { return };
     let samples = part.samples();
@@ -232,7 +230,7 @@ fn split_again(part: &Subset, shares: &[f64], gap: usize) {
     assert_eq!(start - gap, samples.len());
 }
 
-/// A part has its samples, in ascending order or shuffled.
+/// The order of a part has its samples, ascending or shuffled.
 fn parts(part: Result<Subset, Error>, exists: bool, samples: Vec<usize>, seed: u64) {
     assert_eq!(part.is_ok(), exists && !samples.is_empty());
     let Ok(part) = part else { return };

@@ -1,16 +1,14 @@
-//! Every schedule, asked for any step, gives a learning rate that optimizers take, close to its formula.
+//! At any step, every schedule gives a learning rate that optimizers accept, close to its formula.
 #![no_main]
 
 mod common;
 
 use std::f64::consts::PI;
 
+use arbitrary::Arbitrary;
 use common::{Number, Whole};
 use gradstep::{LossScale, Optimizer, ReduceOnPlateau, Schedule, Sgd};
-use libfuzzer_sys::{
-    arbitrary::{self, Arbitrary},
-    fuzz_target,
-};
+use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -35,7 +33,7 @@ fuzz_target!(|input: Input| {
     let rate = |rate: f64| rate.is_finite() && rate >= 0.0;
     let ramp = rate(from) && rate(to) && steps > 0;
     let has_power = power > 0.0 && power <= u32::MAX.into();
-    // Between the ends, at a share t of the way; beyond it the last.
+    // How much of the way is done at step `k`.
     let t = |k: u64, steps: u64| if k < steps { k as f64 / steps as f64 } else { 1.0 };
     let line = |from: f64, to: f64, share: f64| to * (1.0 - share) + from * share;
     let cosine = |t: f64| (1.0 + (PI * t).cos()) / 2.0;
@@ -55,7 +53,7 @@ fuzz_target!(|input: Input| {
     for ((holds, first, last, schedule), shape) in all.into_iter().zip(shapes) {
         assert_eq!(schedule.is_some(), holds);
         let Some(schedule) = schedule else { continue };
-        // The sign of a zero aside.
+        // Not by their bits, since a zero may have either sign.
         assert_eq!([0, steps, u64::MAX].map(|k| schedule.at(k)), [first, last, last]);
         for k in input.at.iter().map(|k| k.get()) {
             let left = steps.saturating_sub(k) as f64 / steps as f64;
@@ -144,7 +142,7 @@ fuzz_target!(|input: Input| {
         assert_eq!(cycle.is_some(), rate(from) && rate(to) && rate(end) && length(rise) && length(fall));
         let Some(cycle) = cycle else { continue };
         for k in input.at.iter().map(|k| k.get()) {
-            // Exact where the step and the rise are below 2^53; elsewhere only that it is a rate.
+            // `past` is exact for steps below 2^53. Elsewhere the value only has to be a rate.
             let past = k as f64 - rise;
             let expected = if past < 0.0 {
                 line(from, to, cosine(k as f64 / rise))
@@ -157,7 +155,7 @@ fuzz_target!(|input: Input| {
             }
             assert!((0.0..=largest).contains(&cycle.at(k)));
         }
-        // Joined twice, in both ways.
+        // Three schedules joined, from the left and from the right.
         let constant = Schedule::constant(from).unwrap();
         let [left, right] = [
             constant.clone().then(steps, cycle.clone()).then(other, constant.clone()),
@@ -172,7 +170,7 @@ fuzz_target!(|input: Input| {
     }
 });
 
-/// Against torch's rule, line by line.
+/// The reference is torch's rule, line by line.
 fn plateau(reduction: f64, [patience, cooldown]: [u64; 2], [relative, absolute]: [f64; 2], losses: &[Number]) {
     let made = ReduceOnPlateau::new(reduction, patience).ok();
     assert_eq!(made.is_some(), 0.0 < reduction && reduction < 1.0);
@@ -207,7 +205,8 @@ fn plateau(reduction: f64, [patience, cooldown]: [u64; 2], [relative, absolute]:
     }
 }
 
-/// Within rounding and 2^-36 of the largest rate (double-double over 64 squarings), and a rate that is taken.
+/// Asserts that `value` is a valid rate, and within rounding and 2^-36 of the largest rate of `expected` (double-double
+/// over 64 squarings).
 fn close(value: f64, expected: f64, largest: f64) {
     Sgd::<f64>::new(0.0).unwrap().set_learning_rate(value).unwrap();
     let room = largest * 2_f64.powi(-36) + expected * f64::EPSILON + f64::from_bits(1);

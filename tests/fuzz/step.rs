@@ -1,5 +1,5 @@
-//! Every step is a plain loop over the formulas, to the bit: all forms and decays, any values, any lengths, slices that
-//! begin anywhere. Lengths up to 2^19, where there are vectors, threads and both, from a pattern that is repeated.
+//! Every step gives the bits of a plain loop over the formulas: all forms and decays, any values and lengths, and
+//! slices that begin anywhere. Long slices, for which there are vectors and threads, repeat a pattern.
 #![no_main]
 
 mod common;
@@ -8,12 +8,10 @@ mod oracle;
 
 use std::fmt::Debug;
 
-use common::{Number, Scalar, bits, form, seldom, tiled};
-use gradstep::{Adam, Grads, Momentum, MomentumRule, Optimizer, Sgd, WeightDecay, elementwise, elementwise_rows};
-use libfuzzer_sys::{
-    arbitrary::{self, Arbitrary},
-    fuzz_target,
-};
+use arbitrary::Arbitrary;
+use common::{Number, Scalar, bits, decays, form, seldom, tiled};
+use gradstep::{Adam, Grads, Momentum, MomentumRule, Optimizer, Sgd, elementwise, elementwise_rows};
+use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug, Hash)]
 struct Input {
@@ -32,17 +30,16 @@ struct Input {
     grads: Vec<Number>,
 }
 
-/// Where the loop changes its ways: vectors, their alignment, threads and their parts.
+/// Lengths from which on the loop works in another way: vectors, their alignment, threads and their parts.
 const BOUNDARIES: [usize; 6] = [32, 256, 1 << 16, 1 << 17, 3 << 16, 1 << 18];
 
 fuzz_target!(|input: Input| if input.wide { check::<f64>(&input) } else { check::<f32>(&input) });
 
 fn check<F: Scalar>(input: &Input) {
     let [rate, momentum, strength] = [input.rate, input.momentum, input.strength].map(|number| number.setting::<F>());
-    let decay = [WeightDecay::None, WeightDecay::Coupled(strength), WeightDecay::Decoupled(strength)]
-        [usize::from(input.decay % 3)];
+    let decay = decays(strength)[usize::from(input.decay % 3)];
     let form = form(input.rule);
-    // Long ones, which take milliseconds, only for a few of the inputs.
+    // Only a few inputs have a long slice, which takes milliseconds.
     let len = if seldom(input) {
         (BOUNDARIES[usize::from(input.around) % 6] + usize::from(input.len % 128)).saturating_sub(64)
     } else {
@@ -52,7 +49,7 @@ fn check<F: Scalar>(input: &Input) {
     let start: Vec<F> = tiled(&input.params, offset + len);
     let grads: Vec<F> = tiled(&input.grads, offset + len);
 
-    // The second gradients are scaled on the way.
+    // The second step scales its gradients.
     let scale = input.scale.get::<f64>();
     let scaled: Vec<F> = start[offset..].iter().map(|g| F::nearest(scale * g.to_f64().unwrap())).collect();
     let (mut expected, mut velocity) = (start[offset..].to_vec(), vec![F::zero(); len]);
@@ -71,7 +68,7 @@ fn check<F: Scalar>(input: &Input) {
             let Ok(momentum) = Momentum::with_rule(rule, len) else { return };
             let second = Grads::new(&start[offset..]).scaled(scale);
             let stepped = two_steps(momentum, input, &mut params[offset..], &grads[offset..], second);
-            // A velocity of one's own.
+            // The rule alone, on the caller's velocity.
             let (mut own, mut own_velocity) = (start[offset..].to_vec(), vec![F::zero(); len]);
             for g in [&grads[offset..], &scaled] {
                 rule.step(&mut own, &mut own_velocity, g).unwrap();
@@ -98,7 +95,8 @@ fn check<F: Scalar>(input: &Input) {
         }
         let second = Grads::new(&start[offset..]).scaled(scale);
         let adam = two_steps(adam, input, &mut params[offset..], &grads[offset..], second);
-        // Where a β is nearer to 1 than this, 1 - βᵗ is right to the last bit or two only, and the reference's to the last bit.
+        // For a β that is nearer to 1, the crate's 1 - βᵗ may be wrong in its last two bits, and the reference's is
+        // not.
         let near_one = [momentum, strength].iter().any(|beta| 1.0 - beta < 2.0_f64.powi(-20));
         assert!(near_one || bits(&params[offset..]) == bits(&expected), "Adam's params");
         assert!(bits(adam.m()) == bits(&m) && bits(adam.v()) == bits(&v), "Adam's state");
@@ -106,7 +104,7 @@ fn check<F: Scalar>(input: &Input) {
 
     check_rows(input, &start);
 
-    // Two states that change places.
+    // An own rule with two states, each of which depends on more than itself.
     let (mut a, mut b, mut c) = (start.clone(), grads.clone(), start.clone());
     elementwise(&mut a[offset..], [&mut b[offset..], &mut c[offset..]], &grads[offset..], |p, [s, t], g| {
         (s * g, [t + p, p - g])
@@ -118,7 +116,7 @@ fn check<F: Scalar>(input: &Input) {
     }
 }
 
-/// Rows of a table, some of which may not be there.
+/// Rows of a table, some of which may not exist.
 fn check_rows<F: Scalar>(input: &Input, start: &[F]) {
     let (row_len, rows) = (usize::from(input.around % 9), [input.rule, input.decay].map(|row| usize::from(row % 8)));
     let (mut params, mut expected) = (start.to_vec(), start.to_vec());
@@ -136,7 +134,7 @@ fn check_rows<F: Scalar>(input: &Input, start: &[F]) {
     assert!(bits(&params) == bits(&expected), "rows");
 }
 
-/// A step on each gradient; before it one that is rejected, which must change nothing.
+/// Takes a step with each gradient, and before it one that is rejected and must change nothing.
 fn two_steps<F: Scalar, O: Optimizer<F> + Clone + Debug>(
     mut optimizer: O,
     input: &Input,

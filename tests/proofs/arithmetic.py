@@ -1,7 +1,8 @@
-"""Shown for all inputs by an SMT solver: the arithmetic under the orders. `pip install z3-solver`, then
-`python3 tests/proofs/arithmetic.py`; seconds. Each claim is next to the code that it is about.
+"""Proves claims about the orders' arithmetic for all inputs, by the SMT solver z3. `pip install z3-solver`, then
+`python3 tests/proofs/arithmetic.py`, which takes seconds. A heading names the source of the code that the claims are
+about.
 
-What is shown for every sequence of small words (draws and shuffles are uniform) is in tests/all/exhaustive.rs.
+tests/all/exhaustive.rs shows for all sequences of small words that draws and shuffles are uniform.
 """
 
 from z3 import And, BitVec, BitVecVal, If, Implies, Ints, Not, Solver, UGE, ULE, ULT, ZeroExt, unsat
@@ -58,13 +59,13 @@ for most, k in ((2**32, 2), (2**20, 3), (2**15, 4), (2**12, 5), (2**10, 6)):
     for i in range(k):
         product *= most - i
     assert product < 2**64, (most, k)
-print("shown: the product of the bounds of one word fits 64 bits (it grows with the first bound)")
+print("shown: the product of the bounds of one word fits 64 bits, since it grows with the first bound")
 
 # src/order/blocks.rs and src/batch/shard.rs: part i of `total` things in `parts` parts ------------------------------
 
 i, parts, total = Ints("i parts total")
 start = lambda i: i * total / parts
-valid = And(parts >= 1, total >= 0)  # a batch of none has empty shards
+valid = And(parts >= 1, total >= 0)  # the shards of an empty batch are empty
 shown("i · total fits 128 bits", Implies(And(0 <= i, i < 2**64, 0 <= total, total < 2**64), i * total < 2**128))
 shown("parts begin at 0 and end at total", Implies(valid, And(start(0) == 0, start(parts) == total)))
 q, r, s, t = Ints("q r s t")
@@ -73,13 +74,14 @@ shown("a part ends where the next one begins, and not before it begins",
       Implies(And(valid, i >= 0, i * total == q * parts + r, 0 <= r, r < parts,
                   i * total + total == s * parts + t, 0 <= t, t < parts), s >= q))
 x, w = Ints("x w")
-# w is the quotient that which_part gives; q and s are where parts w and w + 1 start.
+# which_part returns the quotient w; parts w and w + 1 start at q and s.
 shown("which_part names the part that holds a thing",
       Implies(And(valid, 0 <= x, x < total,
                   w * total <= (x + 1) * parts - 1, (x + 1) * parts - 1 < w * total + total,
                   w * total == q * parts + r, 0 <= r, r < parts,
                   w * total + total == s * parts + t, 0 <= t, t < parts), And(q <= x, x < s)))
 
-# Of the 2^64 words, each outcome of a draw is given by as many that are not rejected: a word w is w p = v 2^64 + rest, where v
-# numbers the outcome and p is the product of the bounds. So the rests of an outcome are those that are -v 2^64 mod p, each
-# for one word. Those that are kept, 2^64 mod p up to 2^64, are a multiple of p many, and hold each remainder equally often.
+# Each outcome of a draw comes from equally many of the 2^64 words, those that are rejected aside. With p the product of
+# the bounds, a word w gives w p = v 2^64 + rest, where v is the number of the outcome. The rests of an outcome are
+# those equal to -v 2^64 mod p, one per word. The rests that are kept, from 2^64 mod p up to 2^64, are a multiple of p
+# in number, so each remainder comes equally often.

@@ -1,8 +1,8 @@
-"""The normal numbers beside the quantiles, to 60 digits. `pip install mpmath`, then `python3 tests/proofs/normal.py`; half a
-minute.
+"""Compares normal numbers with their quantiles, computed to 60 digits. `pip install mpmath`, then
+`python3 tests/proofs/normal.py`, which takes half a minute.
 
-The numbers are those of tests/data/order.py, whose bits the golden vectors compare with the crate's. What all numbers of 32 bits
-keep to is a test in src/order/normal32.rs.
+The numbers are those of tests/data/order.py; the golden vectors compare their bits with the crate's. A test in
+src/order/normal32.rs compares all numbers of 32 bits.
 """
 
 import random
@@ -18,16 +18,16 @@ mp.dps = 60
 
 
 def error(x, outside):
-    """How far x is from the number that is exceeded with probability `outside`, relatively.
+    """The relative error of x as the number that is exceeded with probability `outside`.
 
-    Newton's step from x is that far, but for its square.
+    It is Newton's step from x, up to a term of second order.
     """
     x = mpf(x)
     return abs((erfc(x / sqrt(2)) / 2 - outside) / (exp(-x * x / 2) / sqrt(2 * pi)) / x)
 
 
 def furthest(bits, number, step, points, bound):
-    """Of `points` magnitudes of so many bits: a third each even, near 1/2 and in the tail, and all ends."""
+    """Tries `points` magnitudes of `bits` bits: all ends, and a third each uniform, near 0 and in the tail."""
     half = 2 ** (bits - 1)
     rng = random.Random(42)
     words = {0, 1, half - 1, half - 2}
@@ -42,7 +42,7 @@ def furthest(bits, number, step, points, bound):
     assert most < bound
 
 
-# Where central numbers end, and where the f64 ones that are near do: in the order of the words.
+# The words at which the central numbers end, and at which the middle ones do in f64.
 ENDS = {32: [0x6CCCCCC0], 64: [0x6CCCCCCCCCCCCC00, 0x7FFFFFFFF85D7000]}
 
 furthest(32, normal32, mpf(2) ** -32, 50_000, 5e-7)

@@ -1,9 +1,9 @@
-"""Bounds of the rounding errors in the f64 normal numbers, shown for all inputs by gappa. `apt-get install gappa`, then
-`python3 tests/proofs/rounding.py`; two minutes.
+"""Proves bounds of the rounding errors in the f64 normal numbers for all inputs, by gappa. `apt-get install gappa`,
+then `python3 tests/proofs/rounding.py`, which takes two minutes.
 
-A number is N(u) / D(u), in the centre q N(u) / D(u). Shown is how far the operations of the two polynomials and of what joins
-them take it, at most, from that quotient at the same u and q. Not shown is what u and q are off, and the formulas themselves:
-normal.py measures all of it together, and a test in src/order/normal32.rs tries all f32 numbers.
+A number is N(u) / D(u), and q N(u) / D(u) in the centre. The bounds hold for the rounding in both polynomials, the
+division and the product, for exact u and q. They leave out the errors of u, of q and of the formulas: normal.py
+measures all errors together, and a test in src/order/normal32.rs tries all f32 numbers.
 """
 
 import math
@@ -16,20 +16,20 @@ import order  # noqa: E402
 
 
 def exact(c):
-    """As gappa writes it: an integer times a power of two."""
+    """The number in gappa's notation: an integer times a power of two."""
     m, e = math.frexp(c)
     return f"{int(m * 2**53)}b{e - 53}"
 
 
 def polynomial(c):
-    """In the order of the page."""
+    """Operations in the order of src/order/order.md."""
     c = [exact(c) for c in c]
     low, high = (f"(({a} + {b} * u) + ({c} + {d} * u) * (u * u))" for a, b, c, d in (c[:4], c[4:]))
     return f"({low} + {high} * ((u * u) * (u * u)))"
 
 
 def shown(name, n, d, most, bound, times=""):
-    """For u in 0..=most and q in 2^-65..=0.425."""
+    """Proves the bound for u in 0..=most and q in 2^-65..=0.425."""
     quotient = f"{times}{polynomial(n)} / {polynomial(d)}"
     lines = [
         "@rnd = float<ieee_64, ne>;",
@@ -40,7 +40,7 @@ def shown(name, n, d, most, bound, times=""):
     ]
     gappa = subprocess.run(["gappa"], input="\n".join(lines), capture_output=True, text=True)
     assert gappa.returncode == 0, f"{name}: {gappa.stderr}"
-    print(f"shown: {name}, rounding takes the quotient less than {bound} off, relatively")
+    print(f"shown: {name}, the relative rounding error of the quotient is less than {bound}")
 
 
 shown("in the centre", order.A, order.B, 0.180625, "1.24e-15", times="q * ")

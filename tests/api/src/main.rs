@@ -1,4 +1,4 @@
-//! Prints the public API, an item per line, from the JSON of rustdoc that it is given.
+//! Prints the public API, an item per line. Its argument is the path of rustdoc's JSON.
 
 use std::{env, error::Error};
 

@@ -1,4 +1,4 @@
-//! Without an operating system: start, memory, output and end.
+//! What a program needs where there is no operating system: start, memory, output and end.
 
 use core::panic::PanicInfo;
 

@@ -10,7 +10,7 @@ use num_traits::{Float, ToPrimitive};
 #[cfg(feature = "half")]
 type Master<H> = gradstep::MasterCopy<H, Adam<f32>>;
 
-/// Prints a line for each.
+/// Prints a line per digest. Every line has the same value on every machine and with every set of features.
 pub(crate) fn all(print: impl Fn(&str)) -> Result<(), Error> {
     let say = |name: &str, words: Vec<u64>| print(&format!("{:016x} {name}", digest(&words)));
     say("shuffle", order(Shuffle::new(1_003, 42)?)?);
@@ -40,7 +40,7 @@ pub(crate) fn all(print: impl Fn(&str)) -> Result<(), Error> {
     }
     #[cfg(feature = "serde")]
     say("saved", saved()?);
-    // Long enough for threads. (A bare machine has no room.)
+    // Long enough for threads. A bare machine has too little memory.
     #[cfg(not(target_os = "none"))]
     {
         say("long steps", steps::<f32>(300_007)?);
@@ -69,7 +69,7 @@ fn order(order: impl Order + Clone) -> Result<Vec<u64>, Error> {
     Ok(words)
 }
 
-/// Which is too long for a table.
+/// Some places of an order that is too long for a table.
 fn permutation(len: u64) -> Result<Vec<u64>, Error> {
     let order = Permutation::new(len, 42)?.at_epoch(3);
     Ok((0..1_000).map(|i| order.get(len / 1_000 * i + i % 7).unwrap_or(u64::MAX)).collect())
@@ -133,7 +133,7 @@ fn schedules() -> Result<Vec<u64>, Error> {
     Ok(schedules.iter().flat_map(|schedule| (0..1_010).step_by(7).map(|k| schedule.at(k).to_bits())).collect())
 }
 
-/// Numbers of many magnitudes, subnormal ones too.
+/// Numbers of many magnitudes, some of them subnormal.
 fn values<F: Float>(len: usize, at: u64) -> Vec<F> {
     let mut draws = Draws::new("values", [at, 0], 42);
     let small = F::min_positive_value() / F::from(2).unwrap_or(F::one());
@@ -175,7 +175,7 @@ fn norms<F: Float + Send + Sync + 'static>(len: usize) -> Result<Vec<u64>, Error
     words.extend(bits(&grads[0]));
     clip_value(&mut grads, 0.01)?;
     words.extend(bits(&grads[0]));
-    // Whose squares are beyond the type.
+    // Gradients whose squares underflow or overflow in f32.
     let far = |by: f64| values::<F>(len, 3).into_iter().map(move |x| x * F::from(by).unwrap_or(F::nan()));
     for by in [1e-30, 1e30] {
         words.push(global_norm(&[far(by).collect::<Vec<F>>()])?.to_bits());

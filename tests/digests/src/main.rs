@@ -1,5 +1,5 @@
-//! Prints a digest of each thing that gradstep computes: on a system with std, under WebAssembly by a function that the
-//! host has, and on a bare Cortex-M by semihosting.
+//! Prints a digest of everything that gradstep computes: to standard output, under WebAssembly by a function of the
+//! host, and on a bare Cortex-M by semihosting.
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 extern crate alloc;
@@ -24,6 +24,6 @@ fn print(line: &str) {
     unsafe extern "C" {
         fn print(at: *const u8, len: usize);
     }
-    // SAFETY: the line is there.
+    // SAFETY: the host reads `line.len()` bytes from `line` on, during the call.
     unsafe { print(line.as_ptr(), line.len()) }
 }

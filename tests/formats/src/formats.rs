@@ -3,13 +3,20 @@
 use bincode::config::{Limit, LittleEndian, Varint};
 use serde::{Serialize, de::DeserializeOwned};
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Format {
+macro_rules! formats {
+    ($($format:ident,)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub enum Format { $($format),* }
+
+        pub const ALL: &[Format] = &[$($format),*];
+    };
+}
+
+formats! {
     Json,
     JsonValue,
     Json5,
-    /// JSON read by a reader whose numbers are all f64.
-    Json5F64,
+    Json5F64, // JSON read by a reader whose numbers are all f64
     Toml,
     Yaml,
     YamlSaphyr,
@@ -23,25 +30,9 @@ pub enum Format {
 
 use Format::*;
 
-/// Without a limit, a length in a file of another type has bincode ask for all memory.
+/// With a limit, since the length that bincode reads in a file of another type makes it ask for all memory.
 const BINCODE: bincode::config::Configuration<LittleEndian, Varint, Limit<1_000_000>> =
     bincode::config::standard().with_limit();
-
-pub const ALL: [Format; 13] = [
-    Json,
-    JsonValue,
-    Json5,
-    Json5F64,
-    Toml,
-    Yaml,
-    YamlSaphyr,
-    Ron,
-    Cbor,
-    MessagePack,
-    MessagePackNamed,
-    Postcard,
-    Bincode,
-];
 
 fn words(error: impl ToString) -> String {
     error.to_string()
@@ -52,6 +43,10 @@ fn text(bytes: &[u8]) -> Result<&str, String> {
 }
 
 impl Format {
+    pub fn is_text(self) -> bool {
+        !matches!(self, Cbor | MessagePack | MessagePackNamed | Postcard | Bincode)
+    }
+
     pub fn save<T: Serialize>(self, value: &T) -> Result<Vec<u8>, String> {
         let text = match self {
             Json | Json5F64 => serde_json::to_string(value).map_err(words),

@@ -1,14 +1,17 @@
-//! The contract of what is saved: it loads to the same bits or is refused, in every format and nesting.
+//! The contract of what is saved: it loads to the same bits or is rejected, in every format and nesting.
 //!
 //! `matrix.rs` holds the table of what loads where.
 
+#[path = "../../fuzz/common.rs"]
+mod common;
 mod cross;
 mod foreign;
 mod formats;
 mod hostile;
+mod kinds;
 mod matrix;
 mod nestings;
-mod subjects;
+mod savable;
 mod version;
 
 /// What went wrong, with which type or format, and how it showed.

@@ -2,17 +2,18 @@
 
 use crate::{
     formats::{ALL, Format},
+    kinds::kinds,
     nestings::{Cell, Nesting},
-    subjects::kinds,
     verdict,
 };
 
-/// What loads, to the same bits. All else is refused with an error, in saving or in loading.
+/// What loads, to the same bits. All else returns an error, in saving or in loading.
 ///
-/// - A name stands for all types that begin with it (`subjects.rs`). `Untagged` holds for both orders of the variants.
-/// - postcard and bincode do not say what comes next, so that nothing can be chosen by its looks or its tag's name, nor be
-///   mixed into a struct. `MixedGroups` has an untagged enum inside.
-/// - `Form` is one of four words and not a struct: no document of TOML, and no place for a tag or other fields beside it.
+/// - A name stands for all types that begin with it (`savable.rs`). `Untagged` holds for both orders of the variants.
+/// - postcard and bincode do not say what comes next, so that nothing can be chosen by its looks or its tag's name, nor
+///   be mixed into a struct. `MixedGroups` has an untagged enum inside.
+/// - `Form` is one of four words and not a struct: no document of TOML, and no place for a tag or other fields beside
+///   it.
 const TABLE: &str = "
                  | Plain         | Struct        | Untagged | Internal     | Adjacent | Flattened
 Json             | all           | all           | all      | all but Form | all      | all but Form
@@ -44,13 +45,13 @@ fn loads(name: &str, format: Format, nesting: Nesting) -> bool {
 
 fn judge(nesting: Nesting) {
     let mut failures = Vec::new();
-    for format in ALL {
+    for &format in ALL {
         for kind in kinds() {
             let (what, why) = match ((kind.cell)(nesting, format), loads(kind.name, format, nesting)) {
-                (Cell::Loads, true) | (Cell::Refused(_), false) => continue,
-                (Cell::Loads, false) => ("loads", "the table says that it is refused".into()),
-                (Cell::Refused(why), _) => ("refused", why),
-                (Cell::Partly(why), _) => ("some values refused", why),
+                (Cell::Loads, true) | (Cell::Rejected(_), false) => continue,
+                (Cell::Loads, false) => ("loads", "the table says that it is rejected".into()),
+                (Cell::Rejected(why), _) => ("rejected", why),
+                (Cell::Partly(why), _) => ("some values rejected", why),
                 (Cell::Wrong(why), _) => ("WRONG", why),
             };
             failures.push((format!("{nesting:?} in {format:?}, {what}"), kind.name.to_string(), why));
@@ -59,37 +60,21 @@ fn judge(nesting: Nesting) {
     verdict(failures);
 }
 
-#[test]
-fn plain() {
-    judge(Nesting::Plain);
+macro_rules! judged {
+    ($($test:ident: $nesting:ident,)*) => {$(
+        #[test]
+        fn $test() {
+            judge(Nesting::$nesting);
+        }
+    )*};
 }
 
-#[test]
-fn in_a_struct() {
-    judge(Nesting::Struct);
-}
-
-#[test]
-fn untagged() {
-    judge(Nesting::Untagged);
-}
-
-#[test]
-fn untagged_in_reverse() {
-    judge(Nesting::Reversed);
-}
-
-#[test]
-fn internally_tagged() {
-    judge(Nesting::Internal);
-}
-
-#[test]
-fn adjacently_tagged() {
-    judge(Nesting::Adjacent);
-}
-
-#[test]
-fn flattened() {
-    judge(Nesting::Flattened);
+judged! {
+    plain: Plain,
+    in_a_struct: Struct,
+    untagged: Untagged,
+    untagged_in_reverse: Reversed,
+    internally_tagged: Internal,
+    adjacently_tagged: Adjacent,
+    flattened: Flattened,
 }

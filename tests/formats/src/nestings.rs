@@ -2,20 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use gradstep::{Adam, FiniteGuard, Momentum, Position, Sgd, WeightDecay};
-use half::{bf16, f16};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{
-    difference,
-    formats::Format,
-    subjects::{Groups, MasterBf16, MasterF16, MixedGroups, Own, Subject, every_type},
-};
+use crate::{difference, formats::Format, kinds::values, savable::*};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Nesting {
     Plain,
-    /// With fields before and behind, in a `Vec` and an `Option`.
+    /// A field among others, in a `Vec` and in an `Option`.
     Struct,
     /// An untagged enum of all types, in that struct.
     Untagged,
@@ -32,27 +26,22 @@ pub enum Nesting {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     Loads,
-    Refused(String),
-    /// Some values load, others are refused.
+    Rejected(String),
+    /// Some values load, others are rejected.
     Partly(String),
     /// Loaded to something else, or panicked.
     Wrong(String),
 }
 
-/// postcard tells all bits, of NaN too.
-pub fn bits<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_allocvec(value).unwrap()
-}
-
 #[derive(Debug, PartialEq)]
 pub struct Seen {
-    bits: Vec<u8>,
+    bits: (String, Vec<u8>),
     goes_on: String,
 }
 
-/// What holds a subject, or several.
+/// What holds one value or several.
 trait Holder: Serialize + DeserializeOwned {
-    fn see(&self) -> Vec<Seen>;
+    fn see(&self, text: bool) -> Vec<Seen>;
 
     fn equals(&self, _: &Self) -> bool {
         true
@@ -63,9 +52,9 @@ trait Holder: Serialize + DeserializeOwned {
 #[serde(transparent)]
 struct Plain<T>(T);
 
-impl<T: Subject + Serialize + DeserializeOwned> Holder for Plain<T> {
-    fn see(&self) -> Vec<Seen> {
-        vec![Seen { bits: bits(&self.0), goes_on: self.0.clone().goes_on() }]
+impl<T: Savable> Holder for Plain<T> {
+    fn see(&self, text: bool) -> Vec<Seen> {
+        vec![Seen { bits: bits(&self.0, text), goes_on: self.0.clone().goes_on() }]
     }
 
     fn equals(&self, other: &Self) -> bool {
@@ -84,9 +73,9 @@ struct Struct<T> {
 }
 
 impl<T: Holder> Holder for Struct<T> {
-    fn see(&self) -> Vec<Seen> {
+    fn see(&self, text: bool) -> Vec<Seen> {
         assert_eq!((self.before, self.after.as_str(), self.none.is_none()), (7, "after", true));
-        [&self.value].into_iter().chain(&self.list).chain(&self.option).flat_map(T::see).collect()
+        [&self.value].into_iter().chain(&self.list).chain(&self.option).flat_map(|held| held.see(text)).collect()
     }
 }
 
@@ -99,13 +88,13 @@ struct Flattened<T> {
 }
 
 impl<T: Holder> Holder for Flattened<T> {
-    fn see(&self) -> Vec<Seen> {
+    fn see(&self, text: bool) -> Vec<Seen> {
         assert_eq!((self.before, self.after.as_str()), (7, "after"));
-        self.value.see()
+        self.value.see(text)
     }
 }
 
-/// Where a type stands in an enum of all.
+/// Puts a value into an enum `E` of all types.
 pub trait In<E> {
     fn held(self) -> E;
 }
@@ -123,8 +112,8 @@ macro_rules! holder {
         })*
 
         impl Holder for $holder {
-            fn see(&self) -> Vec<Seen> {
-                match self { $($holder::$name(value) => Plain(value.clone()).see()),* }
+            fn see(&self, text: bool) -> Vec<Seen> {
+                match self { $($holder::$name(value) => Plain(value.clone()).see(text)),* }
             }
         }
     };
@@ -149,13 +138,13 @@ every_type!(enums);
 fn through<H: Holder>(format: Format, holder: H) -> Cell {
     let bytes = match format.save(&holder) {
         Ok(bytes) => bytes,
-        Err(error) => return Cell::Refused(format!("saving: {error}")),
+        Err(error) => return Cell::Rejected(format!("saving: {error}")),
     };
     let loaded: H = match format.load(&bytes) {
         Ok(loaded) => loaded,
-        Err(error) => return Cell::Refused(format!("loading: {error}")),
+        Err(error) => return Cell::Rejected(format!("loading: {error}")),
     };
-    let (expected, found) = (holder.see(), loaded.see());
+    let (expected, found) = (holder.see(format.is_text()), loaded.see(format.is_text()));
     if let Some((expected, found)) = expected.iter().zip(&found).find(|(expected, found)| expected != found) {
         let goes_on = difference(&expected.goes_on, &found.goes_on);
         return Cell::Wrong(if expected.bits == found.bits {
@@ -173,7 +162,7 @@ fn through<H: Holder>(format: Format, holder: H) -> Cell {
 
 fn one<T>(nesting: Nesting, format: Format, value: T) -> Cell
 where
-    T: Subject + Serialize + DeserializeOwned + In<Untagged> + In<Reversed> + In<Internal> + In<Adjacent>,
+    T: Savable + In<Untagged> + In<Reversed> + In<Internal> + In<Adjacent>,
 {
     fn within<H: Holder>(held: impl Fn() -> H) -> Struct<H> {
         let list = vec![held(), held()];
@@ -191,24 +180,24 @@ where
     }
 }
 
-/// All values of a type: loads if all do, refused if all are.
+/// All values of a type: loads if all do, rejected if all are.
 pub fn cell<T>(nesting: Nesting, format: Format) -> Cell
 where
-    T: Subject + Serialize + DeserializeOwned + In<Untagged> + In<Reversed> + In<Internal> + In<Adjacent>,
+    T: Savable + In<Untagged> + In<Reversed> + In<Internal> + In<Adjacent>,
 {
     let judge = |value: T| {
         let words = format!("{value:?}");
         let cell = catch_unwind(AssertUnwindSafe(|| one(nesting, format, value)));
         (cell.unwrap_or_else(|_| Cell::Wrong("panicked".into())), words)
     };
-    let cells: Vec<_> = T::values().into_iter().map(judge).collect();
+    let cells: Vec<_> = values::<T>().into_iter().map(judge).collect();
     let all = |predicate: fn(&Cell) -> bool| cells.iter().all(|(cell, _)| predicate(cell));
     if let Some((Cell::Wrong(why), value)) = cells.iter().find(|(cell, _)| matches!(cell, Cell::Wrong(_))) {
         Cell::Wrong(format!("{why}, from {value}"))
     } else if all(|cell| *cell == Cell::Loads) || all(|cell| *cell != Cell::Loads) {
         cells[0].0.clone()
     } else {
-        let refused = cells.iter().find(|(cell, _)| *cell != Cell::Loads);
-        Cell::Partly(format!("{refused:?}"))
+        let rejected = cells.iter().find(|(cell, _)| *cell != Cell::Loads);
+        Cell::Partly(format!("{rejected:?}"))
     }
 }

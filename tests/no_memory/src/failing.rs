@@ -1,4 +1,4 @@
-//! The system's allocator, which fails when it is told to.
+//! The system's allocator, made to fail at chosen allocations.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -13,12 +13,12 @@ struct Failing;
 static FAILING: Failing = Failing;
 
 thread_local! {
-    /// Which of the allocations to come fail; and how many have come. Of this thread only.
+    // Which of this thread's next allocations fail, and how many there have been.
     static FAIL: Cell<(u64, u64)> = const { Cell::new((u64::MAX, u64::MAX)) };
     static COUNT: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Runs `call` so that the allocations of these numbers fail. Returns whether one did, too.
+/// Runs `call` so that its allocations with these numbers fail. Returns its result, and whether one failed.
 pub(crate) fn without<T>(numbers: Range<u64>, call: impl FnOnce() -> T) -> (T, bool) {
     COUNT.set(0);
     FAIL.set((numbers.start, numbers.end));
@@ -33,7 +33,7 @@ fn fails() -> bool {
     (start..end).contains(&count)
 }
 
-// SAFETY: null, or what the system's allocator does.
+// SAFETY: it returns null, or calls the system's allocator with the same arguments.
 unsafe impl GlobalAlloc for Failing {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: as the caller promises.

@@ -1,5 +1,5 @@
-//! Every allocation of each call in `calls.rs` fails in turn: alone, and with all that follow. Each such run is a process of
-//! its own, since a failed allocation of `Vec`'s own ends the process and cannot be caught.
+//! Lets every allocation of each call in `calls.rs` fail in turn: alone, and with all that follow. Each such run is a
+//! process of its own, since an allocation that fails inside `Vec` ends the process and cannot be caught.
 
 mod calls;
 mod failing;
@@ -15,7 +15,7 @@ use gradstep::Error;
 
 use crate::calls::{Call, End};
 
-/// How a process says that an allocation has failed, and the call returned an error.
+/// The exit code of a process in which an allocation failed and the call returned an error.
 const RETURNED: i32 = 3;
 
 fn main() {
@@ -47,29 +47,34 @@ fn main() {
     println!("{} calls: {errors} allocations whose failure is an error, {ends} that end the process", calls.len());
 }
 
-/// Runs `call` in a process where the allocations of these numbers fail, and returns how it ends there; `None` if the call has
-/// fewer allocations.
+/// Runs `call` in a process where the allocations with these numbers fail. Returns how it ends there, or `None` if the
+/// call has fewer allocations.
 fn ended(call: &Call, index: usize, numbers: Range<u64>) -> Option<End> {
     let arguments = [index as u64, numbers.start, numbers.end].map(|number| number.to_string());
-    // Two threads, also on a machine with one core; no backtraces, which take long.
+    // Two threads even on a machine with one core, and no backtraces, which are slow.
     let settings = [("RAYON_NUM_THREADS", "2"), ("RUST_BACKTRACE", "0")];
     let output = Command::new(env::current_exe().unwrap()).args(arguments).envs(settings).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     match output.status.code() {
         Some(0) => None,
         Some(RETURNED) => Some(End::Error),
-        // A signal ended it, as documented, and std's message says why.
+        // A signal ended the process, as documented, and std's message says why.
         None if said.starts_with("memory allocation of ") => Some(End::Process),
         _ => panic!("{} with allocations {numbers:?} failing: {}, {said}", call.name, output.status),
     }
 }
 
-/// A call that makes something.
+/// Makes a call that creates something.
 fn makes<T>(numbers: Range<u64>, call: impl FnOnce() -> Result<T, Error>) {
     changes(numbers, &mut (), |()| call());
 }
 
-/// A call that changes something: not where it returns an error.
+/// Makes a call that creates something from `it`.
+fn makes_from<S, T>(numbers: Range<u64>, it: S, call: impl FnOnce(S) -> Result<T, Error>) {
+    makes(numbers, || call(it));
+}
+
+/// Makes a call that changes `it`, but not if it returns an error.
 fn changes<S: Debug, T>(numbers: Range<u64>, it: &mut S, call: impl FnOnce(&mut S) -> Result<T, Error>) {
     let before = format!("{it:?}");
     let (result, failed) = failing::without(numbers, || call(it));
@@ -83,12 +88,12 @@ fn changes<S: Debug, T>(numbers: Range<u64>, it: &mut S, call: impl FnOnce(&mut 
     }
 }
 
-/// A call that does not return a `Result`.
-fn ends<T>(numbers: Range<u64>, call: impl FnOnce() -> T) {
-    makes(numbers, || Ok(call()));
+/// Makes a call that does not return a `Result`.
+fn ends<S, T>(numbers: Range<u64>, it: S, call: impl FnOnce(S) -> T) {
+    makes(numbers, || Ok(call(it)));
 }
 
-/// A call that is rejected, with a message that is an allocation.
+/// Makes a call that is rejected, with a message that is an allocation.
 fn rejected<T>(numbers: Range<u64>, call: impl FnOnce() -> Result<T, Error>) {
     makes(numbers, || match call().map(drop).unwrap_err() {
         error @ Error::Memory { .. } => Err(error),

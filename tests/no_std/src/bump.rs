@@ -1,4 +1,4 @@
-//! The smallest allocator: hands out a fixed room from one end to the other and takes nothing back.
+//! The smallest allocator: it hands out a fixed array from one end to the other, and takes nothing back.
 
 use core::{
     alloc::{GlobalAlloc, Layout},
@@ -8,7 +8,7 @@ use core::{
 };
 
 const ROOM: usize = 3 << 20;
-/// What the room is aligned to; more than that is refused.
+/// The alignment of every piece. A layout that needs more is rejected.
 const ALIGN: usize = 16;
 
 #[repr(align(16))]
@@ -20,10 +20,10 @@ struct Bump {
 #[global_allocator]
 static BUMP: Bump = Bump { room: UnsafeCell::new([0; ROOM]), used: AtomicUsize::new(0) };
 
-// SAFETY: the room is only ever handed out in pieces, each once.
+// SAFETY: `room` is only used through pieces, each of which is handed out once.
 unsafe impl Sync for Bump {}
 
-// SAFETY: the pieces lie in the room one behind the other, from a multiple of `ALIGN` on, and none is handed out twice.
+// SAFETY: the pieces follow one another in `room`, each begins at a multiple of `ALIGN`, and none is handed out twice.
 unsafe impl GlobalAlloc for Bump {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let size = layout.size().next_multiple_of(ALIGN);

@@ -1,4 +1,4 @@
-//! A line fitted to points without std: exits with 0 if the parameters are the expected ones to the bit.
+//! Fits a line to points without std. Exits with 0 if the parameters have the expected bits.
 #![no_std]
 #![no_main]
 
@@ -11,30 +11,30 @@ use core::panic::PanicInfo;
 
 use gradstep::{Batcher, Error, Momentum, Optimizer, Schedule, Sgd, clip_global_norm, gather};
 
-// The C library, for its start-up code and these two functions; Rust's std would bring it in.
+// The C library has the start-up code and these two functions. With std, Rust links it.
 #[link(name = "c")]
 unsafe extern "C" {
     fn abort() -> !;
     fn puts(text: *const core::ffi::c_char) -> i32;
 }
 
-// Rust's own `f64::max` and `min` are calls of C's on s390x.
+// On s390x, `f64::max` and `min` call C's.
 #[link(name = "m")]
 unsafe extern "C" {}
 
 #[panic_handler]
 fn panic(_: &PanicInfo) -> ! {
-    // SAFETY: it takes nothing and does not return.
+    // SAFETY: `abort` has no conditions.
     unsafe { abort() }
 }
 
-// The alloc that comes with Rust is built to unwind and asks for these two; with panic = "abort" no one calls them.
+// Rust's `alloc` is built to unwind and needs these two symbols. With panic = "abort" nothing calls them.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 #[unsafe(no_mangle)]
 extern "C" fn _Unwind_Resume() {}
 
-/// y = w x + b, with the learning rate going down over 30 epochs and gradients clipped.
+/// Fits y = w x + b in 30 epochs, with a falling learning rate and clipped gradients.
 fn fit(mut optimizer: impl Optimizer<f32>) -> Result<[u32; 2], Error> {
     let points: Vec<f32> = (0..20_u8).flat_map(|i| [f32::from(i) / 7.0, f32::from(i) / 3.0 - 1.0]).collect();
     let batcher = Batcher::new(20, 6, 42)?;
@@ -69,7 +69,7 @@ extern "C" fn main() -> i32 {
         Ok(false) => (c"without std: other bits than expected", 1),
         Err(_) => (c"without std: rejected", 2),
     };
-    // SAFETY: the text ends with a zero.
+    // SAFETY: the text ends with a zero byte.
     unsafe { puts(text.as_ptr()) };
     code
 }
