@@ -156,7 +156,8 @@ fn what_is_wrong_is_named() {
         (vec![("a", 0, 0), b, c], length('a', 0, 1, "velocity")),
         (vec![a, ("b", 2, 3), c], length('b', 3, 2, "params")),
     ];
-    let ways: [fn(&mut ParamGroups<f64, Momentum<f64>>, &mut Given) -> Result<(), Error>; 4] = [
+    type Way = fn(&mut ParamGroups<f64, Momentum<f64>>, &mut Given) -> Result<(), Error>;
+    let ways: [Way; 4] = [
         step_plain,
         |model, given| model.step_with(given),
         |model, given| model.step_clipped(given, 1.0).map(drop),
