@@ -5,9 +5,9 @@ use gradstep::{Error, Momentum, Optimizer, Restore, WeightAverage};
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use crate::common::{FEW_LENS, LENS, Scalar, bits, config, number, numbers, same, says, tiny};
+use crate::common::{FEW_LENS, LENS, Scalar, bits, config, golden, in_types, number, numbers, same, says, tiny};
 
-/// Of single parameters, after each update.
+/// The average of one parameter after each update.
 fn averages<P: Scalar>(mut average: WeightAverage<P>, params: &[f64]) -> Vec<f64> {
     let update = |&param: &f64| {
         average.update(&[number(param)]).unwrap();
@@ -25,24 +25,17 @@ fn by_hand<P: Scalar>() {
     assert_eq!(averages(ema.clone(), &params), [8.0, 7.0, 6.0, 6.75, 5.3125]);
     // It is the mean up to the fourth update. From then on an update weighs 1/4: 6 - 5/4
     assert_eq!(averages(ema.with_warmup(), &params), [8.0, 6.0, 5.0, 6.0, 4.75]);
-    // With decay 0 it is what it was given last, also where -1 + (1e-20 + 1) would not be.
-    assert_eq!(
-        averages(WeightAverage::<P>::ema(0.0, 1).unwrap(), &[-1.0, 1e-20])[1],
-        number::<P>(1e-20).to_f64().unwrap()
-    );
+    // With decay 0 it is the last value, also where -1 + (1e-20 + 1) would not be.
+    let last = averages(WeightAverage::<P>::ema(0.0, 1).unwrap(), &[-1.0, 1e-20])[1];
+    assert_eq!(number::<P>(last), number(1e-20));
 }
-
-#[test]
-fn by_hand_in_each_type() {
-    by_hand::<f32>();
-    by_hand::<f64>();
-}
+in_types!(by_hand: f32 f64);
 
 /// Columns: parameters, then the averages; rows: updates. `torch_average.py` made them.
 #[test]
 fn averages_of_pytorch() {
-    let rows = include_str!("../data/average.csv").lines().skip(3);
-    let rows: Vec<Vec<f64>> = rows.map(|row| row.split(',').map(|cell| cell.parse().unwrap()).collect()).collect();
+    let rows = golden::table(include_str!("../data/average.csv"));
+    let rows: Vec<Vec<f64>> = rows.map(|row| row.iter().map(|cell| cell.parse().unwrap()).collect()).collect();
     assert_eq!(rows.len(), 60);
     let ema = || WeightAverage::ema(0.9, 5).unwrap();
     for (column, mut average) in (1..).zip([WeightAverage::mean(5).unwrap(), ema(), ema().with_warmup()]) {
@@ -63,7 +56,7 @@ fn weights_in_closed_form() {
         let got = averages(WeightAverage::<f64>::ema(decay, 1).unwrap(), &params)[99];
         let weight = if k == 1 { 1.0 } else { 1.0 - decay };
         assert_relative_eq!(got, weight * decay.powi(100 - k as i32), max_relative = 1e-12);
-        // With warm-up it is the mean still.
+        // With warm-up it is still the mean.
         let got = averages(WeightAverage::<f64>::ema(decay, 1).unwrap().with_warmup(), &params)[99];
         assert_relative_eq!(got, 0.01, max_relative = 1e-12);
     }
@@ -71,16 +64,11 @@ fn weights_in_closed_form() {
 
 /// The formula in a plain loop, with w as it is in the n-th update. Numbers of all sizes: there are products that would be
 /// subnormal.
-fn is_the_plain_loop<P: Scalar>() {
+fn any_length_is_the_plain_loop<P: Scalar>() {
     for len in LENS {
-        for (kind, mut average) in [
-            WeightAverage::<P>::mean(len).unwrap(),
-            WeightAverage::ema(0.75, len).unwrap(),
-            WeightAverage::ema(0.9999, len).unwrap().with_warmup(),
-        ]
-        .into_iter()
-        .enumerate()
-        {
+        let ema = |decay| WeightAverage::<P>::ema(decay, len).unwrap();
+        let averages = [WeightAverage::mean(len).unwrap(), ema(0.75), ema(0.9999).with_warmup()];
+        for (kind, mut average) in averages.into_iter().enumerate() {
             let mut expected = vec![P::zero(); len];
             for n in 1..=4_u64 {
                 let params = numbers::<P>(len, 7 * n);
@@ -101,31 +89,22 @@ fn is_the_plain_loop<P: Scalar>() {
         }
     }
 }
+in_types!(any_length_is_the_plain_loop: f32 f64);
 
-#[test]
-fn any_length_is_the_plain_loop() {
-    is_the_plain_loop::<f32>();
-    is_the_plain_loop::<f64>();
-}
-
-/// It falls by a factor to where a change would be subnormal, and stays there.
-#[test]
-fn the_average_of_what_has_become_0_is_never_subnormal() {
-    fn check<P: Scalar>() {
-        for decay in [0.5, 0.99] {
-            let mut average = WeightAverage::<P>::ema(decay, 2).unwrap();
-            average.update(&[P::one(), -P::one()]).unwrap();
-            for _ in 0..80_000 {
-                average.update(&[P::zero(); 2]).unwrap();
-            }
-            let [value, negative] = average.values().unwrap() else { panic!("two") };
-            let least = P::min_positive_value() / number(1.0 - decay);
-            assert!(P::min_positive_value() <= *value && *value < least && same(*negative, -*value), "{value:?}");
+/// It decays until a change would be subnormal, and stays there.
+fn the_average_of_what_has_become_0_is_never_subnormal<P: Scalar>() {
+    for decay in [0.5, 0.99] {
+        let mut average = WeightAverage::<P>::ema(decay, 2).unwrap();
+        average.update(&[P::one(), -P::one()]).unwrap();
+        for _ in 0..80_000 {
+            average.update(&[P::zero(); 2]).unwrap();
         }
+        let [value, negative] = average.values().unwrap() else { panic!("two") };
+        let least = P::min_positive_value() / number(1.0 - decay);
+        assert!(P::min_positive_value() <= *value && *value < least && same(*negative, -*value), "{value:?}");
     }
-    check::<f32>();
-    check::<f64>();
 }
+in_types!(the_average_of_what_has_become_0_is_never_subnormal: f32 f64);
 
 /// All differences are 0 then. (Of -0 it is +0.)
 #[test]
@@ -140,22 +119,17 @@ fn the_average_of_equal_parameters_is_these_parameters() {
 }
 
 /// Half of the largest number is valid, with both signs: the difference is the largest.
-#[test]
-fn averages_of_the_largest_numbers_are_finite() {
-    fn check<P: Scalar>() {
-        let half = P::max_value() / number(2.0);
-        for mut average in
-            [WeightAverage::mean(2).unwrap(), WeightAverage::ema(0.0, 2).unwrap(), WeightAverage::ema(0.9, 2).unwrap()]
-        {
-            for sign in [1.0, -1.0, -1.0, 1.0] {
-                average.update(&[half * number(sign), -half * number(sign)]).unwrap();
-                assert!(average.values().unwrap().iter().all(|value| value.abs() <= half));
-            }
+fn averages_of_the_largest_numbers_are_finite<P: Scalar>() {
+    let half = P::max_value() / number(2.0);
+    let ema = |decay| WeightAverage::ema(decay, 2).unwrap();
+    for mut average in [WeightAverage::mean(2).unwrap(), ema(0.0), ema(0.9)] {
+        for sign in [1.0, -1.0, -1.0, 1.0] {
+            average.update(&[half * number(sign), -half * number(sign)]).unwrap();
+            assert!(average.values().unwrap().iter().all(|value| value.abs() <= half));
         }
     }
-    check::<f32>();
-    check::<f64>();
 }
+in_types!(averages_of_the_largest_numbers_are_finite: f32 f64);
 
 proptest! {
     #![proptest_config(config(200))]
@@ -176,7 +150,7 @@ proptest! {
 
 // Into the parameters -------------------------------------------------------------------------------------------------
 
-/// Parameters of any bits, NaN too.
+/// For parameters of any bits, NaN included.
 #[test]
 fn swapped_twice_is_to_the_bit() {
     for len in LENS {
@@ -219,16 +193,15 @@ fn written_to_any_float() {
         let mut average = WeightAverage::<f64>::mean(len).unwrap();
         let above_the_tie = 1.0 + 2.0_f64.powi(-11) + 2.0_f64.powi(-40);
         average.update(&vec![above_the_tie; len]).unwrap();
-        let (mut f64s, mut f32s, mut f16s, mut bf16s) =
-            (vec![0.0; len], vec![0.0; len], vec![f16::ZERO; len], vec![bf16::ZERO; len]);
-        average.write_params(&mut f64s).unwrap();
-        average.write_params(&mut f32s).unwrap();
-        average.write_params(&mut f16s).unwrap();
-        average.write_params(&mut bf16s).unwrap();
-        assert!(f64s.iter().all(|&value| value == above_the_tie));
-        assert!(f32s.iter().all(|&value: &f32| value == above_the_tie as f32));
-        assert!(f16s.iter().all(|&value| value == f16::ONE + f16::EPSILON));
-        assert!(bf16s.iter().all(|&value| value == bf16::ONE));
+        fn is_written<P: Scalar>(average: &WeightAverage<f64>, len: usize, expected: P) {
+            let mut params = vec![P::zero(); len];
+            average.write_params(&mut params).unwrap();
+            assert!(params.iter().all(|&value| value == expected), "{expected:?}, {len}");
+        }
+        is_written(&average, len, above_the_tie);
+        is_written(&average, len, above_the_tie as f32);
+        is_written(&average, len, f16::ONE + f16::EPSILON);
+        is_written(&average, len, bf16::ONE);
     }
 }
 
@@ -259,8 +232,8 @@ fn half_parameters_are_averaged_by_their_copy() {
 
 #[test]
 fn settings_that_are_rejected() {
-    for (decay, shown) in [(1.0, "1.0"), (-0.1, "-0.1"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
-        let message = format!("decay is {shown}, expected a number of at least 0 and below 1");
+    for decay in [1.0, -0.1, f64::NAN, f64::INFINITY] {
+        let message = format!("decay is {decay:?}, expected a number of at least 0 and below 1");
         says(WeightAverage::<f32>::ema(decay, 1), &message);
     }
     let message = format!("average of length {} does not fit in memory", usize::MAX);
@@ -291,39 +264,31 @@ fn another_length_is_rejected() {
     assert_eq!((average, params), (before, [7.0; 3]));
 }
 
-/// Anywhere: in the rest behind the vectors, and in another thread's part.
-#[test]
-fn parameters_that_are_not_finite_change_nothing() {
-    fn check<P: Scalar>() {
-        let half: P = P::max_value() / number(2.0);
-        let above = half * (P::one() + P::epsilon());
-        for len in FEW_LENS {
-            let mut average = WeightAverage::<P>::mean(len).unwrap();
-            average.update(&vec![P::one(); len]).unwrap();
-            let before = average.clone();
-            for index in [0, len / 2, len - 1] {
-                for bad in [P::nan(), P::infinity(), P::neg_infinity(), above, -above] {
-                    let mut params = vec![number(2.0); len];
-                    params[index] = bad;
-                    if let Some(later) = params.get_mut(index + 1) {
-                        *later = P::nan(); // the first is named
-                    }
-                    let value = bad.to_f64().unwrap();
-                    let message = if bad.is_finite() {
-                        let max = half.to_f64().unwrap();
-                        format!("params[{index}] is {value:?}, expected at most {max:?} in absolute value")
-                    } else {
-                        format!("params[{index}] is {value:?}, expected a finite number")
-                    };
-                    says(average.update(&params), &message);
-                    assert!(average == before);
+/// At any index: behind the last whole vector, and in the part of another thread.
+fn parameters_that_are_not_finite_change_nothing<P: Scalar>() {
+    let half: P = P::max_value() / number(2.0);
+    let above = half * (P::one() + P::epsilon());
+    for len in FEW_LENS {
+        let mut average = WeightAverage::<P>::mean(len).unwrap();
+        average.update(&vec![P::one(); len]).unwrap();
+        let before = average.clone();
+        for index in [0, len / 2, len - 1] {
+            for bad in [P::nan(), P::infinity(), P::neg_infinity(), above, -above] {
+                let mut params = vec![number(2.0); len];
+                params[index] = bad;
+                if let Some(later) = params.get_mut(index + 1) {
+                    *later = P::nan(); // the first is named
                 }
+                let max = format!("at most {:?} in absolute value", half.to_f64().unwrap());
+                let expected = if bad.is_finite() { &max } else { "a finite number" };
+                let message = format!("params[{index}] is {:?}, expected {expected}", bad.to_f64().unwrap());
+                says(average.update(&params), &message);
+                assert!(average == before);
             }
         }
     }
-    check::<f32>();
-    check::<f64>();
 }
+in_types!(parameters_that_are_not_finite_change_nothing: f32 f64);
 
 #[test]
 fn no_parameters() {
@@ -334,7 +299,7 @@ fn no_parameters() {
     assert_eq!((average.values().unwrap(), average.updates()), (&[][..], 1));
 }
 
-/// Copied, and then no reason to move: w times the difference would be subnormal.
+/// The first update copies them; the next changes nothing, since w times the difference would be subnormal.
 #[test]
 fn subnormal_parameters() {
     let mut average = WeightAverage::<f32>::mean(2).unwrap();
@@ -391,10 +356,11 @@ fn an_average_from_elsewhere_goes_on() {
     }
     assert_eq!((loaded.values().unwrap(), &loaded), (&[1.5, 1.0][..], &whole));
 
-    let refused = |values: &[f64], updates, message: &str| {
+    for (values, updates, message) in [
+        (&[1.0, 2.0][..], 0, "number of updates is 0, expected at least 1"),
+        (&[1.0], 1, "params has length 1, expected 2, the length of average"),
+        (&[f64::NAN, 2.0], 1, "params[0] is NaN, expected a finite number"),
+    ] {
         says(WeightAverage::ema(0.5, 2).unwrap().with_values(values, updates), message);
-    };
-    refused(&[1.0, 2.0], 0, "number of updates is 0, expected at least 1");
-    refused(&[1.0], 1, "params has length 1, expected 2, the length of average");
-    refused(&[f64::NAN, 2.0], 1, "params[0] is NaN, expected a finite number");
+    }
 }

@@ -1,11 +1,11 @@
 //! Batchers and their epochs.
 
-use std::{collections::HashSet, ops::Range, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
-use gradstep::{Batcher, Draws, Error, Fill, Order, Permutation, Sequential, Shuffle, Subset};
+use gradstep::{Batcher, Draws, Error, Order, Permutation, Sequential, Shuffle, Subset};
 use proptest::prelude::*;
 
-use crate::common::{AnyOrder, Blocks, Rotated, batchers, config, says};
+use crate::common::{AnyOrder, Blocks, Rotated, Says, batchers, config, says};
 
 fn sorted(indices: &[usize]) -> Vec<usize> {
     let mut indices = indices.to_vec();
@@ -82,13 +82,6 @@ fn equal_seeds_pair_up_and_seeds_made_of_names_do_not() {
 }
 
 #[test]
-fn one_batch_of_all_samples() {
-    let batcher = Batcher::sequential(10, 10).unwrap();
-    assert_eq!(batcher.batches_per_epoch(), 1);
-    assert_eq!(batcher.epoch(0).batch(0).map(<[usize]>::len), Some(10));
-}
-
-#[test]
 fn one_sample() {
     for seed in [0, 1, u64::MAX] {
         let batcher = Batcher::new(1, 1, seed).unwrap().drop_last();
@@ -111,21 +104,19 @@ fn one_sample() {
 
 #[test]
 fn invalid_settings_are_rejected() {
-    says(Batcher::new(0, 4, 1), "len is 0, expected at least 1");
-    says(Batcher::new(10, 0, 1), "batch_size is 0, expected at least 1");
-    says(Batcher::sequential(0, 4), "len is 0, expected at least 1");
-    says(Batcher::sequential(10, 0), "batch_size is 0, expected at least 1");
-    says(
-        Batcher::new(usize::MAX, 4, 1),
-        &format!("len is {}, expected at most {}: use a Permutation for more samples", usize::MAX, Shuffle::MAX_LEN),
-    );
-    says(Batcher::new(10, 11, 1), "batch_size is 11, expected at most len = 10"); // most often swapped
-    says(Batcher::sequential(10, 11), "batch_size is 11, expected at most len = 10");
-    says(Batcher::over(Rotated(10), 11), "batch_size is 11, expected at most len = 10");
-    says(Batcher::over(Rotated(0), 4), "len is 0, expected at least 1");
-    says(Batcher::over(Rotated(10), 0), "batch_size is 0, expected at least 1");
+    for (len, batch_size, message) in [
+        (0, 4, "len is 0, expected at least 1"),
+        (10, 0, "batch_size is 0, expected at least 1"),
+        (10, 11, "batch_size is 11, expected at most len = 10"), // most often swapped
+    ] {
+        says(Batcher::new(len, batch_size, 1), message);
+        says(Batcher::sequential(len, batch_size), message);
+        says(Batcher::over(Rotated(len), batch_size), message);
+    }
     says(Shuffle::new(0, 1), "len is 0, expected at least 1");
     says(Sequential::new(0), "len is 0, expected at least 1");
+    let message = format!("len is {}, expected at most {}", usize::MAX, Shuffle::MAX_LEN);
+    says(Batcher::new(usize::MAX, 4, 1), &format!("{message}: use a Permutation for more samples"));
     if usize::BITS < 64 {
         let message = format!("len is {}, expected at most usize::MAX = {}", 1_u64 << 40, usize::MAX);
         says(Batcher::over(Permutation::new(1 << 40, 1).unwrap(), 4), &message);
@@ -166,7 +157,7 @@ fn orders_that_cannot_be_cloned() {
     assert_eq!(shared.next_batch(), expected.epoch(0).batch(0));
 }
 
-/// Each order fills whole runs only, so that no part is given for the whole.
+/// Each order fills whole runs only, and rejects a part of a run.
 #[test]
 fn what_is_no_run_is_an_error() {
     let mut out = [7; 12];
@@ -206,41 +197,7 @@ fn what_is_no_run_is_an_error() {
     }
 }
 
-/// An order of one's own that says something else about runs than the order inside it.
-struct Lies {
-    inner: Box<dyn Order>,
-    len: u64,
-    run: Range<u64>,
-    longest: u64,
-}
-
-impl Order for Lies {
-    fn len(&self) -> u64 {
-        self.len
-    }
-
-    fn settings(&self) -> Vec<(&'static str, u64)> {
-        vec![]
-    }
-
-    fn run(&self, _epoch: u64, _place: u64) -> Range<u64> {
-        self.run.clone()
-    }
-
-    fn longest_run(&self) -> u64 {
-        self.longest
-    }
-
-    fn scratch_len(&self) -> usize {
-        0
-    }
-
-    fn fill(&self, fill: &mut Fill<'_>) {
-        self.inner.fill(fill);
-    }
-}
-
-/// No panic, no end without an end, and no sample that is taken for one.
+/// No panic, no endless loop, and no number that looks like a sample.
 #[test]
 fn an_order_that_contradicts_itself_has_no_samples() {
     let inner: [fn() -> Box<dyn Order>; 4] = [
@@ -255,7 +212,9 @@ fn an_order_that_contradicts_itself_has_no_samples() {
         for (run, longest) in runs.iter().flat_map(|run| [0, 1, 5, 10, u64::MAX].map(|longest| (run.clone(), longest)))
         {
             let honest = (inner().longest_run() == 1 && run == (0..len)) || (run == (0..10) && len == 10);
-            let batcher = Batcher::over(Lies { inner: inner(), len, run, longest }, 4).unwrap();
+            let run = move |_| run.clone();
+            let order = Says { inner: inner(), len, settings: vec![], run, longest, scratch: 0 };
+            let batcher = Batcher::over(order, 4).unwrap();
             let epoch = batcher.as_ref().epoch(1);
             let samples = epoch.indices();
             assert!(honest || samples.iter().all(|&sample| sample == usize::MAX), "{samples:?}");
@@ -273,7 +232,8 @@ fn an_order_that_contradicts_itself_has_no_samples() {
 #[test]
 fn past_the_end_there_is_no_sample() {
     let past = |inner: Box<dyn Order>, len: u64| {
-        let batcher = Batcher::over(Lies { inner, len, run: 0..len, longest: len }, 1).unwrap();
+        let order = Says { inner, len, settings: vec![], run: |_| 0..len, longest: len, scratch: 0 };
+        let batcher = Batcher::over(order, 1).unwrap();
         batcher.as_ref().epoch(0).indices().to_vec()
     };
     let samples = past(Box::new(Permutation::new(65_536, 1).unwrap()), 65_540);
@@ -282,7 +242,7 @@ fn past_the_end_there_is_no_sample() {
     assert_eq!(past(Box::new(Shuffle::new(2, 1).unwrap()), 3), [usize::MAX; 3]);
 }
 
-/// Where no sample is, there is no run either, but no panic.
+/// Places beyond the last one: no panic, and nothing is filled.
 #[test]
 fn a_run_beyond_every_epoch() {
     let sequential = Sequential::new(5).unwrap();
@@ -300,9 +260,8 @@ fn a_run_beyond_every_epoch() {
 
 #[test]
 fn an_epoch_or_a_stream_beyond_memory_is_an_error() {
-    fn memory<T>(result: Result<T, Error>, expected_name: &str, expected_len: usize) {
-        let message = format!("{expected_name} of length {expected_len} does not fit in memory");
-        says(result, &message);
+    fn memory<T>(result: Result<T, Error>, name: &str, len: usize) {
+        says(result, &format!("{name} of length {len} does not fit in memory"));
     }
     let most = usize::MAX;
     let all = Batcher::sequential(most, most).unwrap();
@@ -312,8 +271,8 @@ fn an_epoch_or_a_stream_beyond_memory_is_an_error() {
     // An order that needs no table has a stream.
     let mut stream = Batcher::sequential(most, 3).unwrap().try_stream().unwrap();
     assert_eq!(stream.next_batch(), Some(&[0, 1, 2][..]));
-    let scratchy =
-        Lies { inner: Box::new(Sequential::new(1).unwrap()), len: most as u64, run: 0..1, longest: u64::MAX };
+    let (inner, len) = (Sequential::new(1).unwrap(), most as u64);
+    let scratchy = Says { inner, len, settings: vec![], run: |_| 0..1, longest: u64::MAX, scratch: 0 };
     memory(Batcher::over(&scratchy, 1).unwrap().try_stream(), "stream", most);
     if usize::BITS == 64 {
         let len = 1 << 62;

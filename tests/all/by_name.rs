@@ -117,14 +117,9 @@ fn names_that_are_wrong_change_nothing() {
 fn a_tensor_that_is_rejected_changes_no_other() {
     let (mut accumulators, mut averages) = (accumulators(), averages());
     let tensors = slices(&ORDERS[0], 0);
-    says(
-        accumulators.mean(&mut mutable(&mut slices(&ORDERS[0], 0))),
-        "tensor `a`: number of samples is 0, expected at least 1",
-    );
-    says(
-        averages.swap(&mut mutable(&mut slices(&ORDERS[0], 0))),
-        "tensor `a`: number of updates is 0, expected at least 1",
-    );
+    let mut some = slices(&ORDERS[0], 0);
+    says(accumulators.mean(&mut mutable(&mut some)), "tensor `a`: number of samples is 0, expected at least 1");
+    says(averages.swap(&mut mutable(&mut some)), "tensor `a`: number of updates is 0, expected at least 1");
     accumulators.add(&shared(&tensors), 1).unwrap();
     averages.update(&shared(&tensors)).unwrap();
     let before = (accumulators.clone(), averages.clone());
@@ -132,20 +127,12 @@ fn a_tensor_that_is_rejected_changes_no_other() {
     let mut longer = slices(&ORDERS[2], 3);
     longer[2].1.push(1.0);
     let start = longer.clone();
-    says(accumulators.add(&shared(&longer), 1), "tensor `c`: mean has length 4, expected 3, the length of accumulator");
-    says(
-        accumulators.mean(&mut mutable(&mut longer)),
-        "tensor `c`: grads has length 4, expected 3, the length of accumulator",
-    );
-    says(averages.update(&shared(&longer)), "tensor `c`: params has length 4, expected 3, the length of average");
-    says(
-        averages.swap(&mut mutable(&mut longer)),
-        "tensor `c`: params has length 4, expected 3, the length of average",
-    );
-    says(
-        averages.write_params(&mut mutable(&mut longer)),
-        "tensor `c`: params has length 4, expected 3, the length of average",
-    );
+    let message = |name, of| format!("tensor `c`: {name} has length 4, expected 3, the length of {of}");
+    says(accumulators.add(&shared(&longer), 1), &message("mean", "accumulator"));
+    says(accumulators.mean(&mut mutable(&mut longer)), &message("grads", "accumulator"));
+    says(averages.update(&shared(&longer)), &message("params", "average"));
+    says(averages.swap(&mut mutable(&mut longer)), &message("params", "average"));
+    says(averages.write_params(&mut mutable(&mut longer)), &message("params", "average"));
     assert_eq!(longer, start);
 
     let mut bad = slices(&ORDERS[2], 3);
@@ -193,7 +180,7 @@ fn restored_by_name() {
     };
     let message = "saved set of tensors is without `c` and with `d`, expected the same names";
     says(restored.restore(with(&[("a", 1), ("b", 2), ("d", 3)])), message);
-    // The tensors before get back what they had, on both sides.
+    // The tensors before it get back their state, on both sides.
     let (mut other, mut own) = (with(&[("a", 1), ("b", 2), ("c", 4)]), restored.clone());
     let error = own.swap_state(&mut other).unwrap_err();
     assert!(matches!(&error, Error::InTensor { name, .. } if name == "c"), "{error}");

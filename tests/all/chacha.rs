@@ -1,9 +1,9 @@
-//! `rand_chacha` has been left by its keepers for `chacha20`. Both give the same words from the same places, so one can take
-//! the other's place without a change of values. (`chacha20` has no `Clone`, which `Draws` then needs by hand, as [`copy`].)
+//! The maintainers of `rand_chacha` have moved to `chacha20`. Both give the same words at the same positions, so that `chacha20`
+//! can replace `rand_chacha` without a change of values. (It has no `Clone`, so `Draws` would need [`copy`].)
 
 use rand::{Rng, SeedableRng};
 
-/// The same calls on each, from where the crate can come to. (From 2^68 words on, the numbers of the places differ.)
+/// The same calls on each, from all positions that the crate can reach. (From 2^68 words on, the positions differ.)
 #[test]
 fn chacha20_gives_what_rand_chacha_gives() {
     let seeds = [[0; 32], [255; 32], std::array::from_fn(|i| (151 * i + 7) as u8)];

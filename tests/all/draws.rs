@@ -1,8 +1,8 @@
-//! Draws: golden values, the same by every way in, and refused where it should be.
+//! Draws: golden values, the same from every method, and what is rejected.
 
 use gradstep::{DrawFloat, Draws, stable_hash};
 
-use crate::common::says;
+use crate::common::{golden::table, says};
 
 fn stream() -> Draws {
     Draws::new("weights", [3, 4], 42)
@@ -70,17 +70,14 @@ fn both(draws: &Draws, kind: &str, argument: &str, len: usize) -> anyhow::Result
 #[test]
 fn value_stability_draws() {
     let mut rows = 0;
-    for row in include_str!("../data/draws.csv").lines().filter(|line| !line.starts_with('#')).skip(1) {
-        let columns: Vec<_> = row.split(',').collect();
-        let [kind, argument, seed, purpose, counter0, counter1, position, values] = columns[..] else {
-            panic!("{row}")
-        };
+    for row in table(include_str!("../data/draws.csv")) {
+        let [kind, argument, seed, purpose, counter0, counter1, position, values] = row[..] else { panic!("{row:?}") };
         let number = |column: &str| column.parse::<u64>().unwrap();
         let mut draws = Draws::new(purpose, [number(counter0), number(counter1)], number(seed));
         draws.seek(number(position));
         let values: Vec<_> = values.split(' ').map(|value| u64::from_str_radix(value, 16).unwrap()).collect();
         for drawn in both(&draws, kind, argument, values.len()).unwrap() {
-            assert_eq!(drawn, values, "{row}");
+            assert_eq!(drawn, values, "{row:?}");
         }
         rows += 1;
     }
@@ -133,7 +130,7 @@ fn seek_goes_anywhere() {
     }
 }
 
-/// What the table of `Draws` says that each draw takes, also from the middle of a word.
+/// Each draw takes as many words as the table of `Draws` says, also from the middle of a word.
 #[test]
 fn position_counts_the_words_that_were_drawn() {
     type Fill = fn(&mut Draws, usize);

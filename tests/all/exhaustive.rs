@@ -1,7 +1,7 @@
-//! Shown for every input, over small words: the draws of a shuffle are uniform and so are its orders.
+//! The draws of a shuffle are uniform, and so are its orders: shown for every sequence of small words.
 //!
-//! [`draw`] and [`shuffle`] are the page's, over words of any number of bits. With 64 they are held to the crate's own; with a
-//! few bits every sequence of words can be tried.
+//! [`draw`] and [`shuffle`] are written from `order.md`, for words of any number of bits. With 64 bits they are compared with the
+//! crate's; with a few bits every sequence of words is tried.
 
 use std::collections::HashMap;
 
@@ -95,8 +95,8 @@ fn every_outcome_of_a_draw_is_equally_likely() {
 
 const CASES: usize = 419;
 
-/// Among all sequences of words after which the shuffle has just ended, each order comes equally often: with words rejected on
-/// the way; up to six samples are drawn one by one, seven from one word.
+/// Among all sequences of words after which the shuffle has just ended, each order is equally frequent, also where words are
+/// rejected. Up to six samples are drawn one by one, seven from one word.
 #[test]
 fn every_order_is_equally_likely() {
     for (bits, len, word_count) in [(3, 2, 5), (3, 3, 5), (3, 4, 6), (3, 5, 6), (3, 6, 6), (5, 4, 3), (16, 7, 1)] {

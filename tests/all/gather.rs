@@ -1,4 +1,4 @@
-//! `gather` against the plainest loop.
+//! `gather` against a plain loop.
 
 use gradstep::gather;
 use proptest::prelude::*;

@@ -3,7 +3,7 @@
 use gradstep::{Error, Grads, Optimizer, Sgd};
 use half::{bf16, f16};
 
-use crate::common::{FEW_LENS, Scalar, number, numbers, says};
+use crate::common::{FEW_LENS, Scalar, in_types, number, numbers, says};
 
 /// What a rule gets: a step of zeros with learning rate 1, negated.
 fn read<P: Scalar>(grads: Grads<P>) -> Vec<P> {
@@ -22,23 +22,17 @@ fn scales_are_multiplied() {
     // The product of the scales, and not the gradient rounded twice: here the first scale alone would overflow.
     let values = [1e38_f32, -2e38];
     assert_eq!(read(Grads::new(&values).scaled(1e10).scaled(1e-10)), values);
-    // It is a copy: the other one stays.
+    // `scaled` returns a copy.
     assert_eq!((grads.scale(), read(grads)), (1.0, vec![3.0, -0.5]));
 }
 
 /// In f64, rounded once to the gradients' type.
-fn rounded_once<P: Scalar>(digits: i32) {
-    let just_above_half = 1.0 + 2.0_f64.powi(-digits) + 2.0_f64.powi(-50);
-    assert_eq!(read(Grads::new(&[P::one()]).scaled(just_above_half)), [P::one() + P::epsilon()]);
-    assert_eq!(read(Grads::new(&[P::one()]).scaled(1.0 + 2.0_f64.powi(-digits))), [P::one()]); // a tie, to even
+fn scaled_gradients_are_rounded_once<P: Scalar>() {
+    let tie = 1.0 + P::epsilon().to_f64().unwrap() / 2.0;
+    assert_eq!(read(Grads::new(&[P::one()]).scaled(tie + 2.0_f64.powi(-50))), [P::one() + P::epsilon()]);
+    assert_eq!(read(Grads::new(&[P::one()]).scaled(tie)), [P::one()]); // to even
 }
-
-#[test]
-fn scaled_gradients_are_rounded_once() {
-    rounded_once::<f32>(24);
-    rounded_once::<f16>(11);
-    rounded_once::<bf16>(8);
-}
+in_types!(scaled_gradients_are_rounded_once: f32 f16 bf16);
 
 #[test]
 fn lengths() {
@@ -53,7 +47,7 @@ fn lengths() {
     assert_eq!((none.len(), none.is_empty(), none.check_finite(), none.check_len("m", 0)), (0, true, Ok(()), Ok(())));
 }
 
-/// A slice only as they are: scaled by 1 they are none either, so that the error does not depend on the numbers.
+/// Scaled gradients are no slice, even if the scale is 1, so that the error does not depend on the numbers.
 #[test]
 fn a_slice_only_as_they_are() {
     let values = [1.0_f32, 2.0];
@@ -111,7 +105,7 @@ fn the_first_bad_value_is_named() {
 
 /// f32 gradients of half parameters: a rule over the half type gets them scaled and rounded to it, once.
 #[cfg(feature = "half")]
-fn from_f32<H: crate::common::HalfScalar>(largest: f32) {
+fn f32_gradients_of_half_parameters<H: crate::common::HalfScalar>() {
     use crate::common::bits;
     for len in FEW_LENS {
         let values = numbers::<f32>(len, 9);
@@ -122,21 +116,16 @@ fn from_f32<H: crate::common::HalfScalar>(largest: f32) {
         let doubled: Vec<H> = values.iter().map(|&g| H::of(2.0 * g)).collect();
         assert!(bits(&read(grads.scaled(2.0))) == bits(&read(Grads::new(&doubled))), "{len}");
     }
-    let values = [largest, f32::INFINITY];
+    let values = [H::max_value().widened(), f32::INFINITY];
     assert_eq!(H::grads_from_f32(&values[..1]).check_finite(), Ok(()));
     says(H::grads_from_f32(&values).check_finite(), "grads[1] is inf, expected a finite number");
     says(H::grads_from_f32(&values[..1]).scaled(1.01).check_finite(), "grads[0] is inf, expected a finite number");
+    assert_eq!(H::grads_from_f32(&values[..1]).scaled(1.01).scaled(0.5).check_finite(), Ok(()));
     says(H::grads_from_f32(&values).check_len("m", 3), "grads has length 2, expected 3, the length of m");
 }
 
-#[test]
 #[cfg(feature = "half")]
-fn f32_gradients_of_half_parameters() {
-    from_f32::<f16>(65_504.0);
-    from_f32::<bf16>(bf16::MAX.to_f32());
-    says(Grads::<f16>::from_f32(&[1e6]).check_finite(), "grads[0] is inf, expected a finite number");
-    assert_eq!(Grads::<f16>::from_f32(&[1e6]).scaled(1e-3).check_finite(), Ok(()));
-}
+in_types!(f32_gradients_of_half_parameters: f16 bf16);
 
 /// Any type that is a float, whether or not it can be copied as one.
 #[test]

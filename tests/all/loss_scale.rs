@@ -3,11 +3,11 @@
 use gradstep::{Error, FiniteGuard, Grads, LossScale, Momentum, Optimizer, ParamGroups, Sgd};
 use proptest::prelude::*;
 
-use crate::common::config;
+use crate::common::{config, says};
 
 const INFINITE: Result<(), Error> = Err(Error::Overflow { name: String::new(), value: f64::INFINITY, max: 1.0 });
 
-/// Whether each step was applied.
+/// The scale after each step; `steps` says which were applied.
 fn scales(loss_scale: &mut LossScale, steps: impl IntoIterator<Item = bool>) -> Vec<f64> {
     let after = |applied| {
         let result = loss_scale.update(if applied { Ok(()) } else { INFINITE });
@@ -44,7 +44,7 @@ fn stays_where_it_is_a_normal_number() {
     assert_eq!(scales(&mut growing, [true, false, true]), [largest, largest / 2.0, largest]);
 }
 
-/// What is no matter of gradients is handed on, and nothing is counted.
+/// An error that is not about gradients is returned, and nothing is counted.
 #[test]
 fn other_errors_are_never_skipped() {
     let mut loss_scale = LossScale::new(8.0, 2).unwrap();
@@ -80,22 +80,14 @@ fn takes_the_result_of_any_step() {
 }
 
 #[test]
-fn bad_settings_are_refused() {
-    let refusal = |scale, interval| LossScale::new(scale, interval).unwrap_err().to_string();
-    for (bad, text) in [
-        (0.0, "0.0"),
-        (-2.0, "-2.0"),
-        (2_f64.powi(127), "1.7014118346046923e38"),
-        (2_f64.powi(-127), "5.877471754111438e-39"),
-        (f64::INFINITY, "inf"),
-        (f64::NAN, "NaN"),
-    ] {
+fn bad_settings_are_rejected() {
+    for bad in [0.0, -2.0, 2_f64.powi(127), 2_f64.powi(-127), f64::INFINITY, f64::NAN] {
         let range = "of at least 1.1754943508222875e-38 and at most 8.507059173023462e37";
-        assert_eq!(refusal(bad, 1), format!("scale is {text}, expected a number {range}"));
+        says(LossScale::new(bad, 1), &format!("scale is {bad:?}, expected a number {range}"));
     }
-    assert_eq!(refusal(3.0, 1), "scale is 3.0, expected a power of two");
-    assert_eq!(refusal(1.0 + f64::EPSILON, 1), "scale is 1.0000000000000002, expected a power of two");
-    assert_eq!(refusal(2.0, 0), "growth_interval is 0, expected at least 1");
+    says(LossScale::new(3.0, 1), "scale is 3.0, expected a power of two");
+    says(LossScale::new(1.0 + f64::EPSILON, 1), "scale is 1.0000000000000002, expected a power of two");
+    says(LossScale::new(2.0, 0), "growth_interval is 0, expected at least 1");
 }
 
 /// `tests/data/torch_schedules.py` recorded `torch.amp.GradScaler`.

@@ -5,7 +5,11 @@ use std::{cell::Cell, collections::BTreeMap, ops::Range, sync::Arc};
 use gradstep::{Batcher, Fill, Mixture, Order, Permutation, Sequential, Shuffle, Subset};
 use proptest::prelude::*;
 
-use crate::common::{AnyOrder, Blocks, Rotated, config, golden::digest, orders, says};
+use crate::common::{
+    AnyOrder, Blocks, Rotated, Says, config,
+    golden::{digest_and_first_40, table},
+    named, orders, says,
+};
 
 fn epoch(order: &impl Order, epoch: u64) -> Vec<usize> {
     Batcher::over(order, 1).unwrap().epoch(epoch).indices().to_vec()
@@ -54,13 +58,10 @@ const SMALL: fn(usize) -> usize = |i| i * i % 97;
 
 #[test]
 fn value_stability_of_mixtures() {
-    let lines = include_str!("../data/order_mixture.csv").lines().filter(|line| !line.starts_with('#')).skip(1);
     let mut rows = 0;
-    for line in lines {
-        let columns: Vec<_> = line.split(',').collect();
-        let [what, len, expected, values] = columns[..] else { panic!("{line}") };
-        let len: usize = len.parse().unwrap();
-        let (kind, numbers) = what.split_once(' ').unwrap_or((what, ""));
+    for row in table(include_str!("../data/order_mixture.csv")) {
+        let len: usize = row[1].parse().unwrap();
+        let (kind, numbers) = row[0].split_once(' ').unwrap_or((row[0], ""));
         let numbers: Vec<u64> = numbers.split_whitespace().map(|number| number.parse().unwrap()).collect();
         let labels: Vec<usize> = (0..len).map(if len == 40 { LABEL } else { SMALL }).collect();
         let samples = match kind {
@@ -74,21 +75,15 @@ fn value_stability_of_mixtures() {
                 assert_eq!(epoch(&order, 1), epoch(&order, 0));
                 epoch(&order, 0)
             }
-            _ => panic!("{line}"),
+            _ => panic!("{row:?}"),
         };
-        let samples: Vec<u64> = samples.into_iter().map(|sample| sample as u64).collect();
-        let begin: Vec<_> = samples.iter().take(40).map(u64::to_string).collect();
-        assert_eq!(
-            (begin.join(" ").as_str(), format!("{:016x}", digest(&samples)).as_str()),
-            (values, expected),
-            "{what}"
-        );
+        assert_eq!(digest_and_first_40(&samples), row[2..], "{row:?}");
         rows += 1;
     }
     assert_eq!(rows, 24);
 }
 
-/// 12 samples an epoch of two sets, at 1 to 3; from epoch 3 on at 2 to 1, from epoch 5 on at 3 to 5.
+/// 12 samples per epoch of two sets, at 1 to 3; from epoch 3 on at 2 to 1, from epoch 5 on at 3 to 5.
 fn changing() -> Mixture<Shuffle> {
     let sets = vec![Shuffle::new(5, 1).unwrap(), Shuffle::new(40, 2).unwrap()];
     let mixture = Mixture::of_sets(sets, &[1, 3], 12).unwrap();
@@ -201,7 +196,7 @@ proptest! {
         }
     }
 
-    /// Every sample once an epoch; each class within one of its share at every prefix, so within two in every batch.
+    /// Every sample once per epoch; each class within one of its share at every prefix, so within two in every batch.
     #[test]
     fn stratified_is_a_shuffle_with_every_class_in_every_batch(
         labels in prop::collection::vec(prop_oneof![0_u8..3, 0_u8..40], 1..300), seed: u64, number: u64, batch_size in 1_usize..60,
@@ -294,31 +289,9 @@ impl Order for Liar {
 /// Orders around a mixture that do not forward what it says.
 #[test]
 fn a_careless_order_around_it_gets_no_sample() {
-    struct Careless(Mixture<Shuffle>, u64);
-
-    impl Order for Careless {
-        fn len(&self) -> u64 {
-            self.1
-        }
-        fn settings(&self) -> Vec<(&'static str, u64)> {
-            self.0.settings()
-        }
-        fn run(&self, _epoch: u64, _place: u64) -> Range<u64> {
-            0..self.1
-        }
-        fn longest_run(&self) -> u64 {
-            self.1
-        }
-        fn scratch_len(&self) -> usize {
-            0
-        }
-        fn fill(&self, fill: &mut Fill<'_>) {
-            self.0.fill(fill);
-        }
-    }
-
     for len in [3, 12, 1000] {
-        let batcher = Batcher::over(Careless(changing(), len), 2).unwrap();
+        let order = Says { inner: changing(), len, settings: vec![], run: |_| 0..len, longest: len, scratch: 0 };
+        let batcher = Batcher::over(order, 2).unwrap();
         assert!(batcher.as_ref().epoch(0).indices().iter().all(|&sample| sample == usize::MAX));
     }
 }
@@ -354,7 +327,7 @@ fn sources_that_know_any_place_are_had_at_any_place() {
     assert_eq!(first, 2 * sample as usize + source);
 }
 
-/// 6 samples of class 0 and 2 of class 1, four of each an epoch: class 1 has two epochs of its own.
+/// 6 samples of class 0 and 2 of class 1, four of each per epoch: class 1 has two epochs of its own.
 #[test]
 fn classes_in_equal_numbers() {
     let labels = ["a", "a", "b", "a", "a", "a", "b", "a"];
@@ -399,30 +372,9 @@ fn only_the_same_mixture_is_resumed() {
     }
     let numbered = Mixture::of_sets(sources(1), &[1, 3], 20).unwrap();
     says(batcher(numbered).resume(&position), "saved numbered by set is 0, expected 1");
-    // A name more in one source is not taken for one in the other.
-    struct Named(Vec<(&'static str, u64)>);
-    impl Order for Named {
-        fn len(&self) -> u64 {
-            1
-        }
-        fn settings(&self) -> Vec<(&'static str, u64)> {
-            self.0.clone()
-        }
-        fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
-            place..place + 1
-        }
-        fn longest_run(&self) -> u64 {
-            1
-        }
-        fn scratch_len(&self) -> usize {
-            0
-        }
-        fn fill(&self, fill: &mut Fill<'_>) {
-            fill.out.fill(0);
-        }
-    }
+    // A setting that moves from one source to the other changes the hash.
     let hash = |a: &[(&'static str, u64)], b: &[(&'static str, u64)]| {
-        Mixture::new(vec![Named(a.to_vec()), Named(b.to_vec())], &[1, 1], 2).unwrap().settings()[3]
+        Mixture::new(vec![named(1, a), named(1, b)], &[1, 1], 2).unwrap().settings()[3]
     };
     assert_ne!(hash(&[("a", 1), ("b", 2)], &[("c", 3)]), hash(&[("a", 1)], &[("b", 2), ("c", 3)]));
     assert_ne!(hash(&[("a", 1)], &[("b", 2)]), hash(&[("b", 2)], &[("a", 1)]));

@@ -1,8 +1,11 @@
-//! Permutation: a bijection, the same by every way in, and refused where it should be.
+//! Permutation: a bijection, the same from every method, and what is rejected.
 
 use gradstep::{Batcher, Order, Permutation};
 
-use crate::common::golden::{Row, digest, rows};
+use crate::common::{
+    golden::{Row, digest, rows},
+    says,
+};
 
 const LENS: [u64; 5] = [1 << 16, (1 << 16) + 1, 257 * 257, 100_000, (1 << 20) - 1];
 const HUGE: [u64; 6] = [1_000_000_007, 1 << 32, 1_000_000_000_000, 1 << 48, (1 << 48) + 1, 1 << 62];
@@ -115,9 +118,7 @@ fn permutations_of_the_last_seed_and_epoch() {
 
 #[test]
 fn value_stability_permutation() {
-    for Row { len, seed, epoch, digest: expected, values } in
-        rows(include_str!("../data/order_permutation.csv")).unwrap()
-    {
+    for Row { len, seed, epoch, digest: expected, values } in rows(include_str!("../data/order_permutation.csv")) {
         let order = at(len, seed, epoch);
         let shown: Vec<_> =
             (0..8).chain([len / 2]).chain(len - 4..len).map(|position| order.get(position).unwrap()).collect();
@@ -132,9 +133,11 @@ fn value_stability_permutation() {
 
 #[test]
 fn errors_say_what_was_expected() {
-    let refusal = |len| Permutation::new(len, 0).unwrap_err().to_string();
-    assert_eq!(refusal(0), "len is 0, expected at least 65536: use a Shuffle for fewer samples");
-    assert_eq!(refusal(65_535), "len is 65535, expected at least 65536: use a Shuffle for fewer samples");
-    assert_eq!(refusal((1 << 62) + 1), "len is 4611686018427387905, expected at most 4611686018427387904");
+    for len in [0, 65_535] {
+        let message = format!("len is {len}, expected at least 65536: use a Shuffle for fewer samples");
+        says(Permutation::new(len, 0), &message);
+    }
+    let message = "len is 4611686018427387905, expected at most 4611686018427387904";
+    says(Permutation::new((1 << 62) + 1, 0), message);
     assert!(Permutation::new(Permutation::MIN_LEN, 0).is_ok() && Permutation::new(Permutation::MAX_LEN, 0).is_ok());
 }

@@ -4,7 +4,7 @@ use gradstep::{MomentumRule, elementwise, elementwise_rows};
 
 use crate::common::{bits, numbers, says};
 
-/// As `elementwise` on each row in turn, a row that comes twice included; the others keep their bits.
+/// As `elementwise` on each row in turn, also on a row that is named twice; the others keep their bits.
 #[test]
 fn each_chosen_row_is_stepped() {
     for (row_len, count, rows) in
@@ -53,7 +53,7 @@ fn a_velocity_that_is_caught_up_is_that_of_a_dense_table() {
 #[test]
 fn what_does_not_fit_changes_nothing() {
     let (mut params, mut state) = ([1.0_f32; 6], [2.0_f32; 6]);
-    let mut refused = |row_len, rows: &[usize], grads: usize, state_len: usize, message: &str| {
+    let mut rejects = |row_len, rows: &[usize], grads: usize, state_len: usize, message: &str| {
         let grads = vec![1.0; grads];
         let state_part = &mut state[..state_len];
         let stepped =
@@ -61,12 +61,12 @@ fn what_does_not_fit_changes_nothing() {
         says(stepped, message);
         assert_eq!((params, state), ([1.0; 6], [2.0; 6]));
     };
-    refused(0, &[], 0, 6, "row_len is 0, expected at least 1");
-    refused(4, &[0], 4, 6, "length of params is 6, expected a multiple of row_len = 4");
-    refused(2, &[0, 3], 4, 6, "row is 3, expected below number of rows = 3");
-    refused(2, &[0, usize::MAX], 4, 6, &format!("row is {}, expected below number of rows = 3", usize::MAX));
-    refused(2, &[0, 1], 3, 6, "grads has length 3, expected 4, the length of rows * row_len");
-    refused(2, &[0], 2, 5, "state has length 5, expected 6, the length of params");
+    rejects(0, &[], 0, 6, "row_len is 0, expected at least 1");
+    rejects(4, &[0], 4, 6, "length of params is 6, expected a multiple of row_len = 4");
+    rejects(2, &[0, 3], 4, 6, "row is 3, expected below number of rows = 3");
+    rejects(2, &[0, usize::MAX], 4, 6, &format!("row is {}, expected below number of rows = 3", usize::MAX));
+    rejects(2, &[0, 1], 3, 6, "grads has length 3, expected 4, the length of rows * row_len");
+    rejects(2, &[0], 2, 5, "state has length 5, expected 6, the length of params");
     let most = usize::MAX;
     says(
         elementwise_rows(&mut [] as &mut [f32], [], most, &[], &[1.0], |_, p, [], _| (p, [])),

@@ -3,29 +3,29 @@
 use approx::assert_relative_eq;
 use gradstep::{Optimizer, Sgd, WeightDecay};
 use half::{bf16, f16};
-use num_traits::Float;
 
-use crate::common::{golden, on_a_quadratic, says, walk, with_gradient_theta};
+use crate::common::{Scalar, golden, in_types, path, says, two_params, with_gradient_theta};
 
-#[test]
-fn by_hand() {
-    // θ <- θ - θ/4 = 3/4 θ: 16, 12, 9, 27/4, 81/16
-    with_gradient_theta(Sgd::new(1.0).unwrap(), Sgd::new(1.0).unwrap(), &[12.0, 9.0, 27.0 / 4.0, 81.0 / 16.0]);
+/// bf16 has 8 bits, which is enough. θ <- θ - θ/4 = 3/4 θ: 16, 12, 9, 27/4, 81/16
+fn by_hand<F: Scalar>() {
+    let sgd = Sgd::<F>::new(0.25).unwrap();
+    assert_eq!(with_gradient_theta(sgd, 4), [12.0, 9.0, 27.0 / 4.0, 81.0 / 16.0]);
 }
+in_types!(by_hand: f32 f64 f16 bf16);
 
 #[test]
 fn sgd_with_two_parameters() {
     // η = 1/2:  1 - 1/4 = 3/4     -2 - 1/8 = -17/8
     //         3/4 + 1/2 = 5/4  -17/8 - 3/2 = -29/8
     //           5/4 - 0 = 5/4  -29/8 + 1/4 = -27/8
-    let expected = [[0.75, -17.0 / 8.0], [1.25, -29.0 / 8.0], [1.25, -27.0 / 8.0]];
-    assert_eq!(walk(&mut Sgd::new(0.5).unwrap()), expected);
+    let expected = [0.75, -17.0 / 8.0, 1.25, -29.0 / 8.0, 1.25, -27.0 / 8.0];
+    assert_eq!(two_params(Sgd::<f32>::new(0.5).unwrap()), expected);
 }
 
 #[test]
 fn sgd_contracts_a_quadratic_by_one_minus_learning_rate_times_curvature() {
     for (learning_rate, h) in [(0.1, 1.0), (0.1, 15.0), (0.3, 6.0), (0.01, 250.0)] {
-        let path = on_a_quadratic(Sgd::new(learning_rate).unwrap(), h, 50);
+        let path = path(Sgd::<f64>::new(learning_rate).unwrap(), [1.0], 50, |_, [x]| [h * x]);
         for (k, theta) in (1..).zip(path) {
             assert_relative_eq!(theta, (1.0 - learning_rate * h).powi(k), max_relative = 1e-12);
         }
@@ -37,7 +37,7 @@ fn sgd_at_its_best_has_the_rate_of_the_condition_number() {
     let condition = 100.0;
     let learning_rate = 2.0 / (condition + 1.0);
     for h in [1.0, condition] {
-        let path = on_a_quadratic(Sgd::new(learning_rate).unwrap(), h, 100);
+        let path = path(Sgd::<f64>::new(learning_rate).unwrap(), [1.0], 100, |_, [x]| [h * x]);
         assert_relative_eq!(path[99].abs(), ((condition - 1.0) / (condition + 1.0)).powi(100), max_relative = 1e-12);
     }
 }
@@ -72,10 +72,8 @@ fn another_length_is_rejected() {
 /// than half of that rounds to nothing. (1e-3 is 2.05 of f16's steps, so that there the parameter moves by 2 each time.)
 #[test]
 fn small_updates_of_halves_are_lost() {
-    fn walked<P: Float + Send + Sync + 'static>(learning_rate: f64) -> f64 {
-        let (mut sgd, mut params) = (Sgd::new(learning_rate).unwrap(), [P::one()]);
-        (0..1000).for_each(|_| sgd.step(&mut params, &[P::one()]).unwrap());
-        params[0].to_f64().unwrap()
+    fn walked<P: Scalar>(learning_rate: f64) -> f64 {
+        path(Sgd::<P>::new(learning_rate).unwrap(), [1.0], 1000, |_, _| [1.0])[999]
     }
     let at_rest = [walked::<bf16>(1e-3), walked::<bf16>(1.9e-3), walked::<f16>(1e-4), walked::<f16>(2.4e-4)];
     assert_eq!(at_rest, [1.0; 4]);

@@ -1,11 +1,11 @@
 //! Streams and their positions.
 
-use std::ops::Range;
+use std::sync::Arc;
 
-use gradstep::{Batcher, Draws, Error, Fill, Order, Permutation, Position, Shuffle, Stream, Subset};
+use gradstep::{Batcher, Draws, Error, Order, Permutation, Position, Shuffle, Stream, Subset};
 use proptest::prelude::*;
 
-use crate::common::{Blocks, Rotated, batchers, config, says};
+use crate::common::{Blocks, Rotated, batchers, config, named, says};
 
 /// The next `count` batches.
 fn take(stream: &mut Stream<impl Order>, count: usize) -> Vec<Vec<usize>> {
@@ -35,7 +35,7 @@ proptest! {
         }
         prop_assert_eq!(position, undisturbed.position());
 
-        // It is nothing but the epochs, one after the other.
+        // A stream is the epochs, one after the other.
         let per_epoch = batcher.batches_per_epoch();
         let mut stream = batcher.stream();
         for step in 0..before + after {
@@ -132,7 +132,7 @@ fn resuming_with_other_settings() {
     assert!(error.starts_with("saved hash of the samples is "), "{error}");
 }
 
-/// A position knows the order and nothing of the samples, as its documentation says: those of any 60,000 are taken.
+/// A position knows the order and not the samples, as its documentation says: any 60,000 samples are accepted.
 #[test]
 fn a_position_is_taken_by_any_samples_of_that_number() {
     let (digits, clothes) = (Batcher::new(60_000, 32, 1).unwrap(), Batcher::new(60_000, 32, 1).unwrap());
@@ -141,45 +141,16 @@ fn a_position_is_taken_by_any_samples_of_that_number() {
     says(Batcher::new(50_000, 32, 1).unwrap().resume(&position), "saved len is 60000, expected 50000");
 }
 
-/// An order that is nothing but its settings.
-#[derive(Clone)]
-struct Named(Vec<(&'static str, u64)>);
-
-impl Order for Named {
-    fn len(&self) -> u64 {
-        10
-    }
-
-    fn settings(&self) -> Vec<(&'static str, u64)> {
-        self.0.clone()
-    }
-
-    fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
-        place..place + 1
-    }
-
-    fn longest_run(&self) -> u64 {
-        1
-    }
-
-    fn scratch_len(&self) -> usize {
-        0
-    }
-
-    fn fill(&self, _fill: &mut Fill<'_>) {}
-}
-
 /// A comma in a name does not make two settings of one, nor one of two.
 #[test]
 fn settings_are_compared_one_by_one() {
-    let named = |settings: &[(&'static str, u64)]| Batcher::over(Named(settings.to_vec()), 2).unwrap();
-    let three = named(&[("mine", 1), ("a", 1), ("b", 2)]);
-    let two = named(&[("mine", 1), ("a, b", 1)]);
+    let named = |settings: &[(&'static str, u64)]| Batcher::over(Arc::new(named(10, settings)), 2).unwrap();
+    let (three, two) = (named(&[("mine", 1), ("a", 1), ("b", 2)]), named(&[("mine", 1), ("a, b", 1)]));
+    let [of_three, of_two] = [&three, &two].map(|batcher| batcher.position(3, 4).unwrap());
     let (names, other_names) = (r#"["mine", "a", "b"]"#, r#"["mine", "a, b"]"#);
-    let position = |batcher: &Batcher<Named>| batcher.position(3, 4).unwrap();
-    says(two.resume(&position(&three)), &format!("saved order is {names}, expected {other_names}"));
-    says(three.resume(&position(&two)), &format!("saved order is {other_names}, expected {names}"));
-    assert!(two.resume(&position(&two)).is_ok());
+    says(two.resume(&of_three), &format!("saved order is {names}, expected {other_names}"));
+    says(three.resume(&of_two), &format!("saved order is {other_names}, expected {names}"));
+    assert!(two.resume(&of_two).is_ok());
     // Shorter lists and longer ones.
     let shuffled = Batcher::new(10, 2, 10).unwrap();
     for settings in [
@@ -189,9 +160,10 @@ fn settings_are_compared_one_by_one() {
         &[("shuffle", 1), ("seed", 10), ("len", 10)],
         &[],
     ] {
-        assert!(shuffled.resume(&position(&named(settings))).is_err(), "{settings:?}");
+        assert!(shuffled.resume(&named(settings).position(3, 4).unwrap()).is_err(), "{settings:?}");
     }
-    assert!(shuffled.resume(&position(&named(&[("shuffle", 1), ("len", 10), ("seed", 10)]))).is_ok());
+    let same = named(&[("shuffle", 1), ("len", 10), ("seed", 10)]);
+    assert!(shuffled.resume(&same.position(3, 4).unwrap()).is_ok());
 }
 
 /// 1.3 epochs of 10 with batches of 4, then batches of 3: 4 5 6, 7 8 9; then epoch 2 in batches of 3.

@@ -1,40 +1,39 @@
 //! Weight decay, coupled and decoupled.
 
 use gradstep::{Momentum, MomentumForm, Optimizer, Sgd, WeightDecay};
-use half::{bf16, f16};
 
-use crate::common::{Scalar, half, number, says, steps_to, tiny, walk, with_gradient_theta};
+use crate::common::{Scalar, in_types, number, says, steps_to, tiny, two_params, with_gradient_theta};
 
-fn decayed<F: Scalar>(form: MomentumForm, decay: fn(f64) -> WeightDecay) -> Momentum<F> {
-    half(form).with_weight_decay(decay(0.25)).unwrap()
+/// η = w = 1/4, λ = 1/2, g = θ, θ₀ = 16.
+fn four_steps<F: Scalar>(form: MomentumForm, decay: WeightDecay) -> Vec<f64> {
+    let momentum = Momentum::<F>::new(0.25, 0.5, 1).unwrap().with_form(form);
+    with_gradient_theta(momentum.with_weight_decay(decay).unwrap(), 4)
 }
 
-#[test]
-fn coupled_weight_decay() {
+fn coupled_weight_decay<F: Scalar>() {
     // g' = θ + θ/4 = 5/4 θ
     // v = 20                            θ = 16 - 5 = 11
     // v = 10 + 55/4 = 95/4              θ = 11 - 95/16 = 81/16
     // v = 95/8 + 405/64 = 1165/64       θ = 81/16 - 1165/256 = 131/256
     // v = 1165/128 + 655/1024 = 9975/1024   θ = 131/256 - 9975/4096 = -7879/4096
-    let expected = [11.0, 81.0 / 16.0, 131.0 / 256.0, -7879.0 / 4096.0];
-    let form = MomentumForm::PyTorch;
-    with_gradient_theta(decayed(form, WeightDecay::Coupled), decayed(form, WeightDecay::Coupled), &expected);
     // The learning rate does not change, so the classical form walks the same path.
-    let form = MomentumForm::Classical;
-    with_gradient_theta(decayed(form, WeightDecay::Coupled), decayed(form, WeightDecay::Coupled), &expected);
+    for form in [MomentumForm::PyTorch, MomentumForm::Classical] {
+        let expected = [11.0, 81.0 / 16.0, 131.0 / 256.0, -7879.0 / 4096.0];
+        assert_eq!(four_steps::<F>(form, WeightDecay::Coupled(0.25)), expected);
+    }
 }
+in_types!(coupled_weight_decay: f32 f64);
 
-#[test]
-fn decoupled_weight_decay() {
+fn decoupled_weight_decay<F: Scalar>() {
     // θ loses θ/16 before the classical step with g = the old θ
     // m = -4                            θ = 16 - 1 - 4 = 11
     // m = -2 - 11/4 = -19/4             θ = 11 - 11/16 - 19/4 = 89/16
     // m = -19/8 - 89/64 = -241/64       θ = 89/16 - 89/256 - 241/64 = 371/256
     // m = -241/128 - 371/1024 = -2299/1024   θ = 371/256 - 371/4096 - 2299/1024 = -3631/4096
     let expected = [11.0, 89.0 / 16.0, 371.0 / 256.0, -3631.0 / 4096.0];
-    let form = MomentumForm::Classical;
-    with_gradient_theta(decayed(form, WeightDecay::Decoupled), decayed(form, WeightDecay::Decoupled), &expected);
+    assert_eq!(four_steps::<F>(MomentumForm::Classical, WeightDecay::Decoupled(0.25)), expected);
 }
+in_types!(decoupled_weight_decay: f32 f64);
 
 #[test]
 fn both_decays_agree_without_momentum() {
@@ -45,13 +44,13 @@ fn both_decays_agree_without_momentum() {
     //    g' = 81/32, θ = -15/8 - 81/64 = -201/64   or -105/64 - 3/2 = -201/64
     // 3: g' = 67/256, θ = 67/64 - 67/512 = 469/512
     //    g' = -1/2 - 201/256 = -329/256, θ = -201/64 + 329/512 = -1279/512
-    let expected = [[5.0 / 8.0, -15.0 / 8.0], [67.0 / 64.0, -201.0 / 64.0], [469.0 / 512.0, -1279.0 / 512.0]];
+    let expected = [5.0 / 8.0, -15.0 / 8.0, 67.0 / 64.0, -201.0 / 64.0, 469.0 / 512.0, -1279.0 / 512.0];
     for decay in [WeightDecay::Coupled(0.25), WeightDecay::Decoupled(0.25)] {
-        assert_eq!(walk(&mut Sgd::new(0.5).unwrap().with_weight_decay(decay).unwrap()), expected);
+        assert_eq!(two_params(Sgd::<f32>::new(0.5).unwrap().with_weight_decay(decay).unwrap()), expected);
     }
 }
 
-fn decay_at_its_ends<F: Scalar>() {
+fn weight_decay_at_its_ends<F: Scalar>() {
     let (zero, one, inf, nan) = (F::zero(), F::one(), F::infinity(), F::nan());
     let sgd = |decay| move |_: &[F]| Box::new(Sgd::new(1.0).unwrap().with_weight_decay(decay).unwrap()) as Box<_>;
     // Strength 0 is a decay all the same: -0 - 0 · -0 = +0, and 0 · ∞ is NaN.
@@ -59,7 +58,7 @@ fn decay_at_its_ends<F: Scalar>() {
         let zero_of_zero = if let WeightDecay::Coupled(_) = decay { -zero } else { zero };
         steps_to(sgd(decay), [(one, one, zero), (-zero, zero, zero_of_zero), (inf, one, nan)], "strength 0");
     }
-    // η w = 1 takes the parameter to 0 at once; η w = ∞ is no number any more.
+    // η w = 1 takes the parameter to 0 at once; η w = ∞ gives NaN or ∞.
     steps_to(sgd(WeightDecay::Decoupled(1.0)), [(number(3.0), -one, one), (-one, zero, zero)], "strength 1");
     let overflow = |_: &[F]| {
         let max = F::max_value().to_f64().unwrap();
@@ -71,19 +70,12 @@ fn decay_at_its_ends<F: Scalar>() {
     let tiny = tiny::<F>();
     steps_to(sgd(WeightDecay::Coupled(0.5)), [(tiny * number(3.0), zero, tiny)], "strength 1/2");
 }
-
-#[test]
-fn weight_decay_at_its_ends() {
-    decay_at_its_ends::<f32>();
-    decay_at_its_ends::<f64>();
-    decay_at_its_ends::<f16>();
-    decay_at_its_ends::<bf16>();
-}
+in_types!(weight_decay_at_its_ends: f32 f64 f16 bf16);
 
 #[test]
 fn invalid_strengths_are_rejected() {
-    for (bad, shown) in [(-0.25, "-0.25"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
-        let message = format!("weight_decay is {shown}, expected a finite number of at least 0");
+    for bad in [-0.25, f64::NAN, f64::INFINITY] {
+        let message = format!("weight_decay is {bad:?}, expected a finite number of at least 0");
         for decay in [WeightDecay::Coupled(bad), WeightDecay::Decoupled(bad)] {
             says(Sgd::<f64>::new(0.1).unwrap().with_weight_decay(decay), &message);
             says(Momentum::<f64>::new(0.1, 0.9, 3).unwrap().with_weight_decay(decay), &message);

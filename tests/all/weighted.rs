@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::common::{config, says};
+use crate::common::{config, golden::table, says};
 
 fn epoch(weights: &[f64], len: usize, seed: u64, epoch: u64) -> Vec<usize> {
     Batcher::over(Weighted::new(weights, len, seed).unwrap(), 1).unwrap().epoch(epoch).indices().to_vec()
@@ -34,11 +34,9 @@ fn golden_weight(name: &str, i: usize) -> f64 {
 
 #[test]
 fn value_stability_of_weighted_draws() {
-    let lines = include_str!("../data/order_weighted.csv").lines().filter(|line| !line.starts_with('#')).skip(1);
     let mut rows = 0;
-    for line in lines {
-        let columns: Vec<_> = line.split(',').collect();
-        let [name, number, seed, epoch, hash, samples] = columns[..] else { panic!("{line}") };
+    for row in table(include_str!("../data/order_weighted.csv")) {
+        let [name, number, seed, epoch, hash, samples] = row[..] else { panic!("{row:?}") };
         let [number, seed, epoch] = [number, seed, epoch].map(|number| number.parse::<u64>().unwrap());
         let weights: Vec<f64> = (0..number as usize).map(|i| golden_weight(name, i)).collect();
         let order = Weighted::new(&weights, 1 << 31, seed).unwrap();
@@ -46,7 +44,7 @@ fn value_stability_of_weighted_draws() {
         let (mut first, mut last) = ([0; 16], [0; 2]);
         order.try_fill(epoch, 0, &mut first).unwrap();
         order.try_fill(epoch, (1 << 31) - 2, &mut last).unwrap();
-        assert_eq!((&first[..], &last[..]), samples.split_at(16), "{line}");
+        assert_eq!((&first[..], &last[..]), samples.split_at(16), "{row:?}");
         let hash = u64::from_str_radix(hash, 16).unwrap();
         assert_eq!(order.settings()[3..], [("number of weights", number), ("hash of the weights", hash)]);
         rows += 1;

@@ -5,11 +5,14 @@ pub(crate) mod golden;
 pub(crate) mod oracle;
 pub(crate) mod rules;
 
-use std::{fmt::Debug, ops::Range};
+use std::{
+    fmt::{Debug, Display},
+    ops::Range,
+};
 
 use gradstep::{
-    Adam, Batcher, Error, Fill, FiniteGuard, Mixture, Momentum, MomentumForm, Optimizer, Order, Sequential, Sgd,
-    Shuffle, Subset, WeightDecay, Weighted,
+    Adam, Batcher, Fill, FiniteGuard, Mixture, Momentum, MomentumForm, Optimizer, Order, Sequential, Sgd, Shuffle,
+    Subset, WeightDecay, Weighted,
 };
 use num_traits::{Float, cast};
 use proptest::{prelude::*, test_runner::RngSeed};
@@ -206,11 +209,29 @@ pub(crate) fn noise64(len: usize) -> Vec<f64> {
     noise(len).into_iter().map(|g| f64::from(g) / 3.0).collect()
 }
 
+/// A test for each type: `check::<f32>()`, ….
+#[allow(unused_macros, reason = "tests/allocations.rs has no such tests")]
+macro_rules! in_types {
+    ($check:ident: $($kind:ident)+) => {
+        mod $check {
+            #[allow(unused_imports, reason = "not every test is about halves")]
+            use half::{bf16, f16};
+
+            $(#[test]
+            fn $kind() {
+                super::$check::<$kind>();
+            })+
+        }
+    };
+}
+#[allow(unused_imports, reason = "tests/allocations.rs has no such tests")]
+pub(crate) use in_types;
+
 // Messages and cases --------------------------------------------------------------------------------------------------
 
-/// That it is rejected in these words.
-pub(crate) fn says<T>(result: Result<T, Error>, message: &str) {
-    let error = result.err().expect("refused");
+/// Asserts that it is rejected with this message.
+pub(crate) fn says<T>(result: Result<T, impl Display>, message: &str) {
+    let error = result.err().unwrap_or_else(|| panic!("accepted, not rejected with: {message}"));
     assert_eq!(error.to_string(), message);
     assert!(!message.ends_with('.') && message.starts_with(char::is_lowercase));
 }
@@ -376,6 +397,49 @@ impl Order for AnyOrder {
     }
 }
 
+/// An order from outside that is filled by `inner`, and may contradict it in all else.
+pub(crate) struct Says<O, R> {
+    pub(crate) inner: O,
+    pub(crate) len: u64,
+    pub(crate) settings: Vec<(&'static str, u64)>,
+    /// The run of a place.
+    pub(crate) run: R,
+    pub(crate) longest: u64,
+    pub(crate) scratch: usize,
+}
+
+impl<O: Order, R: Fn(u64) -> Range<u64>> Order for Says<O, R> {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn settings(&self) -> Vec<(&'static str, u64)> {
+        self.settings.clone()
+    }
+
+    fn run(&self, _epoch: u64, place: u64) -> Range<u64> {
+        (self.run)(place)
+    }
+
+    fn longest_run(&self) -> u64 {
+        self.longest
+    }
+
+    fn scratch_len(&self) -> usize {
+        self.scratch
+    }
+
+    fn fill(&self, fill: &mut Fill<'_>) {
+        self.inner.fill(fill);
+    }
+}
+
+/// `len` samples under these settings, in order.
+pub(crate) fn named(len: usize, settings: &[(&'static str, u64)]) -> impl Order + use<> {
+    let (inner, settings) = (Sequential::new(len).unwrap(), settings.to_vec());
+    Says { inner, len: len as u64, settings, run: |place| place..place + 1, longest: 1, scratch: 0 }
+}
+
 pub(crate) fn orders() -> impl Strategy<Value = AnyOrder> {
     (1_usize..300, any::<u64>(), 0..7).prop_map(|(len, seed, kind)| match kind {
         0 => AnyOrder::Shuffle(Shuffle::new(len, seed).unwrap()),
@@ -418,65 +482,30 @@ pub(crate) fn steps_to<P: Scalar, const N: usize>(
     }
 }
 
-pub(crate) fn one_by_one<F: Scalar>(optimizer: &mut dyn Optimizer<F>, param: f64, grads: &[f64]) -> Vec<F> {
-    let mut params = [number::<F>(param)];
-    let mut step = |&g: &f64| {
-        optimizer.step(&mut params, &[number(g)]).unwrap();
-        params[0]
-    };
-    grads.iter().map(&mut step).collect()
-}
-
-/// The parameter after each step, one step for each learning rate; `gradient` is a function of the parameter.
-pub(crate) fn path<F: Float>(
+/// The parameters after each step, one step after the other. `gradient` takes the number of the step, from 0, and the
+/// parameters.
+pub(crate) fn path<F: Scalar, const N: usize>(
     mut optimizer: impl Optimizer<F>,
-    start: f64,
-    gradient: impl Fn(f64) -> f64,
-    learning_rates: &[f64],
+    start: [f64; N],
+    steps: usize,
+    gradient: impl Fn(usize, [f64; N]) -> [f64; N],
 ) -> Vec<f64> {
-    let exact = |x: f64| F::from(x).unwrap();
-    let mut params = [exact(start)];
-    let step = |learning_rate: &f64| {
-        optimizer.set_learning_rate(*learning_rate).unwrap();
-        let grads = [exact(gradient(params[0].to_f64().unwrap()))];
+    let exact = |params: [F; N]| params.map(|p| p.to_f64().unwrap());
+    let mut params = start.map(number::<F>);
+    let step = |k| {
+        let grads = gradient(k, exact(params)).map(number);
         optimizer.step(&mut params, &grads).unwrap();
-        params[0].to_f64().unwrap()
+        exact(params)
     };
-    learning_rates.iter().map(step).collect()
+    (0..steps).flat_map(step).collect()
 }
 
-/// θ with g = θ, θ₀ = 16, η = 1/4 at every step.
-pub(crate) fn with_gradient_theta(f32s: impl Optimizer<f32>, f64s: impl Optimizer<f64>, expected: &[f64]) {
-    let rates = vec![0.25; expected.len()];
-    assert_eq!(path(f32s, 16.0, |x| x, &rates), expected);
-    assert_eq!(path(f64s, 16.0, |x| x, &rates), expected);
+/// θ with g = θ, θ₀ = 16.
+pub(crate) fn with_gradient_theta<F: Scalar>(optimizer: impl Optimizer<F>, steps: usize) -> Vec<f64> {
+    path(optimizer, [16.0], steps, |_, theta| theta)
 }
 
-/// η = λ = 1/2, until a learning rate is set.
-pub(crate) fn half<F: Scalar>(form: MomentumForm) -> Momentum<F> {
-    Momentum::new(0.5, 0.5, 1).unwrap().with_form(form)
-}
-
-/// Two parameters, three gradients that change.
-const START: [f32; 2] = [1.0, -2.0];
-const GRADS: [[f32; 2]; 3] = [[0.5, 0.25], [-1.0, 3.0], [0.0, -0.5]];
-
-pub(crate) fn walk(optimizer: &mut impl Optimizer<f32>) -> Vec<[f32; 2]> {
-    let mut params = START;
-    let step = |grads: &[f32; 2]| {
-        optimizer.step(&mut params, grads).unwrap();
-        params
-    };
-    GRADS.iter().map(step).collect()
-}
-
-/// |θ| after each of `steps` steps on a quadratic of curvature `h`, from θ = 1.
-pub(crate) fn on_a_quadratic(mut optimizer: impl Optimizer<f64>, h: f64, steps: usize) -> Vec<f64> {
-    let mut params = [1.0];
-    let step = |_| {
-        let grads = [h * params[0]];
-        optimizer.step(&mut params, &grads).unwrap();
-        params[0]
-    };
-    (0..steps).map(step).collect()
+/// Three steps of two parameters, with gradients that change.
+pub(crate) fn two_params<F: Scalar>(optimizer: impl Optimizer<F>) -> Vec<f64> {
+    path(optimizer, [1.0, -2.0], 3, |k, _| [[0.5, 0.25], [-1.0, 3.0], [0.0, -0.5]][k])
 }

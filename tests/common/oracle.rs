@@ -18,12 +18,7 @@ pub(crate) fn step<F: Float>(
     let number = |setting: f64| F::from(setting).unwrap();
     let (eta, lambda) = (number(learning_rate), number(momentum));
     for i in 0..params.len() {
-        let (mut theta, mut g) = (params[i], grads[i]);
-        match decay {
-            WeightDecay::None => {}
-            WeightDecay::Coupled(w) => g = g + number(w) * theta,
-            WeightDecay::Decoupled(w) => theta = theta - number(learning_rate * w) * theta,
-        }
+        let (theta, g) = decayed(params[i], grads[i], decay, learning_rate);
         let m = &mut velocity[i];
         params[i] = match form {
             None => theta - eta * g,
@@ -47,6 +42,15 @@ pub(crate) fn step<F: Float>(
     }
 }
 
+/// A parameter and its gradient after weight decay.
+fn decayed<F: Float>(theta: F, g: F, decay: WeightDecay, learning_rate: f64) -> (F, F) {
+    match decay {
+        WeightDecay::None => (theta, g),
+        WeightDecay::Coupled(w) => (theta, g + F::from(w).unwrap() * theta),
+        WeightDecay::Decoupled(w) => (theta - F::from(learning_rate * w).unwrap() * theta, g),
+    }
+}
+
 /// `Adam`'s step number `t`, an element at a time. Settings are rounded to `F` once; m and v below the smallest normal number
 /// become 0, and a square counts as 0 where its part of v would be below it, but in f16.
 pub(crate) fn adam<F: Float>(
@@ -64,12 +68,7 @@ pub(crate) fn adam<F: Float>(
     let [c1, c2] = [beta1, beta2].map(|beta| one_minus_power(beta.to_f64().unwrap(), t));
     let (rate, scale) = (number(learning_rate / c1), number(1.0 / c2.sqrt()));
     for i in 0..params.len() {
-        let (mut theta, mut g) = (params[i], grads[i]);
-        match decay {
-            WeightDecay::None => {}
-            WeightDecay::Coupled(w) => g = g + number(w) * theta,
-            WeightDecay::Decoupled(w) => theta = theta - number(learning_rate * w) * theta,
-        }
+        let (theta, g) = decayed(params[i], grads[i], decay, learning_rate);
         m[i] = flushed(beta1 * m[i] + rest1 * g);
         let square = if g.abs() < (smallest / rest2).sqrt() { F::zero() } else { g * g };
         v[i] = flushed(beta2 * v[i] + rest2 * square);

@@ -54,8 +54,11 @@ pub(crate) use forward;
 /// `θ <- θ - η (sign(β₁ m + (1 - β₁) g) + w θ) ; m <- β₂ m + (1 - β₂) g`, with the old m and θ on the right; the sign of 0 is 0
 /// (Chen et al. 2023, "Symbolic discovery of optimization algorithms").
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(bound = "P: gradstep::SavedFloat"))]
 pub(crate) struct Lion<P> {
+    #[cfg_attr(feature = "serde", serde(with = "gradstep::exact"))]
     learning_rate: f64,
+    #[cfg_attr(feature = "serde", serde(with = "gradstep::exact"))]
     m: Vec<P>,
     steps: u64,
 }
@@ -166,8 +169,43 @@ impl<P: Float + Send + Sync + 'static> Optimizer<P> for Lars {
     }
 }
 
+/// `θ <- θ - η sign(g)`, the shortest rule there is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SignDescent(pub(crate) f32);
+
+impl Optimizer<f32> for SignDescent {
+    fn check(&self, _: Grads<f32>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn update(&mut self, step: Step<f32>) -> Result<(), Error> {
+        let learning_rate = self.0;
+        step.apply([], move |p, [], g| (p - learning_rate * g.signum(), []))
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.0.into()
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) -> Result<(), Error> {
+        self.0 = learning_rate as f32;
+        Ok(())
+    }
+
+    fn steps(&self) -> u64 {
+        0
+    }
+
+    fn reset(&mut self) {}
+
+    fn state_len(&self) -> Option<usize> {
+        None
+    }
+}
+
 /// A rule with a rejection of its own: no gradient may be negative, as the rule gets it.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub(crate) struct NoNegative<O>(pub(crate) O);
 
 pub(crate) fn negative() -> Error {
@@ -192,7 +230,7 @@ impl<O: Restore> Restore for NoNegative<O> {
     }
 }
 
-/// A wrapper of one's own.
+/// A user's wrapper.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Newtype<O>(pub(crate) O);
 
@@ -206,8 +244,9 @@ impl<O: Restore> Restore for Newtype<O> {
     }
 }
 
-/// The way to mix rules and save them: an enum of one's own.
+/// The way to mix rules and save them: a user's enum.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize), serde(bound = "P: gradstep::SavedFloat"))]
 pub(crate) enum Rule<P> {
     Sgd(Sgd<P>),
     Momentum(Momentum<P>),
