@@ -117,10 +117,10 @@ fn epochs() -> u64 {
 }
 
 fn main() {
-    heading("cargo bench --bench locality");
-    println!(
+    heading(
+        "cargo bench --bench locality",
         "scheme, h, held, variance, predicted, tail, parity, neighbours, epochs, seeds, displacement, inversions, spearman, \
-         missing, first, faults"
+         missing, first, faults",
     );
     for scheme in &SCHEMES {
         let faults = judge(scheme);

@@ -45,20 +45,19 @@ fn times(len: usize, pause: Duration) -> [f64; 4] {
 }
 
 fn main() {
-    heading("cargo bench --bench pauses");
-    println!(
-        "{:>8}, {:>9}, {:8}, {:>8}, {:>8}, {:>8}, {:>8}",
-        "n", "pause", "threads", "norm", "Sgd", "Momentum", "Adam"
+    heading(
+        "cargo bench --features simd,rayon --bench pauses",
+        "n, pause, threads, global_norm, Sgd::step, Momentum::step, Adam::step",
     );
     for len in [1 << 17, 200_000, 1 << 18, 1 << 19, 1 << 20] {
-        for pause in [0, 100, 1000].map(Duration::from_micros) {
+        for pause in [0, 100, 1000] {
+            let times = || times(len, Duration::from_micros(pause));
             let show = |threads, times: [f64; 4]| {
-                let times = times.map(|time| format!("{time:8.1}")).join(", ");
-                println!("{len:8}, {pause:>9?}, {threads:8}, {times}");
+                println!("{len}, {pause}, {threads}, {}", times.map(|time| format!("{time:.1}")).join(", "));
             };
-            show("one", common::alone(|| times(len, pause)));
-            show("outside", times(len, pause));
-            show("inside", rayon::join(|| times(len, pause), || ()).0);
+            show("one", common::alone(times));
+            show("two", times());
+            show("two; the loop inside the pool", rayon::join(times, || ()).0);
         }
     }
 }
