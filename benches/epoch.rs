@@ -64,7 +64,8 @@ fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usi
 fn main() {
     heading("cargo bench --bench epoch", "len, gradstep, rand, batched, rip_shuffle, gradstep 1T, torch, numpy");
     let longest = largest(1_000_000_000);
-    for len in (3..=9).map(|digits| 10_usize.pow(digits)).take_while(|&len| len <= longest) {
+    let lens = [1_000, 10_000, 100_000, 1_000_000, 2_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+    for len in lens.into_iter().filter(|&len| len <= longest) {
         let figures = figures(len).map(|time| if time > 0.0 { format!("{time:.2}") } else { String::new() }).join(", ");
         println!("{len}, {figures}, {}", torch_and_numpy("epoch.py", &[&len.to_string()]));
     }

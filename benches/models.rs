@@ -102,7 +102,7 @@ fn main() -> Result<(), Error> {
     if adamw { measure("adamw", self::adamw, bare_adamw) } else { measure("momentum", momentum, bare_momentum) }
 }
 
-fn measure<O: Optimizer<f32> + Send>(rule: &str, new: fn(usize) -> Result<O, Error>, bare: Bare) -> Result<(), Error> {
+fn measure<O: Optimizer<f32>>(rule: &str, new: fn(usize) -> Result<O, Error>, bare: Bare) -> Result<(), Error> {
     let longest = largest(usize::MAX);
     for (name, lens) in models() {
         let n = lens.iter().sum();

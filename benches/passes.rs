@@ -159,7 +159,7 @@ fn two_calls(grads: &[f32]) -> Vec<Row<'_>> {
     fn row<'a>(
         name: &'static str,
         grads: &'a [f32],
-        optimizer: impl Optimizer<f32> + Clone + Send + 'a,
+        optimizer: impl Optimizer<f32> + Clone + 'a,
         max_norm: f64,
         (limit, factor): (f64, f64),
     ) -> Row<'a> {
