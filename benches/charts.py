@@ -33,6 +33,8 @@ LABELS = {
     "Blocks 52 x 2560": ("Blocks 52 × 2560", (7, 2)),
     "Blocks 256 x 512": ("Blocks 256 × 512", (7, 4)),
 }
+# As the recommended blocks, as a shuffle, and not shuffled at all.
+LEFT_OUT = ["Blocks 52 x 2560 in 8 lanes", "Permutation", "Sequential"]
 FEATURES = {"none": ("default features", GREY), "simd": ("simd", SKY), "simd+rayon": ("simd, rayon", BLUE)}
 
 
@@ -40,7 +42,7 @@ def records(pattern):
     """The rows of the files, each as a dictionary; numbers are numbers, and what was not measured is None."""
     for path in sorted(HERE.glob(f"data/{pattern}.csv")):
         lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-        names, *rows = ([cell.strip() for cell in line.split(",")] for line in lines)
+        names, *rows = (re.split(r", *(?: |$)", line) for line in lines)
         yield from (dict(zip(names, map(value, row), strict=True)) for row in rows)
 
 
@@ -58,13 +60,23 @@ def save(figure, name):
     plt.close(figure)
 
 
-def table(pattern, head, rows):
-    """A table, and below it the first lines of the files that it is from."""
-    lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|"]
-    lines += ["| " + " | ".join(cell if isinstance(cell, str) else short(cell) for cell in row) + " |" for row in rows]
-    paths = sorted(HERE.glob(f"data/{pattern}.csv"))
-    of = lambda path: path.read_text().split("\n", 1)[0].removeprefix("# ")
-    return "\n".join([*lines, "", *(f"[{path.name}](data/{path.name}): {of(path)}  " for path in paths)])
+def table(head, rows):
+    """The first cell of the head names the file."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("|" + "|".join(cell if isinstance(cell, str) else short(cell) for cell in line) + "|" for line in lines)
+
+
+def link(text, file):
+    return f"[{text}](data/{file}.csv)"
+
+
+def runs():
+    """The files by what their first lines say: date, machine, versions, features."""
+    found = {}
+    for path in sorted(HERE.glob("data/*.csv")):
+        line = path.read_text().split("\n", 1)[0].removeprefix("# ").rsplit("; ", 1)[0]
+        found.setdefault(re.sub(r" \([0-9a-f]{9} [-0-9]+\)", "", line), []).append(link(path.stem, path.stem))
+    return "\n".join(f"- {line}: {', '.join(files)}" for line, files in found.items())
 
 
 def length(n):
@@ -102,10 +114,10 @@ def epoch():
     save(figure, "epoch")
 
     others = ["rand", "batched", "rip_shuffle", "torch", "numpy"]
-    head = ["len", "gradstep, ns", *(f"{name} /" for name in others), "2 threads, ns", "1 / 2 threads"]
+    head = [link("len", "epoch"), "ours, ns", *(f"{name} /" for name in others), "2T, ns", "1T / 2T"]
     cells = lambda row: [one_thread(row), *(ratio(row[name], one_thread(row)) for name in others)]
     threads = lambda row: [row["gradstep"], row["gradstep 1T"] / row["gradstep"]] if row["len"] > 2**20 else ["-", "-"]
-    return table("epoch", head, ([length(row["len"]), *cells(row), *threads(row)] for row in rows))
+    return table(head, ([length(row["len"]), *cells(row), *threads(row)] for row in rows))
 
 
 def one_thread(row):
@@ -122,17 +134,17 @@ def step():
         for rule in RULES:
             times = {row["n"]: row for row in found if row["rule"] == rule}
             lines.append([f"{rule}, {features}", times[64]["ours"], *(times[n]["bare"] / times[n]["ours"] for n in lens)])
-    return table("step*", ["bare loop / ours", "64: ours, ns", *map(length, lens)], lines)
+    head = [f"{link('loop /', 'step')} {link('ours', 'step_simd')}", "64: ours, ns", *map(length, lens)]
+    return table(head, lines)
 
 
 def peers():
     rows = [row for row in records("peers*") if row["dtype"] == "float32"]
-    lens = sorted({row["n"] for row in rows if row["tensors"] == 1})
+    lens = sorted({row["n"] for row in rows})
 
-    def ratios(features, rule, contenders, lens=lens, tensors=1):
+    def ratios(features, rule, contenders):
         """For each length the least time of these contenders, in gradstep's of the same run."""
-        key = (features, rule, tensors)
-        found = [row for row in rows if (row["features"], row["rule"], row["tensors"]) == key]
+        found = [row for row in rows if (row["features"], row["rule"]) == (features, rule)]
         least = lambda names, n: min((row["ns"] for row in found if row["n"] == n and row["contender"] in names), default=None)
         return [ratio(least(contenders, n), least(["gradstep"], n)) for n in lens]
 
@@ -175,12 +187,10 @@ def peers():
 
     lines = []
     for rule in RULES:
-        lines += [[f"{rule}, {label}: fastest peer", *series[rule, name]] for name, (label, _) in FEATURES.items()]
+        of = lambda name: link("fastest peer", f"peers_{name.replace('+', '_')}".removesuffix("_none"))
+        lines += [[f"{rule}, {label}: {of(name)}", *series[rule, name]] for name, (label, _) in FEATURES.items()]
         lines.append([f"{rule}, simd, rayon: torch", *torch[rule]])
-    for rule in RULES:
-        of = lambda name: ratios("simd", rule, [name], [6400], 100)
-        lines.append([f"100 tensors of 64, {rule}, simd: bare loops, candle", *of("bare"), *of("candle-optimisers"), *[""] * 5])
-    return table("peers*", ["theirs / ours", *map(length, lens)], lines)
+    return table(["theirs / ours", *map(length, lens)], lines)
 
 
 def front(rows):
@@ -210,14 +220,15 @@ def passes():
     for row in records("passes"):
         rows.setdefault(row["pass"], {})[row["n"]] = row
     one, two = [4096, 65536, 2**20, 2**25], [2**20, 2**25]
-    head = ["bare loop / ours", *(f"1T, {length(n)}" for n in one), *(f"2T, {length(n)}" for n in two)]
-    head += [f"1T / 2T, {length(n)}" for n in two]
+    head = [link("loop / ours", "passes"), *(f"1T, {length(n)}" for n in one), *(f"2T, {length(n)}" for n in two)]
+    head.append(f"ours: 1T / 2T, {length(two[1])}")
     lines = []
     for name, of in rows.items():
         line = [ratio(of[n]["bare 1T"], of[n]["ours 1T"]) for n in one]
-        line += [ratio(of[n]["bare"], of[n]["ours"]) for n in two] + [ratio(of[n]["ours 1T"], of[n]["ours"]) for n in two]
+        line += [ratio(of[n]["bare"], of[n]["ours"]) for n in two] 
+        line.append(ratio(of[two[1]]["ours 1T"], of[two[1]]["ours"]))
         lines.append([name.replace(";", ","), *line])
-    return table("passes", head, lines)
+    return table(head, lines)
 
 
 def models():
@@ -243,56 +254,56 @@ def models():
     columns.append({row["contender"]: row["us"] for row in adamw if row["model"] == names[0]})
     cell = lambda column, name: f"{short(column[name])} ({column[name] / column['ParamGroups']:.2f})"
     lines = [[name, *(cell(column, name) for column in columns)] for name in columns[0]]
-    head = ["µs (/ ParamGroups)", *names, f"AdamW, {names[0]}"]
-    return table("models*", head, lines)
+    head = [link("µs (/ ParamGroups)", "models"), *names, f"{link('AdamW', 'models_adamw')}, {names[0]}"]
+    return table(head, lines)
 
 
 def average():
     times = {}
     for row in records("average"):
         times.setdefault(row["n"], {})[row["contender"]] = row["us"]
-    head = ["n", "ours, µs", "torch / ours", "one pass / ours", "1T: ours, µs", "torch / ours", "one pass / ours"]
+    head = [link("n", "average"), "ours, µs", "torch / ours", "one pass / ours", "1T: ours, µs", "torch / ours", "one pass / ours"]
     cells = lambda of, t, ours: [of[ours], of[t] / of[ours], of["one pass without a check" + ours[8:]] / of[ours]]
     lines = ([length(n), *cells(of, "torch fused 2T", "gradstep"), *cells(of, "torch fused 1T", "gradstep 1T")] for n, of in times.items())
-    return table("average", head, lines)
+    return table(head, lines)
 
 
 def dead():
-    shares = ["1 %", "10 %", "100 %"]
-    lines = ([row["rule"], row["live"], *(row[share] / row["live"] for share in shares)] for row in records("dead"))
-    return table("dead", ["65,536 parameters", "live, µs", *(f"{share} dead / live" for share in shares)], lines)
+    cells = {}
+    for row in records("dead"):
+        worst = max(row[share] for share in ("1 %", "10 %", "100 %")) / row["live"]
+        rule, kind = row["rule"].rsplit(" of ", 1)
+        cells.setdefault(rule, {})[kind] = f"{short(row['live'])} ({worst:.2f})"
+    kinds = ["f32", "f64", "bf16", "f16"]
+    lines = ([rule, *(of.get(kind, "-") for kind in kinds)] for rule, of in cells.items())
+    return table([link("µs (dead / live)", "dead"), *kinds], lines)
 
 
 def pauses():
     passes = ["global_norm", "Sgd::step", "Momentum::step", "Adam::step"]
-    rows = [row for row in records("pauses") if row["pause"] == 1000]
+    rows = [row for row in records("pauses") if row["pause"] == 1000 and row["n"] in (2**17, 2**18, 2**20)]
     name = lambda row: f"{length(row['n'])}, {row['threads'].replace(';', ',')}"
-    return table("pauses", ["n, threads; µs", *passes], ([name(row), *(row[name] for name in passes)] for row in rows))
+    return table([link("n, threads", "pauses"), *passes], ([name(row), *(row[name] for name in passes)] for row in rows))
 
 
 def groups():
-    rows = list(records("groups"))
-    first = {row["n"]: row for row in rows if row["order"] == "as inserted"}
-    cells = lambda row: [row["named"], row["bare"], *(row[name] / first[row["n"]][name] for name in ("named", "bare"))]
-    head = ["tensors, order", "named, µs", "bare, µs", "named / as inserted", "bare / as inserted"]
-    return table("groups", head, ([f"{length(row['n'])}, {row['order']}", *cells(row)] for row in rows))
-
-
-def counts():
-    """The small calls; the others are loops over 4,096 values."""
-    rows = [row for row in records("counts") if row["features"] == "default"]
-    small = [row for row in rows if row["call"].endswith(("_4", "_64", "_rate", "_10", "by_4"))]
-    return table("counts", ["call", "instructions"], ([f"`{row['call']}`", row["instructions"]] for row in small))
+    orders, lens = {}, [1000, 10_000]
+    for row in records("groups"):
+        orders.setdefault(row["order"], {})[row["n"]] = [row["named"], row["bare"]]
+    head = [link("order, µs", "groups"), *(f"{length(n)}, {name}" for n in lens for name in ("named", "bare"))]
+    return table(head, ([order, *of[lens[0]], *of[lens[1]]] for order, of in orders.items()))
 
 
 def permutation():
-    return table("permutation", ["", "len", "ns per index"], ([row["order"], length(row["len"]), row["ns"]] for row in records("permutation")))
+    first, *rows = records("permutation")
+    head = [link("len", "permutation"), *(length(row["len"]) for row in rows), f"`refill`, {length(first['len'])}"]
+    return table(head, [["ns", *(row["ns"] for row in [*rows, first])]])
 
 
 def draws():
     simd, plain = list(records("draws_simd")), {(row["draw"], row["len"]): row for row in records("draws")}
     others = ["rand", "torch", "numpy"]
-    head = ["fill of 16,384", "simd: ours, ns", *(f"{name} /" for name in others), "without simd: ours, ns", "rand /"]
+    head = [link("fill of 16,384", "draws_simd"), "simd: ours, ns", *(f"{name} /" for name in others), f"{link('without', 'draws')}: ours, ns", "rand /"]
     lines = []
     for row in simd:
         if row["len"] in (1, 16384):
@@ -300,29 +311,30 @@ def draws():
             slow = plain[row["draw"], row["len"]]
             ratios = [ratio(row[name], row["gradstep"]) for name in others]
             lines.append([name, row["gradstep"], *ratios, slow["gradstep"], ratio(slow["rand"], slow["gradstep"])])
-    return table("draws*", head, lines)
+    return table(head, lines)
 
 
 def weighted():
     rows = [row for row in records("weighted") if row["order"] == "Weighted"]
     others = ["rand_distr", "torch", "numpy"]
-    head = ["weights", "ours, ns", *(f"{name} /" for name in others), "to make: ours, ns", "rand_distr /"]
+    head = [link("weights", "weighted"), "ours, ns", *(f"{name} /" for name in others), "to make: ours, ns", "rand_distr /"]
     make = lambda row: [row["gradstep to make"], ratio(row["rand_distr to make"], row["gradstep to make"])]
     cells = lambda row: [row["gradstep"], *(ratio(row[name], row["gradstep"]) for name in others), *make(row)]
-    return table("weighted", head, ([length(row["len"]), *cells(row)] for row in rows))
+    return table(head, ([length(row["len"]), *cells(row)] for row in rows))
 
 
 def mixtures():
     rows = [row for row in records("weighted") if row["order"] != "Weighted"]
-    head = ["ten classes of 10^6", "to make, ns per sample", "an epoch refilled, ns per place"]
-    return table("weighted", head, ([row["order"], row["gradstep to make"], row["gradstep"]] for row in rows))
+    head = [link("10 classes of 10^6", "weighted"), *(row["order"] for row in rows)]
+    lines = {"to make": "gradstep to make", "an epoch refilled": "gradstep"}
+    return table(head, ([title, *(row[name] for row in rows)] for title, name in lines.items()))
 
 
 def gather():
     rows = list(records("gather"))
-    head = ["bytes per row", *(length(row["bytes"]) for row in rows)]
+    head = [link("bytes per row", "gather"), *(length(row["bytes"]) for row in rows)]
     lines = [["gather, ns", *(row["gather"] for row in rows)], ["bare loop / gather", *(row["bare"] / row["gather"] for row in rows)]]
-    return table("gather", head, lines)
+    return table(head, lines)
 
 
 def locality():
@@ -337,7 +349,7 @@ def locality():
         axes.plot(*zip(*line), color="#cccccc", linewidth=1.5, zorder=0)
         axes.annotate(f"blocks of {unit:,}", max(line[0], line[13]), (3, 4), textcoords="offset points", color=GREY, fontsize=9)
     for row in judged:
-        if row["scheme"] in ("Blocks 52 x 2560 in 8 lanes", "Permutation", "Sequential"):
+        if row["scheme"] in LEFT_OUT:
             continue
         own = row["scheme"].startswith("Blocks")
         x, y = row["held"], row["variance"]
@@ -355,27 +367,15 @@ def locality():
     axes.grid(axis="y", color="#dddddd")
     save(figure, "locality")
 
-    columns = ["tail", "parity", "neighbours", "epochs", "seeds", "spearman", "missing"]
-    digits = {"parity": ".0f", "neighbours": ".0f", "missing": ".0f", "tail": ".2f", "spearman": ".4f"}
+    columns = {"tail": ".2f", "neighbours": ",.0f", "epochs": "z.2f", "seeds": "z.2f", "spearman": ".3f"}
     name = lambda row: row["scheme"].replace(" x ", " × ")
     ms = lambda row: f"{1000 * row['first']:.2g}" if row["first"] else "-"
-    cells = lambda row: (format(row[column], digits.get(column, ".2f")) for column in columns)
-    head = ["", "held, %", "variance", *columns, "first batch, ms"]
-    return table("locality", head, ([name(row), row["held"], row["variance"], *cells(row), ms(row)] for row in judged))
-
-
-def predicted():
-    rows = [row for row in records("locality") if row["predicted"] and row["scheme"].startswith("Blocks")]
-    name = lambda row: row["scheme"].replace(" x ", " × ")
-    columns = ["h", "held", "predicted", "variance"]
-    return table("locality", ["", "h", "held, %", "predicted", "measured"], ([name(row), *(row[c] for c in columns)] for row in rows))
-
-
-def train():
-    head = ["", "threads", "least, s", "middle, s", "accuracy, %", "±"]
-    return table("train", head, (list(row.values()) for row in records("train")))
+    cells = lambda row: (format(row[column], digits) for column, digits in columns.items())
+    head = [link("scheme", "locality"), "held, %", "variance", *columns, "first batch, ms"]
+    shown = [row for row in judged if row["scheme"] not in LEFT_OUT]
+    return table(head, ([name(row), row["held"], row["variance"], *cells(row), ms(row)] for row in shown))
 
 
 README = HERE / "README.md"
-write = lambda match: f"<!-- table: {match[1]} -->\n\n{globals()[match[1]]().rstrip()}\n\n<!-- end -->"
+write = lambda match: f"<!-- table: {match[1]} -->\n{globals()[match[1]]()}\n<!-- end -->"
 README.write_text(re.sub(r"<!-- table: (\w+) -->.*?<!-- end -->", write, README.read_text(), flags=re.S))
