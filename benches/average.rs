@@ -1,8 +1,8 @@
-//! A step of momentum and the update of an average of the weights, beside torch's fused SGD and `AveragedModel`, and beside
-//! one loop that does both in one pass.
+//! A step of momentum and the update of an average of the weights, beside torch's fused SGD and `AveragedModel`, and
+//! beside one loop that does both in one pass.
 //!
-//! `cargo bench --features simd,rayon --bench average [-- LONGEST]`, with torch if PYTHON names an interpreter that has it.
-//! f32, microseconds, least of all rounds; the contenders run in turn.
+//! `cargo bench --features simd,rayon --bench average [-- LONGEST]`, with torch if PYTHON names an interpreter that has
+//! it. f32, microseconds, least of all rounds; the contenders run in turn.
 
 use std::{cell::RefCell, sync::Mutex};
 

@@ -63,7 +63,9 @@ def save(figure, name):
 def table(head, rows):
     """The first cell of the head names the file."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("|" + "|".join(cell if isinstance(cell, str) else short(cell) for cell in line) + "|" for line in lines)
+    return "\n".join(
+        "|" + "|".join(cell if isinstance(cell, str) else short(cell) for cell in line) + "|" for line in lines
+    )
 
 
 def link(text, file):
@@ -85,7 +87,9 @@ def length(n):
 
 def short(value):
     """Three digits; what was not measured is a dash."""
-    return "-" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return (
+        "-" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    )
 
 
 def ratio(a, b):
@@ -133,7 +137,9 @@ def step():
     for features, found in zip(["default features", "simd"], rows):
         for rule in RULES:
             times = {row["n"]: row for row in found if row["rule"] == rule}
-            lines.append([f"{rule}, {features}", times[64]["ours"], *(times[n]["bare"] / times[n]["ours"] for n in lens)])
+            lines.append(
+                [f"{rule}, {features}", times[64]["ours"], *(times[n]["bare"] / times[n]["ours"] for n in lens)]
+            )
     head = [f"{link('loop /', 'step')} {link('ours', 'step_simd')}", "64: ours, ns", *map(length, lens)]
     return table(head, lines)
 
@@ -145,7 +151,9 @@ def peers():
     def ratios(features, rule, contenders):
         """For each length the least time of these contenders, in gradstep's of the same run."""
         found = [row for row in rows if (row["features"], row["rule"]) == (features, rule)]
-        least = lambda names, n: min((row["ns"] for row in found if row["n"] == n and row["contender"] in names), default=None)
+        least = lambda names, n: min(
+            (row["ns"] for row in found if row["n"] == n and row["contender"] in names), default=None
+        )
         return [ratio(least(contenders, n), least(["gradstep"], n)) for n in lens]
 
     series = {(rule, features): ratios(features, rule, RUST) for rule in RULES for features in FEATURES}
@@ -225,7 +233,7 @@ def passes():
     lines = []
     for name, of in rows.items():
         line = [ratio(of[n]["bare 1T"], of[n]["ours 1T"]) for n in one]
-        line += [ratio(of[n]["bare"], of[n]["ours"]) for n in two] 
+        line += [ratio(of[n]["bare"], of[n]["ours"]) for n in two]
         line.append(ratio(of[two[1]]["ours 1T"], of[two[1]]["ours"]))
         lines.append([name.replace(";", ","), *line])
     return table(head, lines)
@@ -239,14 +247,18 @@ def models():
         found = [row for row in rows if row["model"] == model][::-1]
         times = [row["us"] / 1000 for row in found]
         labels = [row["contender"] for row in found]
-        bars = axes.barh(labels, times, 0.7, color=[ORANGE if label.startswith("ParamGroups") else GREY for label in labels])
+        bars = axes.barh(
+            labels, times, 0.7, color=[ORANGE if label.startswith("ParamGroups") else GREY for label in labels]
+        )
         axes.bar_label(bars, [f"{time:.1f}" for time in times], padding=4)
         axes.set_title(model)
         axes.tick_params(axis="y", length=0)
         axes.xaxis.set_visible(False)
         axes.margins(x=0.15)
         axes.spines[["left", "bottom"]].set_visible(False)
-    figure.suptitle("A momentum step of all tensors (milliseconds; shorter is better; 1T: one thread, else 2)", fontsize=12)
+    figure.suptitle(
+        "A momentum step of all tensors (milliseconds; shorter is better; 1T: one thread, else 2)", fontsize=12
+    )
     save(figure, "models")
 
     adamw = list(records("models_adamw"))
@@ -262,9 +274,20 @@ def average():
     times = {}
     for row in records("average"):
         times.setdefault(row["n"], {})[row["contender"]] = row["us"]
-    head = [link("n", "average"), "ours, µs", "torch / ours", "one pass / ours", "1T: ours, µs", "torch / ours", "one pass / ours"]
+    head = [
+        link("n", "average"),
+        "ours, µs",
+        "torch / ours",
+        "one pass / ours",
+        "1T: ours, µs",
+        "torch / ours",
+        "one pass / ours",
+    ]
     cells = lambda of, t, ours: [of[ours], of[t] / of[ours], of["one pass without a check" + ours[8:]] / of[ours]]
-    lines = ([length(n), *cells(of, "torch fused 2T", "gradstep"), *cells(of, "torch fused 1T", "gradstep 1T")] for n, of in times.items())
+    lines = (
+        [length(n), *cells(of, "torch fused 2T", "gradstep"), *cells(of, "torch fused 1T", "gradstep 1T")]
+        for n, of in times.items()
+    )
     return table(head, lines)
 
 
@@ -283,7 +306,9 @@ def pauses():
     passes = ["global_norm", "Sgd::step", "Momentum::step", "Adam::step"]
     rows = [row for row in records("pauses") if row["pause"] == 1000 and row["n"] in (2**17, 2**18, 2**20)]
     name = lambda row: f"{length(row['n'])}, {row['threads'].replace(';', ',')}"
-    return table([link("n, threads", "pauses"), *passes], ([name(row), *(row[name] for name in passes)] for row in rows))
+    return table(
+        [link("n, threads", "pauses"), *passes], ([name(row), *(row[name] for name in passes)] for row in rows)
+    )
 
 
 def groups():
@@ -303,7 +328,13 @@ def permutation():
 def draws():
     simd, plain = list(records("draws_simd")), {(row["draw"], row["len"]): row for row in records("draws")}
     others = ["rand", "torch", "numpy"]
-    head = [link("fill of 16,384", "draws_simd"), "simd: ours, ns", *(f"{name} /" for name in others), f"{link('without', 'draws')}: ours, ns", "rand /"]
+    head = [
+        link("fill of 16,384", "draws_simd"),
+        "simd: ours, ns",
+        *(f"{name} /" for name in others),
+        f"{link('without', 'draws')}: ours, ns",
+        "rand /",
+    ]
     lines = []
     for row in simd:
         if row["len"] in (1, 16384):
@@ -317,7 +348,13 @@ def draws():
 def weighted():
     rows = [row for row in records("weighted") if row["order"] == "Weighted"]
     others = ["rand_distr", "torch", "numpy"]
-    head = [link("weights", "weighted"), "ours, ns", *(f"{name} /" for name in others), "to make: ours, ns", "rand_distr /"]
+    head = [
+        link("weights", "weighted"),
+        "ours, ns",
+        *(f"{name} /" for name in others),
+        "to make: ours, ns",
+        "rand_distr /",
+    ]
     make = lambda row: [row["gradstep to make"], ratio(row["rand_distr to make"], row["gradstep to make"])]
     cells = lambda row: [row["gradstep"], *(ratio(row[name], row["gradstep"]) for name in others), *make(row)]
     return table(head, ([length(row["len"]), *cells(row)] for row in rows))
@@ -333,7 +370,10 @@ def mixtures():
 def gather():
     rows = list(records("gather"))
     head = [link("bytes per row", "gather"), *(length(row["bytes"]) for row in rows)]
-    lines = [["gather, ns", *(row["gather"] for row in rows)], ["bare loop / gather", *(row["bare"] / row["gather"] for row in rows)]]
+    lines = [
+        ["gather, ns", *(row["gather"] for row in rows)],
+        ["bare loop / gather", *(row["bare"] / row["gather"] for row in rows)],
+    ]
     return table(head, lines)
 
 
@@ -347,7 +387,9 @@ def locality():
         n = 2**20 / unit
         line = [(x, 1 + 256 / (k := x / 100 * n) * (1 - k / n)) for x in held if x / 100 * n >= 1]
         axes.plot(*zip(*line), color="#cccccc", linewidth=1.5, zorder=0)
-        axes.annotate(f"blocks of {unit:,}", max(line[0], line[13]), (3, 4), textcoords="offset points", color=GREY, fontsize=9)
+        axes.annotate(
+            f"blocks of {unit:,}", max(line[0], line[13]), (3, 4), textcoords="offset points", color=GREY, fontsize=9
+        )
     for row in judged:
         if row["scheme"] in LEFT_OUT:
             continue

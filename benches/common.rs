@@ -1,5 +1,5 @@
-//! What benches share: the line that names the machine, the one argument, timing in turn, one thread, slices that start at a
-//! page, and torch and numpy.
+//! What benches share: the line that names the machine, the one argument, timing in turn, one thread, slices that start
+//! at a page, and torch and numpy.
 #![allow(dead_code, reason = "each bench takes what it needs")]
 
 use std::{
@@ -25,7 +25,8 @@ pub fn features() -> &'static str {
     }
 }
 
-/// Prints the first line of a record, which says when, on what machine and how it was measured, and the names of the columns.
+/// Prints the first line of a record, which says when, on what machine and how it was measured, and the names of the
+/// columns.
 pub fn heading(command: &str, columns: &str) {
     let output = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output().map(|output| output.stdout).unwrap_or_default();
@@ -96,8 +97,8 @@ pub fn seconds(mut contender: impl FnMut()) -> f64 {
     start.elapsed().as_secs_f64()
 }
 
-/// For a bench whose contenders have slices of their own: every slice starts where a page does. Else the place where they
-/// happen to lie decides more than the code, as long as they fit into the first caches. Each such bench says
+/// For a bench whose contenders have slices of their own: every slice starts where a page does. Else the place where
+/// they happen to lie decides more than the code, as long as they fit into the first caches. Each such bench says
 /// `#[global_allocator] static PAGES: Pages = Pages;`.
 pub struct Pages;
 

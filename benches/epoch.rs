@@ -1,8 +1,8 @@
-//! One epoch's order, beside rand's shuffle, one as Brackett-Rozinsky and Lemire describe it, rip_shuffle's with its feature,
-//! and torch's and numpy's, if PYTHON names an interpreter that has them.
+//! One epoch's order, beside rand's shuffle, one as Brackett-Rozinsky and Lemire describe it, rip_shuffle's with its
+//! feature, and torch's and numpy's, if PYTHON names an interpreter that has them.
 //!
-//! `cargo bench --bench epoch [-- LONGEST]`; nanoseconds per index, least of several rounds taken in turn. One thread; with
-//! feature `rayon` gradstep on as many as there are, and on one beside it. 10^9 needs 16 GB of memory.
+//! `cargo bench --bench epoch [-- LONGEST]`; nanoseconds per index, least of several rounds taken in turn. One thread;
+//! with feature `rayon` gradstep on as many as there are, and on one beside it. 10^9 needs 16 GB of memory.
 
 use std::cell::RefCell;
 
@@ -20,7 +20,8 @@ fn assert_permutation(indices: &[usize]) {
     }
 }
 
-/// "Batched ranged random integer generation" (2024) shuffles so: as many draws from a word of 64 bits as the length allows.
+/// "Batched ranged random integer generation" (2024) shuffles so: as many draws from a word of 64 bits as the length
+/// allows.
 fn shuffle_in_batches(indices: &mut [usize], generator: &mut ChaCha8Rng) {
     let left = &mut indices.len();
     swap_down::<1>(indices, left, 1 << 30, generator);
@@ -32,8 +33,8 @@ fn shuffle_in_batches(indices: &mut [usize], generator: &mut ChaCha8Rng) {
     swap_down::<1>(indices, left, 1, generator);
 }
 
-/// `K` places at a time while more than `until` are left. The page divides by the product of the bounds only where a bound on it
-/// tells too little, and passes the bound on.
+/// `K` places at a time while more than `until` are left. The page divides by the product of the bounds only where a
+/// bound on it tells too little, and passes the bound on.
 fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usize, generator: &mut ChaCha8Rng) {
     let mut most = (0..K as u64).map(|k| (*left as u64).saturating_sub(k).max(1)).product::<u64>();
     while *left > until {
@@ -71,7 +72,8 @@ fn main() {
     }
 }
 
-/// The nanoseconds per index of gradstep, rand, batched, rip_shuffle (0 without its feature), and gradstep on one thread.
+/// The nanoseconds per index of gradstep, rand, batched, rip_shuffle (0 without its feature), and gradstep on one
+/// thread.
 fn figures(len: usize) -> [f64; 5] {
     // In turn they fill one table, and gradstep another: at 10^9 there is no memory for more.
     let (epoch, indices) =

@@ -1,10 +1,10 @@
-"""torch.optim on a model, for models.rs and average.rs, which start this and say when: so that all contenders run in turn.
+"""torch.optim on a model, for models.rs and average.rs, which start this and say when, so that all run in turn.
 
     models.py RULE LR MOMENTUM DECAY LENGTHS...   prints a sum after 3 steps; then for each line of input, such as
                                              `torch fused 2T` (threads), takes three steps and prints the nanoseconds
                                              of the fastest
 
-RULE is momentum, adamw, or average: SGD without decay and its AveragedModel with that decay. The sum is that of the parameters,
+RULE is momentum, adamw, or average: SGD without decay, and its AveragedModel with that decay. The sum is of the parameters,
 or of the averages.
 """
 

@@ -2,8 +2,8 @@
 //! names an interpreter that has torch), on one thread and, with feature `rayon`, on as many as there are.
 //!
 //! `cargo bench --bench models [-- adamw] [LONGEST]`; momentum in PyTorch's form with coupled decay, or AdamW; f32;
-//! microseconds a step, the least of several rounds taken in turn, torch's process too. models.txt has the lengths of the
-//! tensors.
+//! microseconds a step, the least of several rounds taken in turn, torch's process too. models.txt has the lengths of
+//! the tensors.
 
 use std::{cell::RefCell, sync::Mutex};
 

@@ -1,8 +1,8 @@
 //! Every pass over all parameters, beside the bare loop with the same traffic and the same vectors.
 //!
-//! `cargo bench --features simd,half,rayon --bench passes [-- LONGEST]`; microseconds, least of several rounds taken in turn,
-//! f32: ours and the bare loop on one thread, then both on all. The bare loop's threads are rayon's too. Last `step_clipped`
-//! beside the two calls that it saves, on one thread.
+//! `cargo bench --features simd,half,rayon --bench passes [-- LONGEST]`; microseconds, least of several rounds taken in
+//! turn, f32: ours and the bare loop on one thread, then both on all. The bare loop's threads are rayon's too. Last
+//! `step_clipped` beside the two calls that it saves, on one thread.
 
 use std::hint::black_box;
 
@@ -153,8 +153,8 @@ fn measure<'a>(
     least(rounds, 3, contenders, |contender| contender())
 }
 
-/// `step_clipped` with one limit, and `clip_global_norm` and `step` with a limit that falls by a factor in each round: each time
-/// the gradients are clipped a little more, if at all.
+/// `step_clipped` with one limit, and `clip_global_norm` and `step` with a limit that falls by a factor in each round:
+/// each time the gradients are clipped a little more, if at all.
 fn two_calls(grads: &[f32]) -> Vec<Row<'_>> {
     fn row<'a>(
         name: &'static str,

@@ -1,8 +1,9 @@
-//! Measures what a second thread gains where the program does something else between two calls, as training does: a thread of the
-//! pool that sleeps must be woken, and the call waits for it.
+//! Measures what a second thread gains where the program does something else between two calls, as training does: a
+//! thread of the pool that sleeps must be woken, and the call waits for it.
 //!
-//! `cargo bench --features simd,rayon --bench pauses`; median of 151 calls in microseconds, f32, after a pause in which this
-//! thread works and the others have nothing to do: on one thread, on all called from outside the pool, and from inside it.
+//! `cargo bench --features simd,rayon --bench pauses`; median of 151 calls in microseconds, f32, after a pause in which
+//! this thread works and the others have nothing to do: on one thread, on all called from outside the pool, and from
+//! inside it.
 
 use std::{
     hint::black_box,

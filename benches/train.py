@@ -61,7 +61,9 @@ def gradstep(directory, threads, seed):
     options = ["--data", directory, "--threads", threads, "--seed", seed, "--plot", "target/train.svg"]
     command = ["cargo", "run", "-q", "--release", "--features", "rayon,simd", "--example", "digits", "--", *options]
     output = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout
-    return tuple(float(re.search(word, output, re.M)[1]) for word in (r"^time: ([\d.]+)", r"^held-out accuracy: ([\d.]+)"))
+    return tuple(
+        float(re.search(word, output, re.M)[1]) for word in (r"^time: ([\d.]+)", r"^held-out accuracy: ([\d.]+)")
+    )
 
 
 directory, seeds = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3

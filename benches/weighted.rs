@@ -1,8 +1,8 @@
-//! Draws in proportion to weights, beside rand_distr's `WeightedAliasIndex` with ChaCha8 (and torch's `multinomial` and numpy's
-//! `choice`, if PYTHON names an interpreter that has them). Below: mixtures of classes beside a shuffle.
+//! Draws in proportion to weights, beside rand_distr's `WeightedAliasIndex` with ChaCha8 (and torch's `multinomial` and
+//! numpy's `choice`, if PYTHON names an interpreter that has them). Below: mixtures of classes beside a shuffle.
 //!
-//! `cargo bench --bench weighted [-- LONGEST]`; nanoseconds per draw and per weight, least of several rounds taken in turn, one
-//! thread. With 10^8 weights it needs 6 GB.
+//! `cargo bench --bench weighted [-- LONGEST]`; nanoseconds per draw and per weight, least of several rounds taken in
+//! turn, one thread. With 10^8 weights it needs 6 GB.
 
 use gradstep::{Batcher, Draws, Mixture, Order, Permutation, Shuffle, Weighted};
 use rand::{SeedableRng, distr::Distribution};

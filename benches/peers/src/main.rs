@@ -2,10 +2,10 @@
 //!
 //! `[PYTHON=python3] cargo run --release [--features simd,rayon] [-- LONGEST]`
 //!
-//! With `PYTHON`, an interpreter with torch and numpy, `torch_sgd.py` adds its contenders. Nanoseconds per step, least of
-//! several rounds taken in turn, at several places in memory, where another one begins each time. Before it is timed each
-//! contender takes 3 steps, and must then have moved every parameter to where gradstep has it; while timed it must have
-//! moved them on.
+//! With `PYTHON`, an interpreter with torch and numpy, `torch_sgd.py` adds its contenders. Nanoseconds per step, least
+//! of several rounds taken in turn, at several places in memory, where another one begins each time. Before it is timed
+//! each contender takes 3 steps, and must then have moved every parameter to where gradstep has it; while timed it must
+//! have moved them on.
 
 use std::error::Error;
 
