@@ -1,5 +1,5 @@
-//! Calls for `benches/counts` to count their instructions: small ones, and the loops over many values. Prints the name of each
-//! and how many were made between the two [`mark`]s around them.
+//! Calls for `benches/counts` to count their instructions: small ones, and the loops over many values. Prints the name
+//! of each and how many were made between the two [`mark`]s around them.
 
 use std::hint::black_box;
 

@@ -1,7 +1,9 @@
 //! The cost of units that get no gradient any more: a step of each rule where all gradients, or some, have been 0 for
-//! long, beside one where none has. Their velocity decays to nothing, and CPUs are slow with numbers that are next to nothing.
+//! long, beside one where none has. Their velocity decays to nothing, and CPUs are slow with numbers that are next to
+//! nothing.
 //!
-//! `cargo bench --features half,simd --bench dead [-- LEN]`; microseconds a step, least of several rounds taken in turn.
+//! `cargo bench --features half,simd --bench dead [-- LEN]`; microseconds per step, least of several rounds taken in
+//! turn.
 
 use gradstep::{
     Accumulator, MasterCopy, Momentum,
@@ -46,16 +48,11 @@ fn adding(len: usize, percent: usize) -> impl FnMut() {
     move || sum.add(&grads, 8).expect("same length")
 }
 
-fn row<S: FnMut()>(name: &str, make: impl Fn(usize) -> S) {
+fn row<S: FnMut()>(rule: &str, len: usize, make: impl Fn(usize) -> S) {
     let mut steps = DEAD.map(make);
     let [a, b, c, d] = &mut steps;
-    let times = alternate(60, 3, &mut [a, b, c, d]);
-    let [live, ref rest @ ..] = times[..] else { unreachable!() };
-    println!(
-        "{name:>28}, {:7.1}, {}",
-        live * 1e6,
-        rest.iter().map(|time| format!("{:6.2}", time / live)).collect::<Vec<_>>().join(", ")
-    );
+    let times = alternate(60, 3, &mut [a, b, c, d]).into_iter().map(|time| format!("{:.1}", time * 1e6));
+    println!("{rule}, {len}, {}", times.collect::<Vec<_>>().join(", "));
 }
 
 fn momentum<P: Float + Send + Sync + 'static>(form: MomentumForm, len: usize) -> Momentum<P> {
@@ -63,19 +60,18 @@ fn momentum<P: Float + Send + Sync + 'static>(form: MomentumForm, len: usize) ->
 }
 
 fn main() {
-    heading("cargo bench --features half,simd --bench dead");
-    let len = largest(1 << 20);
-    println!("{:>28}, live µs, times as long where 1 %, 10 %, 100 % are dead; {len} parameters", "");
-    row("Sgd, f32", |dead| stepping::<f32>(Sgd::new(1e-3).expect("valid"), len, dead));
+    heading("cargo bench --features half,simd --bench dead", "rule, n, live, 1 %, 10 %, 100 %");
+    let len = largest(1 << 16);
+    row("Sgd of f32", len, |dead| stepping::<f32>(Sgd::new(1e-3).expect("valid"), len, dead));
     for form in [Classical, Nesterov, PyTorch, PyTorchNesterov] {
-        row(&format!("{form:?}, f32"), |dead| stepping::<f32>(momentum(form, len), len, dead));
-        row(&format!("{form:?}, f64"), |dead| stepping::<f64>(momentum(form, len), len, dead));
+        row(&format!("{form:?} of f32"), len, |dead| stepping::<f32>(momentum(form, len), len, dead));
+        row(&format!("{form:?} of f64"), len, |dead| stepping::<f64>(momentum(form, len), len, dead));
     }
-    row("Classical, bf16", |dead| stepping::<bf16>(momentum(Classical, len), len, dead));
-    row("Classical, f16", |dead| stepping::<f16>(momentum(Classical, len), len, dead));
+    row("Classical of bf16", len, |dead| stepping::<bf16>(momentum(Classical, len), len, dead));
+    row("Classical of f16", len, |dead| stepping::<f16>(momentum(Classical, len), len, dead));
     let ones = vec![bf16::ONE; len];
-    row("MasterCopy of bf16, Classical", |dead| {
+    row("Classical of a MasterCopy of bf16", len, |dead| {
         stepping::<bf16>(MasterCopy::new(momentum(Classical, len), &ones).expect("room"), len, dead)
     });
-    row("Accumulator, f32", |dead| adding(len, dead));
+    row("Accumulator of f32", len, |dead| adding(len, dead));
 }

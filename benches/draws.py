@@ -1,13 +1,12 @@
-"""torch's and numpy's draws into an array: nanoseconds a draw, least of several, one thread, in turn.
+"""torch's and numpy's draws into an array: nanoseconds per draw, least of several, one thread, in turn."""
 
-Without arguments: their versions.
-"""
+import sys
 
 import numpy
 import torch
-from timing import arguments, print_least
+from timing import print_least
 
-name, length = arguments()
+name, length = sys.argv[1:]
 length = int(length)
 generator = numpy.random.default_rng(1)
 kinds = {"f32": (torch.float32, numpy.float32), "f64": (torch.float64, numpy.float64)}

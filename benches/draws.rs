@@ -1,7 +1,7 @@
 //! Filling a slice with draws, beside rand and rand_distr with ChaCha8 (and torch and numpy, if PYTHON names an
 //! interpreter that has them).
 //!
-//! `cargo bench --bench draws [-- LONGEST]`; nanoseconds a draw, least of several rounds taken in turn, one thread.
+//! `cargo bench --bench draws [-- LONGEST]`; nanoseconds per draw, least of several rounds taken in turn, one thread.
 
 use std::hint::black_box;
 
@@ -10,7 +10,7 @@ use rand::{Rng, RngExt, SeedableRng, distr::Distribution};
 use rand_chacha::ChaCha8Rng;
 
 mod common;
-use common::{alternate, heading, largest, python};
+use common::{alternate, heading, largest, torch_and_numpy};
 
 /// Times `fill` beside `peer`, which gives one value at a time, and the same of torch and numpy.
 fn beside<T: Copy + Default>(
@@ -34,18 +34,8 @@ fn beside<T: Copy + Default>(
         let limit = 6.0 * mean.max(1.0) / (len as f64).sqrt();
         assert!((found - mean).abs() < limit, "{name}: mean {found}, expected {mean}");
     }
-    let [own, peer] = times[..] else { panic!("two contenders") };
-    let others = python("draws.py", &[name, &len.to_string()]).unwrap_or("nan nan".to_string());
-    let others: Vec<f64> = others.split_whitespace().map(|figure| figure.parse().expect("a figure")).collect();
-    let [own, peer] = [own, peer].map(|time| time / len as f64 * 1e9);
-    println!(
-        "{name:>12}, {len:>8}, {own:8.2}, {peer:6.2}, {:6.2}, {:6.2}, {:13.2}, {:14.2}, {:14.2}",
-        others[0],
-        others[1],
-        peer / own,
-        others[0] / own,
-        others[1] / own
-    );
+    let [own, peer] = [times[0], times[1]].map(|time| time / len as f64 * 1e9);
+    println!("{name}, {len}, {own:.2}, {peer:.2}, {}", torch_and_numpy("draws.py", &[name, &len.to_string()]));
 }
 
 fn uniform<F: DrawFloat + Default + Into<f64>>(name: &str, len: usize, peer: impl Fn(&mut ChaCha8Rng) -> F) {
@@ -61,9 +51,7 @@ where
 }
 
 fn main() {
-    let versions = python("draws.py", &[]).unwrap_or("PYTHON names no interpreter".to_string());
-    heading(&format!("cargo bench --bench draws ({versions})"));
-    println!("        draw,      len, gradstep,   rand,  torch,  numpy, rand/gradstep, torch/gradstep, numpy/gradstep");
+    heading("cargo bench --bench draws", "draw, len, gradstep, rand, torch, numpy");
     let longest = largest(1 << 20);
     for len in [1 << 10, 1 << 14, 1 << 20].into_iter().filter(|&len| len <= longest) {
         uniform("uniform f32", len, |words| words.random::<f32>());
@@ -93,6 +81,7 @@ fn main() {
             },
         ],
     );
-    let times: Vec<f64> = times.iter().map(|time| time / 1000.0 * 1e9).collect();
-    println!("# one uniform f32, one normal f64, a new stream and its first draw: {times:.2?} nanoseconds");
+    for (name, time) in ["uniform f32", "normal f64", "new stream and uniform f64"].iter().zip(times) {
+        println!("{name}, 1, {:.2}, , , ", time / 1000.0 * 1e9);
+    }
 }

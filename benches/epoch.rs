@@ -1,8 +1,8 @@
-//! One epoch's order, beside rand's shuffle, one as Brackett-Rozinsky and Lemire describe it, rip_shuffle's with its feature,
-//! and torch's and numpy's, if PYTHON names an interpreter that has them.
+//! One epoch's order, beside rand's shuffle, one as Brackett-Rozinsky and Lemire describe it, rip_shuffle's with its
+//! feature, and torch's and numpy's, if PYTHON names an interpreter that has them.
 //!
-//! `cargo bench --bench epoch [-- LONGEST]`; nanoseconds an index, least of several rounds taken in turn. One thread; with
-//! feature `rayon` gradstep on as many as there are, and on one beside it. 10^9 needs 16 GB of memory.
+//! `cargo bench --bench epoch [-- LONGEST]`; nanoseconds per index, least of several rounds taken in turn. One thread;
+//! with feature `rayon` gradstep on as many as there are, and on one beside it. 10^9 needs 16 GB of memory.
 
 use std::cell::RefCell;
 
@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 
 mod common;
-use common::{alone, alternate, heading, largest, python};
+use common::{alone, alternate, heading, largest, torch_and_numpy};
 
 fn assert_permutation(indices: &[usize]) {
     let mut seen = vec![false; indices.len()];
@@ -20,7 +20,8 @@ fn assert_permutation(indices: &[usize]) {
     }
 }
 
-/// "Batched ranged random integer generation" (2024) shuffles so: as many draws from a word of 64 bits as the length allows.
+/// "Batched ranged random integer generation" (2024) shuffles so: as many draws from a word of 64 bits as the length
+/// allows.
 fn shuffle_in_batches(indices: &mut [usize], generator: &mut ChaCha8Rng) {
     let left = &mut indices.len();
     swap_down::<1>(indices, left, 1 << 30, generator);
@@ -32,8 +33,8 @@ fn shuffle_in_batches(indices: &mut [usize], generator: &mut ChaCha8Rng) {
     swap_down::<1>(indices, left, 1, generator);
 }
 
-/// `K` places at a time while more than `until` are left. The page divides by the product of the bounds only where a bound on it
-/// tells too little, and passes the bound on.
+/// `K` places at a time while more than `until` are left. The page divides by the product of the bounds only where a
+/// bound on it tells too little, and passes the bound on.
 fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usize, generator: &mut ChaCha8Rng) {
     let mut most = (0..K as u64).map(|k| (*left as u64).saturating_sub(k).max(1)).product::<u64>();
     while *left > until {
@@ -62,37 +63,18 @@ fn swap_down<const K: usize>(indices: &mut [usize], left: &mut usize, until: usi
 }
 
 fn main() {
-    let versions = python("epoch.py", &[]).unwrap_or("PYTHON names no interpreter".to_string());
-    heading(&format!("cargo bench --bench epoch ({versions})"));
-    println!(
-        "{:>10}, gradstep,   rand, batched, rip_shuffle,  torch,  numpy, rand/gradstep, batched/gradstep, \
-         rip_shuffle/gradstep, torch/gradstep, numpy/gradstep, one thread, one thread/gradstep",
-        "len"
-    );
+    heading("cargo bench --bench epoch", "len, gradstep, rand, batched, rip_shuffle, gradstep 1T, torch, numpy");
     let longest = largest(1_000_000_000);
-    for len in (3..=9).map(|digits| 10_usize.pow(digits)).take_while(|&len| len <= longest) {
-        let figures = figures(len);
-        let others = python("epoch.py", &[&len.to_string()]).unwrap_or("nan nan".to_string());
-        let others = others.split_whitespace().map(|figure| figure.parse::<f64>().expect("a figure"));
-        let [own, rand, batched, rip, alone, torch, numpy] = figures.into_iter().chain(others).collect::<Vec<_>>()[..]
-        else {
-            panic!("epoch.py prints two figures")
-        };
-        println!(
-            "{len:>10}, {own:8.2}, {rand:6.2}, {batched:7.2}, {rip:11.2}, {torch:6.2}, {numpy:6.2}, {:13.2}, {:16.2}, \
-             {:20.2}, {:14.2}, {:14.2}, {alone:10.2}, {:19.2}",
-            rand / own,
-            batched / own,
-            rip / own,
-            torch / own,
-            numpy / own,
-            alone / own
-        );
+    let lens = [1_000, 10_000, 100_000, 1_000_000, 2_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+    for len in lens.into_iter().filter(|&len| len <= longest) {
+        let figures = figures(len).map(|time| if time > 0.0 { format!("{time:.2}") } else { String::new() }).join(", ");
+        println!("{len}, {figures}, {}", torch_and_numpy("epoch.py", &[&len.to_string()]));
     }
 }
 
-/// Returns the nanoseconds per index of gradstep, rand, batched, rip_shuffle, and gradstep on one thread.
-fn figures(len: usize) -> Vec<f64> {
+/// The nanoseconds per index of gradstep, rand, batched, rip_shuffle (0 without its feature), and gradstep on one
+/// thread.
+fn figures(len: usize) -> [f64; 5] {
     // In turn they fill one table, and gradstep another: at 10^9 there is no memory for more.
     let (epoch, indices) =
         (RefCell::new(Batcher::new(len, 128, 1).expect("valid").epoch(0)), RefCell::new(vec![0; len]));
@@ -106,8 +88,8 @@ fn figures(len: usize) -> Vec<f64> {
     };
     let (mut number, mut number_alone, mut seeds) = (0, 0, [0_u64; 3]);
     let [rand_seed, batched_seed, rip_seed] = &mut seeds;
-    // At 10^9 a round takes minutes, and no cache matters.
-    let (rounds, calls) = if len > 100_000_000 { (2, 1) } else { ((30_000_000 / len).clamp(2, 300), 3) };
+    // There a round takes up to minutes, and no cache matters.
+    let (rounds, calls) = if len > 10_000_000 { (2, 1) } else { ((30_000_000 / len).clamp(2, 300), 3) };
     let times = alternate(
         rounds,
         calls,
@@ -146,9 +128,6 @@ fn figures(len: usize) -> Vec<f64> {
     indices.copy_from_slice(epoch.indices()); // as one thread had it
     epoch.refill(epoch.number());
     assert!(epoch.indices() == indices, "another order on one thread");
-    let mut figures: Vec<f64> = times.iter().map(|time| time / len as f64 * 1e9).collect();
-    if cfg!(not(feature = "rip_shuffle")) {
-        figures[3] = f64::NAN;
-    }
-    figures
+    let own = |i: usize| times[i] / len as f64 * 1e9;
+    [own(0), own(1), own(2), if cfg!(feature = "rip_shuffle") { own(3) } else { 0.0 }, own(4)]
 }

@@ -1,8 +1,8 @@
 //! Judges orders for data that lives on disk: gradstep's, and the published ones.
 //!
-//! `cargo bench --bench locality [-- EPOCHS]`; minutes. It fails if `Blocks` in its recommended setting has a fault, or if
-//! one is not found that others are known for. 2^20 samples sorted by label, ten classes, batches of 256; the mean of 32
-//! epochs, each with a seed of its own. The columns:
+//! `cargo bench --bench locality [-- EPOCHS]`; minutes. It fails if `Blocks` in its recommended setting has a fault, or
+//! if one is not found that others are known for. 2^20 samples sorted by label, ten classes, batches of 256; the mean
+//! of 32 epochs, each with a seed of its own. The columns:
 //!
 //! - h: the share of the labels' variance that is between blocks (1: sorted)
 //! - held: the most samples that are read and not given yet, in % of all, if each unit is read once, as late as can be
@@ -117,10 +117,10 @@ fn epochs() -> u64 {
 }
 
 fn main() {
-    heading("cargo bench --bench locality");
-    println!(
+    heading(
+        "cargo bench --bench locality",
         "scheme, h, held, variance, predicted, tail, parity, neighbours, epochs, seeds, displacement, inversions, spearman, \
-         missing, first, faults"
+         missing, first, faults",
     );
     for scheme in &SCHEMES {
         let faults = judge(scheme);
@@ -197,10 +197,11 @@ fn predicted(scheme: &Scheme, h: f64) -> Option<f64> {
     (scheme.window > 0).then_some(1.0 + h * BATCH as f64 / k * (1.0 - k / n as f64))
 }
 
-/// The variance of the shares of the classes in a batch / that in a full shuffle; and that in the last 5 % of the batches /
-/// that in the others.
+/// The variance of the shares of the classes in a batch / that in a full shuffle; and that in the last 5 % of the
+/// batches / that in the others.
 ///
-/// Each label is that of the sorted list with probability √h, else any: so h is the correlation of two labels in a block.
+/// Each label is that of the sorted list with probability √h, else any: so h is the correlation of two labels in a
+/// block.
 fn variance(scheme: &Scheme, len: usize, h: f64) -> (f64, f64) {
     let mut draws = Draws::new("labels", [0, 0], 1);
     let labels: Vec<usize> =

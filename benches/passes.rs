@@ -1,8 +1,8 @@
 //! Every pass over all parameters, beside the bare loop with the same traffic and the same vectors.
 //!
-//! `cargo bench --features simd,half --bench passes [-- LONGEST]`; time of the bare loop / ours (1: as fast as the loop,
-//! above: faster), least of several rounds taken in turn, f32. With feature `rayon` also what threads gain: ours and the
-//! bare loop on one thread / on all, and the bare loop / ours on all. The bare loop's threads are rayon's too.
+//! `cargo bench --features simd,half,rayon --bench passes [-- LONGEST]`; microseconds, least of several rounds taken in
+//! turn, f32: ours and the bare loop on one thread, then both on all. The bare loop's threads are rayon's too. Last
+//! `step_clipped` beside the two calls that it saves, on one thread.
 
 use std::hint::black_box;
 
@@ -14,7 +14,7 @@ use half::{bf16, f16};
 use pulp::Arch;
 
 mod common;
-use common::{Pages, heading, largest, least, seconds};
+use common::{Pages, alone, heading, largest, least, seconds};
 
 #[global_allocator]
 static PAGES: Pages = Pages;
@@ -104,59 +104,31 @@ type Contender<'a> = Box<dyn FnMut() + Send + 'a>;
 type Row<'a> = (&'static str, Contender<'a>, Box<dyn Fn(&'a [f32]) -> Contender<'a> + 'a>);
 
 fn main() {
-    heading("cargo bench --features half --bench passes");
+    heading("cargo bench --features simd,half,rayon --bench passes", "pass, n, ours 1T, bare 1T, ours, bare");
     let longest = largest(1 << 25);
-    let lens: Vec<usize> = [4096, 65_536, 1 << 20, 1 << 22, 1 << 25].into_iter().filter(|&n| n <= longest).collect();
-    let titles = if cfg!(feature = "rayon") { &TITLES[..] } else { &TITLES[..1] };
-    let mut tables = vec![Vec::new(); titles.len()];
-    let mut names = Vec::new();
-    for &n in &lens {
+    for n in [4096, 65_536, 1 << 20, 1 << 22, 1 << 25].into_iter().filter(|&n| n <= longest) {
         let grads: Vec<f32> = (0..n).map(|i| (i % 17) as f32 / 8.0 - 1.0).collect();
-        for (place, (name, ours, bare)) in rows(&grads).into_iter().enumerate() {
-            let ratios = measure((30_000_000 / n).clamp(5, 2000), &grads, ours, &*bare);
-            if names.len() == place {
-                names.push(name);
-                tables.iter_mut().for_each(|table| table.push(Vec::new()));
-            }
-            tables.iter_mut().zip(ratios).for_each(|(table, ratio)| table[place].push(ratio));
+        let rounds = (30_000_000 / n).clamp(5, 2000);
+        let show = |name, times: Vec<f64>| {
+            let cell = |i: usize| times.get(i).map(|time| format!("{:.2}", time * 1e6)).unwrap_or_default();
+            println!("{name}, {n}, {}", [0, 1, 2, 3].map(cell).join(", "));
+        };
+        for (name, ours, bare) in rows(&grads) {
+            show(name, measure(rounds, &grads, ours, &*bare));
         }
-    }
-    for (title, table) in titles.iter().zip(tables) {
-        println!("{title:38}, {}", lens.iter().map(|n| format!("{n:>8}")).collect::<Vec<_>>().join(", "));
-        for (name, ratios) in names.iter().zip(table) {
-            println!("{name:38}, {}", ratios.iter().map(|x| format!("{x:8.2}")).collect::<Vec<_>>().join(", "));
+        for (name, mut ours, theirs) in two_calls(&grads) {
+            let mut theirs = theirs(&grads);
+            show(name, alone(|| least(rounds, 3, &mut [&mut ours, &mut theirs], |call| seconds(&mut **call))));
         }
     }
 }
 
-const TITLES: [&str; 4] =
-    ["bare / ours, one thread, n =", "ours, one thread / all", "bare, one thread / all", "bare / ours, all threads"];
-
-#[cfg(not(feature = "rayon"))]
-fn measure<'a>(
-    rounds: usize,
-    grads: &'a [f32],
-    mut ours: Contender<'a>,
-    bare: &dyn Fn(&'a [f32]) -> Contender<'a>,
-) -> Vec<f64> {
-    let mut bare = bare(grads);
-    let times = least(rounds, 3, &mut [&mut ours, &mut bare], |contender| seconds(&mut **contender));
-    vec![times[1] / times[0]]
-}
-
-#[cfg(feature = "rayon")]
 fn measure<'a>(
     rounds: usize,
     grads: &'a [f32],
     ours: Contender<'a>,
     bare: &dyn Fn(&'a [f32]) -> Contender<'a>,
 ) -> Vec<f64> {
-    let ours = std::cell::RefCell::new(ours);
-    // Both timed inside, so that waking the one thread does not count, and both there: another core has other caches.
-    let mut one_thread = || {
-        let ours = &mut **ours.borrow_mut();
-        common::alone(|| seconds(ours))
-    };
     let threads = rayon::current_num_threads();
     let mut parts: Vec<Contender> = grads.chunks(grads.len().div_ceil(threads)).map(bare).collect();
     let mut shared = || {
@@ -166,44 +138,54 @@ fn measure<'a>(
             first();
         });
     };
-    let mut bare = bare(grads);
-    let times = least(
-        rounds,
-        3,
-        &mut [
-            &mut one_thread as &mut dyn FnMut() -> f64,
-            &mut || seconds(&mut **ours.borrow_mut()),
-            &mut || common::alone(|| seconds(&mut bare)),
-            &mut || seconds(&mut shared),
-        ],
-        |contender| contender(),
-    );
-    let [ours, ours_all, bare, bare_all] = times[..] else { unreachable!() };
-    vec![bare / ours, ours / ours_all, bare / bare_all, bare_all / ours_all]
+    let (ours, mut bare) = (std::cell::RefCell::new(ours), bare(grads));
+    // Both timed inside, so that waking the one thread does not count, and both there: another core has other caches.
+    let mut one_thread = || {
+        let ours = &mut **ours.borrow_mut();
+        alone(|| seconds(ours))
+    };
+    let contenders: &mut [&mut dyn FnMut() -> f64] = &mut [
+        &mut one_thread,
+        &mut || alone(|| seconds(&mut bare)),
+        &mut || seconds(&mut **ours.borrow_mut()),
+        &mut || seconds(&mut shared),
+    ];
+    least(rounds, 3, contenders, |contender| contender())
 }
 
-/// `step_clipped` with one limit, and `clip_global_norm` and `step` with a limit that falls by a factor in each round.
-fn two_calls<'a>(
-    name: &'static str,
-    grads: &'a [f32],
-    optimizer: impl Optimizer<f32> + Clone + 'a,
-    max_norm: f64,
-    (limit, factor): (f64, f64),
-) -> Row<'a> {
-    let (mut params, mut ours) = (grads.to_vec(), optimizer.clone());
-    (
-        name,
-        Box::new(move || assert!(ours.step_clipped(&mut params, Grads::new(grads), max_norm).is_ok())),
-        Box::new(move |grads| {
-            let (mut params, mut clipped, mut limit) = (grads.to_vec(), grads.to_vec(), limit);
-            let mut theirs = optimizer.clone();
-            Box::new(move || {
-                limit *= factor;
-                clip_global_norm(&mut [&mut clipped], limit).expect("finite");
-                theirs.step(&mut params, &clipped).expect("same length");
-            })
-        }),
-    )
+/// `step_clipped` with one limit, and `clip_global_norm` and `step` with a limit that falls by a factor in each round:
+/// each time the gradients are clipped a little more, if at all.
+fn two_calls(grads: &[f32]) -> Vec<Row<'_>> {
+    fn row<'a>(
+        name: &'static str,
+        grads: &'a [f32],
+        optimizer: impl Optimizer<f32> + Clone + 'a,
+        max_norm: f64,
+        (limit, factor): (f64, f64),
+    ) -> Row<'a> {
+        let (mut params, mut ours) = (grads.to_vec(), optimizer.clone());
+        (
+            name,
+            Box::new(move || assert!(ours.step_clipped(&mut params, Grads::new(grads), max_norm).is_ok())),
+            Box::new(move |grads| {
+                let (mut params, mut clipped, mut limit) = (grads.to_vec(), grads.to_vec(), limit);
+                let mut theirs = optimizer.clone();
+                Box::new(move || {
+                    limit *= factor;
+                    clip_global_norm(&mut [&mut clipped], limit).expect("finite");
+                    theirs.step(&mut params, &clipped).expect("same length");
+                })
+            }),
+        )
+    }
+    let norm = global_norm(&[grads]).expect("finite");
+    let momentum = Momentum::new(RATE.into(), LAMBDA.into(), grads.len()).expect("valid");
+    let sgd = Sgd::new(RATE.into()).expect("valid");
+    vec![
+        row("two calls / step_clipped; Momentum", grads, momentum.clone(), norm / 2.0, (norm, 0.9999)),
+        row("two calls / step_clipped; Sgd", grads, sgd, norm / 2.0, (norm, 0.9999)),
+        row("two calls / step_clipped; does not clip", grads, momentum, 9.0 * norm, (9.0 * norm, 1.0)),
+    ]
 }
 
 fn bare_norm<'a>(grads: &'a [f32]) -> Contender<'a> {
@@ -258,7 +240,7 @@ fn rows(grads: &[f32]) -> Vec<Row<'_>> {
     // Less and less, so that it clips each time.
     let (mut clipped, mut max) = (grads.to_vec(), norm);
     rows.push((
-        "clip_global_norm, clips",
+        "clip_global_norm; clips",
         Box::new(move || {
             max *= 0.9999;
             assert!(clip_global_norm(&mut [&mut clipped], max).expect("finite") > max);
@@ -305,12 +287,12 @@ fn rows(grads: &[f32]) -> Vec<Row<'_>> {
         }),
     ));
     rows.push((
-        "the same / a loop without a check",
+        "a loop without a check / WeightAverage::update",
         averages(1.0, grads.to_vec()),
         bare!(|grads| let own = vec![1.0; grads.len()]; average(&mut own, grads)),
     ));
     rows.push((
-        "live / of parameters that became 0",
+        "live / WeightAverage::update of parameters that became 0",
         averages(1e-35, vec![0.0; n]),
         Box::new(|grads| averages(1.0, grads.to_vec())),
     ));
@@ -352,7 +334,7 @@ fn rows(grads: &[f32]) -> Vec<Row<'_>> {
     let max = norm / 2.0;
     let (mut params, mut ours) = (grads.to_vec(), momentum.clone());
     rows.push((
-        "step_clipped, Momentum, clips",
+        "step_clipped; Momentum; clips",
         Box::new(move || assert!(ours.step_clipped(&mut params, Grads::new(grads), max).is_ok())),
         bare!(|grads| let params = grads.to_vec(); let velocity = vec![0.0; grads.len()]; {
             let scale = max / squares(grads).sqrt();
@@ -362,27 +344,18 @@ fn rows(grads: &[f32]) -> Vec<Row<'_>> {
             }
         }),
     ));
-    if cfg!(not(feature = "rayon")) {
-        // The two calls in place of the bare loop. Each time the gradients are clipped a little more, if at all.
-        let clips = (2.0 * max, 0.9999);
-        rows.push(two_calls("two calls / step_clipped, Momentum", grads, momentum.clone(), max, clips));
-        rows.push(two_calls("two calls / step_clipped, Sgd", grads, sgd, max, clips));
-        let not = (9.0 * max, 1.0);
-        rows.push(two_calls("the same where it does not clip", grads, momentum.clone(), 9.0 * max, not));
-    }
-
     let bf16s = |grads: &[f32]| -> Vec<bf16> { grads.iter().map(|&g| bf16::from_f32(g)).collect() };
     let f16s = |grads: &[f32]| -> Vec<f16> { grads.iter().map(|&g| f16::from_f32(g)).collect() };
     let (half, mut params) = (bf16s(grads), bf16s(grads));
     let mut ours = MasterCopy::new(momentum.clone(), &params).expect("same length");
     let (again, mut params_again, mut ours_again) = (half.clone(), half.clone(), ours.clone());
     rows.push((
-        "MasterCopy bf16 / f32 momentum",
+        "f32 momentum / MasterCopy of bf16",
         Box::new(move || ours.step(&mut params, &half).expect("same length")),
         Box::new(bare_momentum),
     ));
     rows.push((
-        "MasterCopy bf16 / bare loop of it",
+        "bf16 momentum / MasterCopy of bf16",
         Box::new(move || ours_again.step(&mut params_again, &again).expect("same length")),
         bare!(|grads| let half = bf16s(grads); let own = (grads.to_vec(), grads.to_vec(), half.clone()); {
             momentum_bf16(&mut own.0, &mut own.1, &half, &mut own.2);
@@ -391,24 +364,28 @@ fn rows(grads: &[f32]) -> Vec<Row<'_>> {
     let (half, mut params) = (f16s(grads), f16s(grads));
     let mut ours = MasterCopy::new(momentum, &params).expect("same length");
     rows.push((
-        "MasterCopy f16 / f32 momentum",
+        "f32 momentum / MasterCopy of f16",
         Box::new(move || ours.step(&mut params, &half).expect("same length")),
         Box::new(bare_momentum),
     ));
     let half = bf16s(grads);
     rows.push((
-        "global_norm bf16 / f32",
+        "f32 norm / global_norm of bf16",
         Box::new(move || assert!(global_norm(&[&half]).is_ok())),
         Box::new(bare_norm),
     ));
     let half = bf16s(grads);
     rows.push((
-        "global_norm bf16 / bare loop of it",
+        "bf16 norm / global_norm of bf16",
         Box::new(move || assert!(global_norm(&[&half]).is_ok())),
         bare!(|grads| let half = bf16s(grads); assert!(squares_bf16(&half) > 0.0)),
     ));
     let half = f16s(grads);
-    rows.push(("global_norm f16 / f32", Box::new(move || assert!(global_norm(&[&half]).is_ok())), Box::new(bare_norm)));
+    rows.push((
+        "f32 norm / global_norm of f16",
+        Box::new(move || assert!(global_norm(&[&half]).is_ok())),
+        Box::new(bare_norm),
+    ));
 
     let order = move |grads: &[f32]| -> Vec<usize> {
         let rows = grads.len() / 64;
@@ -417,7 +394,7 @@ fn rows(grads: &[f32]) -> Vec<Row<'_>> {
     let row_len = black_box(64); // ours does not know it beforehand either
     let (batch, mut out) = (order(grads), Vec::new());
     rows.push((
-        "gather, rows of 64",
+        "gather; rows of 64",
         Box::new(move || gather(grads, 64, &batch, &mut out).expect("valid")),
         bare!(|grads| let batch = order(grads); let out = vec![0.0; grads.len()]; {
             for (row, &i) in out.chunks_exact_mut(row_len).zip(&batch) {

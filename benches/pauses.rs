@@ -1,8 +1,9 @@
-//! Measures what a second thread gains where the program does something else between two calls, as training does: a thread of the
-//! pool that sleeps must be woken, and the call waits for it.
+//! Measures what a second thread gains where the program does something else between two calls, as training does: a
+//! thread of the pool that sleeps must be woken, and the call waits for it.
 //!
-//! `cargo bench --features simd,rayon --bench pauses`; median of 151 calls in microseconds, f32, after a pause in which this
-//! thread works and the others have nothing to do: on one thread, on all called from outside the pool, and from inside it.
+//! `cargo bench --features simd,rayon --bench pauses`; median of 151 calls in microseconds, f32, after a pause in which
+//! this thread works and the others have nothing to do: on one thread, on all called from outside the pool, and from
+//! inside it.
 
 use std::{
     hint::black_box,
@@ -45,20 +46,19 @@ fn times(len: usize, pause: Duration) -> [f64; 4] {
 }
 
 fn main() {
-    heading("cargo bench --bench pauses");
-    println!(
-        "{:>8}, {:>9}, {:8}, {:>8}, {:>8}, {:>8}, {:>8}",
-        "n", "pause", "threads", "norm", "Sgd", "Momentum", "Adam"
+    heading(
+        "cargo bench --features simd,rayon --bench pauses",
+        "n, pause, threads, global_norm, Sgd::step, Momentum::step, Adam::step",
     );
     for len in [1 << 17, 200_000, 1 << 18, 1 << 19, 1 << 20] {
-        for pause in [0, 100, 1000].map(Duration::from_micros) {
+        for pause in [0, 100, 1000] {
+            let times = || times(len, Duration::from_micros(pause));
             let show = |threads, times: [f64; 4]| {
-                let times = times.map(|time| format!("{time:8.1}")).join(", ");
-                println!("{len:8}, {pause:>9?}, {threads:8}, {times}");
+                println!("{len}, {pause}, {threads}, {}", times.map(|time| format!("{time:.1}")).join(", "));
             };
-            show("one", common::alone(|| times(len, pause)));
-            show("outside", times(len, pause));
-            show("inside", rayon::join(|| times(len, pause), || ()).0);
+            show("one", common::alone(times));
+            show("two", times());
+            show("two; the loop inside the pool", rayon::join(times, || ()).0);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The orders that others use for data on disk, written anew from what their documents, papers and sources say they do.
 //! Each keeps 2^17 samples in memory, if it keeps any.
 //!
-//! Each function returns the samples of an epoch of `len`, from a seed. Those that know the sample at a place without the
-//! places before it give only the first `count` of them.
+//! Each function returns the samples of an epoch of `len`, from a seed. Those that know the sample at a place without
+//! the places before it give only the first `count` of them.
 
 use std::mem;
 
@@ -48,15 +48,17 @@ pub fn buffer(len: usize, _: usize, seed: u64, epoch: u64) -> Vec<usize> {
     through_buffer(0..len, &mut draws(seed, epoch))
 }
 
-/// github.com/webdataset/webdataset: `shardshuffle`, then `shuffle(size)`: a buffer behind the shards in a random order.
+/// github.com/webdataset/webdataset: `shardshuffle`, then `shuffle(size)`: a buffer behind the shards in a random
+/// order.
 pub fn webdataset(len: usize, _: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut draws = draws(seed, epoch);
     through_buffer(shards(len, &mut draws).into_iter().flatten(), &mut draws)
 }
 
-/// github.com/google/grain, `index_shuffle`: four rounds of the cipher Simon (Beaulieu et al. 2013) on two halves, walked on
-/// until the result is at most `max`. The bits are those of the logarithm of `max`, rounded up, where they should be those
-/// of `max`: at 2^16 the highest place loses its only bit, and gives what place 0 gives. (Keys: our own.)
+/// github.com/google/grain, `index_shuffle`: four rounds of the cipher Simon (Beaulieu et al. 2013) on two halves,
+/// walked on until the result is at most `max`. The bits are those of the logarithm of `max`, rounded up, where they
+/// should be those of `max`: at 2^16 the highest place loses its only bit, and gives what place 0 gives. (Keys: our
+/// own.)
 fn index_shuffle(max: usize, seed: u64) -> impl Fn(usize) -> usize {
     let bits = (max as f64).log2().ceil() as u32;
     let half = (bits + bits % 2).max(16) / 2;
@@ -87,7 +89,8 @@ pub fn grain(len: usize, count: usize, seed: u64, epoch: u64) -> Vec<usize> {
     (0..count).map(index_shuffle(len - 1, seed + epoch)).collect()
 }
 
-/// The same, `WindowShuffleIterDataset`: neighbours in windows, each with the seed plus its number, counted on over epochs.
+/// The same, `WindowShuffleIterDataset`: neighbours in windows, each with the seed plus its number, counted on over
+/// epochs.
 pub fn grain_window(len: usize, count: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let windows = (0..count).step_by(HELD).zip(epoch * len.div_ceil(HELD) as u64..);
     let window = |(start, number)| {
@@ -97,8 +100,8 @@ pub fn grain_window(len: usize, count: usize, seed: u64, epoch: u64) -> Vec<usiz
     windows.flat_map(window).collect()
 }
 
-/// The shards of MosaicML's streaming (docs.mosaicml.com/projects/streaming, "Shuffling"), for one canonical node: in an
-/// order for the whole run, shuffled again with the seed plus the epoch.
+/// The shards of MosaicML's streaming (docs.mosaicml.com/projects/streaming, "Shuffling"), for one canonical node: in
+/// an order for the whole run, shuffled again with the seed plus the epoch.
 fn mosaic_shards(len: usize, seed: u64, epoch: u64) -> (Vec<Vec<usize>>, Draws) {
     let (mut shards, mut draws) = (shards(len, &mut draws(seed, u64::MAX)), draws(seed + epoch, 0));
     shuffle(&mut shards, &mut draws);
@@ -126,8 +129,8 @@ pub fn py1br(len: usize, _: usize, seed: u64, epoch: u64) -> Vec<usize> {
     out
 }
 
-/// The same, `py1e`: each sample moves by a random distance, so that its shard spreads over 0.75 to 1.25 times the block
-/// size, and no place is beyond the ends.
+/// The same, `py1e`: each sample moves by a random distance, so that its shard spreads over 0.75 to 1.25 times the
+/// block size, and no place is beyond the ends.
 pub fn py1e(len: usize, _: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let (shards, mut draws) = mosaic_shards(len, seed, epoch);
     let (mut places, mut start) = (Vec::with_capacity(len), 0);
@@ -145,8 +148,8 @@ pub fn py1e(len: usize, _: usize, seed: u64, epoch: u64) -> Vec<usize> {
     places.into_iter().map(|(_, sample)| sample).collect()
 }
 
-/// Xu et al. 2022, "In-Database Machine Learning with CorgiPile": blocks in a random order, as many at a time as the buffer
-/// holds, shuffled together. (Here, as in their PyTorch version, every block comes once an epoch.)
+/// Xu et al. 2022, "In-Database Machine Learning with CorgiPile": blocks in a random order, as many at a time as the
+/// buffer holds, shuffled together. (Here, as in their PyTorch version, every block comes once an epoch.)
 pub fn corgipile(len: usize, _: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut draws = draws(seed, epoch);
     let mut out = shards(len, &mut draws).concat();
@@ -154,8 +157,9 @@ pub fn corgipile(len: usize, _: usize, seed: u64, epoch: u64) -> Vec<usize> {
     out
 }
 
-/// github.com/libffcv/ffcv, `OrderOption.QUASI_RANDOM`: pages, each shuffled, in a random order, some of them open; each
-/// sample comes from a random open one. There twice as many are open as a batch has samples; here as many as memory holds.
+/// github.com/libffcv/ffcv, `OrderOption.QUASI_RANDOM`: pages, each shuffled, in a random order, some of them open;
+/// each sample comes from a random open one. There twice as many are open as a batch has samples; here as many as
+/// memory holds.
 pub fn ffcv(len: usize, _: usize, seed: u64, epoch: u64) -> Vec<usize> {
     let mut draws = draws(seed, epoch);
     let mut closed = shards(len, &mut draws);
@@ -173,9 +177,9 @@ pub fn ffcv(len: usize, _: usize, seed: u64, epoch: u64) -> Vec<usize> {
     out
 }
 
-/// github.com/marin-community/marin, lib/levanter, `FeistelPermutation`: five rounds on the bits of the next power of two,
-/// walked on until the result is below `len`. The round multiplies by an odd number and adds: its lowest bit depends on the
-/// lowest bit only, so that in the end the lowest bit is one of the place's, next to the middle.
+/// github.com/marin-community/marin, lib/levanter, `FeistelPermutation`: five rounds on the bits of the next power of
+/// two, walked on until the result is below `len`. The round multiplies by an odd number and adds: its lowest bit
+/// depends on the lowest bit only, so that in the end the lowest bit is one of the place's, next to the middle.
 fn feistel(len: usize, number: u64, seed: u64) -> impl Fn(usize) -> usize {
     let bits = len.next_power_of_two().trailing_zeros();
     let half = bits - bits / 2;
@@ -212,8 +216,9 @@ pub fn levanter_eras(len: usize, count: usize, seed: u64, _: u64) -> Vec<usize> 
     (0..count).step_by(HELD).flat_map(era).collect()
 }
 
-/// The same, `BlockShufflingDataset`, with the blocks of 256 and windows of 512 (2^17 samples) of its configuration: the
-/// blocks in a random order, each window shuffled; a short last block stays at the end, and the last window is what remains.
+/// The same, `BlockShufflingDataset`, with the blocks of 256 and windows of 512 (2^17 samples) of its configuration:
+/// the blocks in a random order, each window shuffled; a short last block stays at the end, and the last window is what
+/// remains.
 pub fn levanter_windows(len: usize, count: usize, seed: u64, _: u64) -> Vec<usize> {
     const BLOCK: usize = 256;
     let full = len / BLOCK * BLOCK;

@@ -4,15 +4,17 @@
 
 784 - 256 - 10, ReLU, batches of 32, momentum 0.9, a learning rate from 0.1 linearly towards 0, 10 epochs, the held-out
 accuracy after each. PyTorch has the whole set as one tensor and takes the rows of a batch by index (no DataLoader, which
-would be slower). Prints seconds (the least and the middle of the seeds; reading the files is not included) and the
+would be slower). Prints CSV: seconds (the least and the middle of the seeds; reading the files is not included) and the
 accuracy at the end (mean and standard deviation).
 """
 
 import gzip
+import os
 import re
 import statistics
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from time import perf_counter
 
@@ -59,13 +61,18 @@ def gradstep(directory, threads, seed):
     options = ["--data", directory, "--threads", threads, "--seed", seed, "--plot", "target/train.svg"]
     command = ["cargo", "run", "-q", "--release", "--features", "rayon,simd", "--example", "digits", "--", *options]
     output = subprocess.run([str(word) for word in command], check=True, capture_output=True, text=True).stdout
-    return tuple(float(re.search(word, output, re.M)[1]) for word in (r"^time: ([\d.]+)", r"^held-out accuracy: ([\d.]+)"))
+    return tuple(
+        float(re.search(word, output, re.M)[1]) for word in (r"^time: ([\d.]+)", r"^held-out accuracy: ([\d.]+)")
+    )
 
 
 directory, seeds = Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 3
 train, test = load(directory, "train"), load(directory, "t10k")
-print(f"torch {torch.__version__}, {seeds} seeds")
-print("threads           seconds: least  middle   accuracy, %")
+rust = subprocess.run(["rustc", "--version"], capture_output=True, text=True).stdout.strip()
+cpu = dict(re.findall(r"^(.*?)\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M))
+machine = f"{cpu['model name']} (family {cpu['cpu family']}, model {cpu['model']}), {os.cpu_count()} cores"
+print(f"# {date.today()}; {machine}; {rust}; torch {torch.__version__}; {seeds} seeds; benches/train.py")
+print("network, threads, least, middle, accuracy, deviation")
 for threads in (1, 2):
     runs = {"gradstep": [], "torch": []}
     for seed in range(seeds):
@@ -74,8 +81,5 @@ for threads in (1, 2):
     for name, results in runs.items():
         times, accuracies = zip(*results)
         spread = statistics.stdev(accuracies) if seeds > 1 else 0
-        print(
-            f"{threads:7} {name:10} {min(times):12.2f} {statistics.median(times):7.2f}"
-            f"   {statistics.mean(accuracies):.2f} ± {spread:.2f}",
-            flush=True,
-        )
+        seconds = f"{min(times):.2f}, {statistics.median(times):.2f}"
+        print(f"{name}, {threads}, {seconds}, {statistics.mean(accuracies):.2f}, {spread:.2f}", flush=True)

@@ -1,14 +1,16 @@
-"""torch.multinomial and numpy's Generator.choice: nanoseconds a draw, least of several, one thread, in turn.
+"""torch.multinomial and numpy's Generator.choice: nanoseconds per draw, least of several, one thread, in turn.
 
 Both sum the weights up in each call, so that a call draws as many as there are weights, from 2^16 to 2^20. torch takes at most
-2^24 weights: nan above. Without arguments: their versions.
+2^24 weights: nan above.
 """
+
+import sys
 
 import numpy
 import torch
-from timing import arguments, print_least
+from timing import print_least
 
-length = int(arguments()[0])
+length = int(sys.argv[1])
 count = min(max(length, 2**16), 2**20)
 generator = numpy.random.default_rng(1)
 weights = generator.random(length)

@@ -1,8 +1,8 @@
-//! Draws in proportion to weights, beside rand_distr's `WeightedAliasIndex` with ChaCha8 (and torch's `multinomial` and numpy's
-//! `choice`, if PYTHON names an interpreter that has them). Below: mixtures of classes beside a shuffle.
+//! Draws in proportion to weights, beside rand_distr's `WeightedAliasIndex` with ChaCha8 (and torch's `multinomial` and
+//! numpy's `choice`, if PYTHON names an interpreter that has them). Below: mixtures of classes beside a shuffle.
 //!
-//! `cargo bench --bench weighted [-- LONGEST]`; nanoseconds a draw and a weight, least of several rounds taken in turn, one
-//! thread. With 10^8 weights it needs 6 GB.
+//! `cargo bench --bench weighted [-- LONGEST]`; nanoseconds per draw and per weight, least of several rounds taken in
+//! turn, one thread. With 10^8 weights it needs 6 GB.
 
 use gradstep::{Batcher, Draws, Mixture, Order, Permutation, Shuffle, Weighted};
 use rand::{SeedableRng, distr::Distribution};
@@ -10,17 +10,17 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::weighted::WeightedAliasIndex;
 
 mod common;
-use common::{alone, alternate, heading, largest, python, seconds};
+use common::{alone, alternate, heading, largest, seconds, torch_and_numpy};
 
 fn main() {
-    let versions = python("weighted.py", &[]).unwrap_or("PYTHON names no interpreter".to_string());
-    heading(&format!("cargo bench --bench weighted ({versions})"));
+    heading(
+        "cargo bench --bench weighted",
+        "order, len, gradstep, rand_distr, torch, numpy, gradstep to make, rand_distr to make",
+    );
     let longest = largest(100_000_000);
-    println!("  weights, gradstep,   rand,  torch,  numpy, rand/gradstep, new: gradstep, rand");
     for len in [1_000, 1_000_000, 100_000_000].into_iter().filter(|&len| len <= longest) {
         draws(len);
     }
-    println!("     of 10 classes of,     new, a place of an epoch");
     alone(|| classes(longest.min(1_000_000)));
 }
 
@@ -29,13 +29,12 @@ fn draws(len: usize) {
     Draws::new("weights", [0, 0], 1).fill_uniform(&mut weights);
     let count = 1 << 16;
     let (mut own, mut theirs) = (vec![0; count], vec![0; count]);
-    let mut order = None;
-    let own_new = (0..3).map(|_| {
+    let (mut order, mut own_new) = (None, f64::INFINITY);
+    for _ in 0..if len > 1_000_000 { 1 } else { 3 } {
         order = None; // the old table first makes room
-        seconds(|| order = Some(Weighted::new(&weights, count, 1).expect("valid")))
-    });
-    let own_new = own_new.fold(f64::INFINITY, f64::min);
-    let order = order.expect("three of them");
+        own_new = own_new.min(seconds(|| order = Some(Weighted::new(&weights, count, 1).expect("valid"))));
+    }
+    let order = order.expect("made");
     let copy = weights.clone();
     let (mut alias, mut copy) = (None, Some(copy));
     let rand_new = seconds(|| alias = copy.take().map(|copy| WeightedAliasIndex::new(copy).expect("valid")));
@@ -60,18 +59,11 @@ fn draws(len: usize) {
         let found = samples.iter().map(|&sample| weights[sample]).sum::<f64>() / count as f64;
         assert!((found - expected).abs() < 6.0 / (18.0 * count as f64).sqrt(), "{found}, expected {expected}");
     }
-    let [own, rand] = times[..] else { panic!("two contenders") };
-    let [own, rand] = [own, rand].map(|time| time / count as f64 * 1e9);
+    let [own, rand] = [times[0], times[1]].map(|time| time / count as f64 * 1e9);
     let [own_new, rand_new] = [own_new, rand_new].map(|time| time / len as f64 * 1e9);
     drop((order, alias));
-    let others = python("weighted.py", &[&len.to_string()]).unwrap_or("nan nan".to_string());
-    let others: Vec<f64> = others.split_whitespace().map(|figure| figure.parse().expect("a figure")).collect();
-    println!(
-        "{len:>9}, {own:8.2}, {rand:6.2}, {:6.1}, {:6.1}, {:13.2}, {own_new:13.1}, {rand_new:4.1}",
-        others[0],
-        others[1],
-        rand / own
-    );
+    let others = torch_and_numpy("weighted.py", &[&len.to_string()]);
+    println!("Weighted, {len}, {own:.2}, {rand:.2}, {others}, {own_new:.1}, {rand_new:.1}");
 }
 
 /// Ten classes of `each` samples, in any order of the labels.
@@ -82,18 +74,18 @@ fn classes(each: usize) {
     Draws::new("labels", [0, 0], 1).fill_below(len as u64, &mut with).expect("valid");
     (0..len).for_each(|i| labels.swap(i, with[i] as usize));
 
-    epochs("Shuffle", each, || Shuffle::new(len, 1).expect("valid"));
-    epochs("stratified", each, || Mixture::stratified(&labels, 1).expect("valid"));
-    epochs("balanced", each, || Mixture::balanced(&labels, len as u64, 1).expect("valid"));
+    epochs("Shuffle", || Shuffle::new(len, 1).expect("valid"));
+    epochs("Mixture::stratified", || Mixture::stratified(&labels, 1).expect("valid"));
+    epochs("Mixture::balanced", || Mixture::balanced(&labels, len as u64, 1).expect("valid"));
     if each as u64 >= Permutation::MIN_LEN {
-        epochs("of Permutations", each, || {
+        epochs("Mixture::of_sets of ten Permutations", || {
             let sources = (0..10).map(|seed| Permutation::new(each as u64, seed).expect("valid"));
             Mixture::of_sets(sources.collect(), &[1; 10], len as u64).expect("valid")
         });
     }
 }
 
-fn epochs<O: Order>(name: &str, each: usize, new: impl Fn() -> O) {
+fn epochs<O: Order>(name: &str, new: impl Fn() -> O) {
     let mut order = None;
     let time_new = seconds(|| order = Some(new()));
     let batcher = Batcher::over(order.expect("made"), 100).expect("valid");
@@ -103,6 +95,6 @@ fn epochs<O: Order>(name: &str, each: usize, new: impl Fn() -> O) {
         epoch.refill(number);
     };
     let time = alternate(3, 2, &mut [&mut refill])[0];
-    let nanoseconds = |time: f64| time / batcher.len() as f64 * 1e9;
-    println!("{name:>15} {each:>9}, {:7.2}, {:5.2}", nanoseconds(time_new), nanoseconds(time));
+    let [place, new] = [time, time_new].map(|time| time / batcher.len() as f64 * 1e9);
+    println!("{name}, {}, {place:.2}, , , , {new:.1}, ", batcher.len());
 }

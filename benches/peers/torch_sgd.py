@@ -1,7 +1,6 @@
 """`torch.optim.SGD` and numpy on the data of main.rs, which starts this and puts its lines into the tables.
 
-    torch_sgd.py                     the versions
-    torch_sgd.py LENGTH DTYPE LR MU  a line each: name, nanoseconds a step, sum of the parameters after 3 steps
+    torch_sgd.py LENGTH DTYPE LR MU  a line each: name, nanoseconds per step, sum of the parameters after 3 steps
 
 Timed as there: in turn, several calls in a row, least time. A step is `optimizer.step()`; the gradient stands ready.
 """
@@ -12,8 +11,6 @@ from time import perf_counter
 import numpy
 import torch
 
-if len(sys.argv) == 1:
-    sys.exit(print(f"torch {torch.__version__}, numpy {numpy.__version__}"))
 n, dtype, lr, mu = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
 start = (numpy.arange(n) % 5).astype(dtype)
 grads = (numpy.arange(n) % 16 - 7.5).astype(dtype)

@@ -18,7 +18,7 @@ use candle_core::{Tensor as CandleTensor, Var, WithDType};
 use candle_nn::Optimizer as _;
 use candle_optimisers::esgd::{ParamsSGD, SGD};
 use descend::Optimizer as _;
-use gradstep::{Momentum, Optimizer, ParamGroups, Sgd};
+use gradstep::{Momentum, Optimizer, Sgd};
 use num_traits::Float;
 use stochastic_optimizers::{Optimizer as _, Parameters};
 
@@ -123,22 +123,18 @@ fn bare_momentum<F: Float>(params: &mut [F], velocity: &mut [F], grads: &[F], le
     }
 }
 
-/// One `Var` for every `len` parameters.
-fn candle<F: Scalar>(data: &Data<F>, len: usize, momentum: Option<f64>) -> candle_core::Result<Box<dyn Contender<F>>> {
+fn candle<F: Scalar>(data: &Data<F>, momentum: Option<f64>) -> candle_core::Result<Box<dyn Contender<F>>> {
     let tensor = |values: &[F]| CandleTensor::from_slice(values, values.len(), &candle_core::Device::Cpu);
-    let vars = data.start.chunks(len).map(|values| Var::from_tensor(&tensor(values)?));
-    let vars = vars.collect::<candle_core::Result<Vec<_>>>()?;
+    let var = Var::from_tensor(&tensor(&data.start)?)?;
     // The only way to a `GradStore` is a backward pass; what it found is then replaced.
-    let mut grads = vars[0].sum_all()?.backward()?;
-    for (var, values) in vars.iter().zip(data.grads.chunks(len)) {
-        grads.insert(var, tensor(values)?);
-    }
+    let mut grads = var.sum_all()?.backward()?;
+    grads.insert(&var, tensor(&data.grads)?);
     let momentum = momentum.map(candle_optimisers::Momentum::Classical);
-    let sgd = SGD::new(vars.clone(), ParamsSGD { lr: LEARNING_RATE, momentum, ..Default::default() })?;
+    let sgd = SGD::new(vec![var.clone()], ParamsSGD { lr: LEARNING_RATE, momentum, ..Default::default() })?;
     Ok(contender(
-        (sgd, grads, vars),
+        (sgd, grads, var),
         |(sgd, grads, _)| sgd.step(grads).expect("candle steps"),
-        |(_, _, vars)| vars.iter().flat_map(|var| var.to_vec1().expect("a vector")).collect(),
+        |(_, _, var)| var.to_vec1().expect("a vector"),
     ))
 }
 
@@ -163,7 +159,7 @@ fn burn<F: Scalar>(data: &Data<F>, momentum: Option<f64>) -> Box<dyn Contender<F
 }
 
 /// gradstep, the bare loop, the peers: in this order.
-pub fn flat<F: Scalar>(data: &Data<F>, momentum: Option<f64>) -> Result<Contenders<F>, Box<dyn Error>> {
+pub fn contenders<F: Scalar>(data: &Data<F>, momentum: Option<f64>) -> Result<Contenders<F>, Box<dyn Error>> {
     let learning_rate = scalar(LEARNING_RATE);
     let mut contenders = Contenders::new();
     let _gap = gap(21 * (data.place / 4));
@@ -183,46 +179,7 @@ pub fn flat<F: Scalar>(data: &Data<F>, momentum: Option<f64>) -> Result<Contende
         contenders.push(("stochastic_optimizers", peer));
     }
     contenders.extend(F::descend(data, momentum).map(|descend| ("descend", descend)));
-    contenders.push(("candle-optimisers", candle(data, data.start.len(), momentum)?));
+    contenders.push(("candle-optimisers", candle(data, momentum)?));
     contenders.push(("burn", burn(data, momentum)));
     Ok(contenders)
-}
-
-/// The same for many tensors of `len` parameters. The list that `ParamGroups::step` takes is made in each step.
-pub fn groups(data: &Data<f32>, len: usize, momentum: Option<f64>) -> Result<Contenders<f32>, Box<dyn Error>> {
-    fn step<O: Optimizer<f32> + Clone + 'static>(
-        data: &Data<f32>,
-        len: usize,
-        optimizer: O,
-    ) -> Result<Box<dyn Contender<f32>>, gradstep::Error> {
-        let mut model = ParamGroups::new();
-        let names: Vec<String> = (0..data.start.len() / len).map(|i| format!("layers.{i}.weight")).collect();
-        for name in &names {
-            model.insert(name, optimizer.clone())?;
-        }
-        Ok(data.slices(move |params, grads| {
-            let slices = params.chunks_mut(len).zip(grads.chunks(len));
-            let mut tensors: Vec<_> = names.iter().zip(slices).map(|(name, (p, g))| (name.as_str(), p, g)).collect();
-            model.step(&mut tensors).expect("every tensor, in its length");
-        }))
-    }
-    let learning_rate = LEARNING_RATE as f32;
-    let (gradstep, bare) = if let Some(lambda) = momentum {
-        let momentum = scalar(lambda);
-        let mut velocity = vec![0.0; data.start.len()];
-        let bare = data.slices(move |params, grads| {
-            for ((p, m), g) in params.chunks_mut(len).zip(velocity.chunks_mut(len)).zip(grads.chunks(len)) {
-                bare_momentum(p, m, g, learning_rate, momentum);
-            }
-        });
-        (step(data, len, Momentum::new(LEARNING_RATE, lambda, len)?)?, bare)
-    } else {
-        let bare = data.slices(move |params, grads| {
-            for (p, g) in params.chunks_mut(len).zip(grads.chunks(len)) {
-                bare_sgd(p, g, learning_rate);
-            }
-        });
-        (step(data, len, Sgd::new(LEARNING_RATE)?)?, bare)
-    };
-    Ok(vec![("gradstep", gradstep), ("bare", bare), ("candle-optimisers", candle(data, len, momentum)?)])
 }

@@ -1,21 +1,21 @@
-//! gradstep beside its peers: the same data, the same rule, one process, one line a contender.
+//! gradstep beside its peers: the same data, the same rule, one process, one line per contender.
 //!
 //! `[PYTHON=python3] cargo run --release [--features simd,rayon] [-- LONGEST]`
 //!
-//! With `PYTHON`, an interpreter with torch and numpy, `torch_sgd.py` adds its contenders. Nanoseconds a step, least of
-//! several rounds taken in turn, at several places in memory, where another one begins each time. Before it is timed each
-//! contender takes 3 steps, and must then have moved every parameter to where gradstep has it; while timed it must have
-//! moved them on.
+//! With `PYTHON`, an interpreter with torch and numpy, `torch_sgd.py` adds its contenders. Nanoseconds per step, least
+//! of several rounds taken in turn, at several places in memory, where another one begins each time. Before it is timed
+//! each contender takes 3 steps, and must then have moved every parameter to where gradstep has it; while timed it must
+//! have moved them on.
 
-use std::{env, error::Error, process::Command};
+use std::error::Error;
 
 use candle_core::{DType, WithDType};
 
 #[path = "../../common.rs"]
 mod common;
 mod contenders;
-use common::{alternate, features, heading, largest};
-use contenders::{Contenders, Data, LEARNING_RATE, Scalar, flat, groups, scalar};
+use common::{alternate, features, heading, largest, python};
+use contenders::{Contenders, Data, LEARNING_RATE, Scalar, contenders, scalar};
 
 const MOMENTUM: f64 = 0.9;
 
@@ -29,7 +29,7 @@ fn close<F: Scalar>(a: &[F], b: &[F]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(&a, &b)| (a - b).abs() <= tolerance)
 }
 
-/// Nanoseconds a step, and the sum of the parameters after 3 steps.
+/// Nanoseconds per step, and the sum of the parameters after 3 steps.
 fn race<F: Scalar>(data: &Data<F>, contenders: &mut Contenders<F>) -> (Vec<f64>, f64) {
     let first = data.place % contenders.len();
     let moved = |from: &[F], to: &[F]| from.iter().zip(to).all(|(a, b)| a != b);
@@ -57,31 +57,19 @@ fn race<F: Scalar>(data: &Data<F>, contenders: &mut Contenders<F>) -> (Vec<f64>,
     (times.into_iter().map(|time| time / repeat as f64 * 1e9).collect(), sum)
 }
 
-/// torch_sgd.py, whose lines are: name, nanoseconds, sum of the parameters after 3 steps.
-fn python(arguments: &[String]) -> Result<String, Box<dyn Error>> {
-    let Ok(python) = env::var("PYTHON") else { return Ok(String::new()) };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/torch_sgd.py");
-    let output = Command::new(python).arg(script).args(arguments).output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into());
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-/// Measures `n` parameters in so many `tensors` and prints a line for each contender.
-fn measure<F: Scalar>(
-    tensors: usize,
-    n: usize,
-    momentum: Option<f64>,
-    contenders: impl Fn(&Data<F>) -> Result<Contenders<F>, Box<dyn Error>>,
-) -> Result<(), Box<dyn Error>> {
+/// Measures `n` parameters and prints a line for each contender.
+fn measure<F: Scalar>(n: usize, momentum: Option<f64>) -> Result<(), Box<dyn Error>> {
     // Where the heap happens to put short vectors (against cache lines, and against one another modulo a page) can
     // double a step's time. So that it is not luck who is fast, all are made and timed at several places.
-    let places = if n <= 1 << 16 { 16 } else { 4 };
+    let places = match n {
+        ..=65_536 => 16,
+        ..=4_194_304 => 4,
+        _ => 1,
+    };
     let (mut times, mut sum) = (Vec::<(String, f64)>::new(), 0.0);
     for place in 0..places {
-        let data = Data::new(n, place);
-        let mut contenders = contenders(&data)?;
+        let data = Data::<F>::new(n, place);
+        let mut contenders = contenders(&data, momentum)?;
         let (here, sum_here) = race(&data, &mut contenders);
         times.resize_with(here.len(), || (String::new(), f64::INFINITY));
         for (((name, least), time), (contender, _)) in times.iter_mut().zip(here).zip(&contenders) {
@@ -91,46 +79,33 @@ fn measure<F: Scalar>(
     }
 
     let dtype = if is_f32::<F>() { "float32" } else { "float64" };
-    if tensors == 1 {
-        let arguments = [n.to_string(), dtype.into(), LEARNING_RATE.to_string(), momentum.unwrap_or(0.0).to_string()];
-        for line in python(&arguments)?.lines() {
-            let [name, time, other_sum] = line.split('\t').collect::<Vec<_>>()[..] else { return Err(line.into()) };
-            let (time, other_sum): (f64, f64) = (time.parse()?, other_sum.parse()?);
-            assert!((sum - other_sum).abs() <= 1e-6 * sum.abs(), "{name}: not the sum that gradstep gets");
-            times.push((name.into(), time));
-        }
+    let arguments = [n.to_string(), dtype.into(), LEARNING_RATE.to_string(), momentum.unwrap_or(0.0).to_string()];
+    for line in python("torch_sgd.py", &arguments.each_ref().map(String::as_str)).lines() {
+        let [name, time, other_sum] = line.split('\t').collect::<Vec<_>>()[..] else { return Err(line.into()) };
+        let (time, other_sum): (f64, f64) = (time.parse()?, other_sum.parse()?);
+        assert!((sum - other_sum).abs() <= 1e-6 * sum.abs(), "{name}: not the sum that gradstep gets");
+        times.push((name.into(), time));
     }
-    let (rule, features, gradstep) = (if momentum.is_some() { "Momentum" } else { "Sgd" }, features(), times[0].1);
+    let (rule, features) = (if momentum.is_some() { "Momentum" } else { "Sgd" }, features());
     for (name, time) in times {
-        let ratio = time / gradstep;
-        println!("{features:10}, {dtype}, {rule:8}, {tensors:7}, {n:8}, {name:21}, {time:11.1}, {ratio:8.2}");
+        println!("{features}, {dtype}, {rule}, {n}, {name}, {time:.1}");
     }
     Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    heading("cd benches/peers && cargo run --release");
+    heading("cd benches/peers && cargo run --release", "features, dtype, rule, n, contender, ns");
     for peer in include_str!("../Cargo.toml").lines().filter(|line| line.contains("\"=")) {
         println!("# {peer}");
     }
-    match python(&[])?.as_str() {
-        "" => println!("# no torch and numpy: PYTHON names no interpreter"),
-        versions => println!("# {}", versions.trim()),
-    }
-    println!(
-        "{:10}, dtype  , rule    , tensors, {:>8}, {:21}, {:>11}, {:>8}",
-        "features", "n", "contender", "ns", "ratio"
-    );
     let longest = largest(1 << 25);
     for momentum in [None, Some(MOMENTUM)] {
         for n in [64, 1000, 4096, 65_536, 1 << 20, 1 << 22, 1 << 25].into_iter().filter(|&n| n <= longest) {
-            measure::<f32>(1, n, momentum, |data| flat(data, momentum))?;
+            measure::<f32>(n, momentum)?;
         }
         for n in [4096, 1 << 20].into_iter().filter(|&n| n <= longest) {
-            measure::<f64>(1, n, momentum, |data| flat(data, momentum))?;
+            measure::<f64>(n, momentum)?;
         }
-        let (tensors, len) = (100, 64);
-        measure(tensors, tensors * len, momentum, |data| groups(data, len, momentum))?;
     }
     Ok(())
 }
