@@ -7,13 +7,16 @@
 use gradstep::{Batcher, Error, Momentum, Optimizer};
 
 fn main() -> Result<(), Error> {
-    // Points near the line y = 3x - 1.
+    // 100 points near the line y = 3x - 1.
     let xs: Vec<f32> = (0..100).map(|i| i as f32 / 50.0 - 1.0).collect();
-    let ys: Vec<f32> = (0..100).map(|i| 3.0 * xs[i] - 1.0 + (i * 7 % 5) as f32 / 10.0 - 0.2).collect();
+    let noise = |i: usize| (i * 7 % 5) as f32 / 10.0 - 0.2;
+    let ys: Vec<f32> = (0..100).map(|i| 3.0 * xs[i] - 1.0 + noise(i)).collect();
 
     let mut params = [0.0_f32, 0.0]; // slope and intercept
-    let mut momentum = Momentum::new(0.05, 0.8, params.len())?; // learning rate, momentum, number of parameters
-    let batcher = Batcher::new(xs.len(), 10, 42)?; // number of samples, batch size, seed
+    // Learning rate, momentum, number of parameters.
+    let mut momentum = Momentum::new(0.05, 0.8, params.len())?;
+    // Number of samples, batch size, seed.
+    let batcher = Batcher::new(xs.len(), 10, 42)?;
 
     for epoch in 0..5 {
         let mut loss = 0.0;

@@ -558,6 +558,14 @@ fn accumulator() -> Accumulator {
     accumulator
 }
 
+#[test]
+fn sums_of_minus_zero_come_back() {
+    let accumulator = Accumulator::new(1).unwrap().with_sum(&[-0.0], 0).unwrap();
+    for copy in copies(&accumulator) {
+        assert_eq!(copy.sum()[0].to_bits(), (-0.0_f64).to_bits());
+    }
+}
+
 /// Reduced once, and cooling down.
 fn plateau() -> ReduceOnPlateau {
     let new = ReduceOnPlateau::new(0.3, 1).unwrap().with_threshold(0.01, 0.001).unwrap();
