@@ -30,7 +30,7 @@ const AT_ONCE: usize = 4096;
 /// | classes in other shares | [`new`](Mixture::new) over what [`Subset::by_label`] returns |
 ///
 /// Cost: 8 bytes per place of a period, whose length is the sum of the shares divided by their greatest common divisor.
-/// A clone copies them. Creating a mixture takes some 40 ns per place of the period.
+/// A clone copies them. Creating a mixture takes some 80 ns per place of the period.
 ///
 /// If every source knows the sample at any place, as a [`Permutation`](crate::Permutation) does, then so does the
 /// mixture. With other sources, such as a [`Shuffle`], a run is an epoch of the mixture, and each epoch of a source
