@@ -1,5 +1,5 @@
-//! Calls for `benches/counts` to count their instructions: small ones, and the loops over many values. Prints the name
-//! of each and how many were made between the two [`mark`]s around them.
+//! Makes the calls whose instructions `benches/counts` counts: small ones, and loops over many values. Prints the name
+//! of each call, and how often it was made between the two [`mark`]s around it.
 
 use std::hint::black_box;
 

@@ -1,6 +1,5 @@
 //! The cost of units that get no gradient any more: a step of each rule where all gradients, or some, have been 0 for
-//! long, beside one where none has. Their velocity decays to nothing, and CPUs are slow with numbers that are next to
-//! nothing.
+//! long, beside one where none has. Their velocity decays to subnormal numbers, with which CPUs are slow.
 //!
 //! `cargo bench --features half,simd --bench dead [-- LEN]`; microseconds per step, least of several rounds taken in
 //! turn.

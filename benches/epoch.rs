@@ -1,8 +1,8 @@
-//! One epoch's order, beside rand's shuffle, one as Brackett-Rozinsky and Lemire describe it, rip_shuffle's with its
-//! feature, and torch's and numpy's, if PYTHON names an interpreter that has them.
+//! One epoch's order, beside rand's shuffle, the shuffle that Brackett-Rozinsky and Lemire describe, rip_shuffle's
+//! (with its feature), and torch's and numpy's (if PYTHON names an interpreter that has them).
 //!
-//! `cargo bench --bench epoch [-- LONGEST]`; nanoseconds per index, least of several rounds taken in turn. One thread;
-//! with feature `rayon` gradstep on as many as there are, and on one beside it. 10^9 needs 16 GB of memory.
+//! `cargo bench --bench epoch [-- LONGEST]`; nanoseconds per index, least of several rounds taken in turn. Everything
+//! runs on one thread; with feature `rayon`, gradstep also runs on all threads. 10^9 needs 16 GB of memory.
 
 use std::cell::RefCell;
 

@@ -1,7 +1,7 @@
 //! What it costs `ParamGroups` to find its tensors, by the order in which they are given. Beside it the same optimizers
 //! in the same order without names, since memory that is visited in disorder is slower by itself.
 //!
-//! `cargo bench --bench groups [-- LONGEST]`; microseconds a step of n tensors of 4, least of 200.
+//! `cargo bench --bench groups [-- LONGEST]`; microseconds per step of n tensors of 4, least of 200.
 
 use std::time::Instant;
 

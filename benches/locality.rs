@@ -1,22 +1,25 @@
 //! Judges orders for data that lives on disk: gradstep's, and the published ones.
 //!
 //! `cargo bench --bench locality [-- EPOCHS]`; minutes. It fails if `Blocks` in its recommended setting has a fault, or
-//! if one is not found that others are known for. 2^20 samples sorted by label, ten classes, batches of 256; the mean
-//! of 32 epochs, each with a seed of its own. The columns:
+//! if it does not find a fault that another order is known for. 2^20 samples sorted by label, ten classes, batches of
+//! 256; the mean of 32 epochs, each with a seed of its own. The columns:
 //!
 //! - h: the share of the labels' variance that is between blocks (1: sorted)
 //! - held: the most samples that are read and not given yet, in % of all, if each unit is read once, as late as can be
 //! - variance: of the shares of the classes in a batch; 1 in a full shuffle
 //! - predicted: 1 + h (B / k) (1 - k / n), for k of n blocks in a window
 //! - tail: the variance in the last 5 % of the batches / in the others, at a length that leaves a short last window
-//! - parity: batches, of 4,096, with even samples only, or odd ones only
+//! - parity: of 4,096 batches, how many have even samples only, or odd ones only
 //! - neighbours: pairs of neighbours that stay neighbours; 2 in a full shuffle
 //! - epochs: the correlation of an epoch with the next one (that is, of the samples at the same places)
-//! - seeds: its correlation with that of the next seed, or the next epoch's with that; the one farther from 0
-//! - displacement, inversions, spearman: of the samples from where they were (in lengths), of pairs, and the rank
-//!   correlation of samples and places without its sign; 1/3, 1/2 and 0 in a full shuffle
+//! - seeds: the correlation of an epoch with the same epoch of the next seed, or of the next epoch with it; the one
+//!   farther from 0
+//! - displacement: the mean distance of a sample from where it was, in lengths of the epoch; 1/3 in a full shuffle
+//! - inversions: the share of pairs in reversed order; 1/2 in a full shuffle
+//! - spearman: the rank correlation of samples and places, without its sign; 0 in a full shuffle
 //! - missing: samples that never come, at the worst of five lengths
-//! - first: seconds to the first batch of 10^9, least of five, where that takes neither a table of all nor a full buffer
+//! - first: seconds to the first batch of 10^9 samples, least of five, where that takes neither a table of all nor a
+//!   full buffer
 //! - faults: what is beyond the bars in `judge`
 
 use std::hint::black_box;

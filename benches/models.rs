@@ -1,9 +1,9 @@
 //! Steps of whole models: `ParamGroups`, one flat slice of the same size, bare loops, and torch's optimizer (if PYTHON
-//! names an interpreter that has torch), on one thread and, with feature `rayon`, on as many as there are.
+//! names an interpreter that has torch), on one thread and, with feature `rayon`, on all threads.
 //!
 //! `cargo bench --bench models [-- adamw] [LONGEST]`; momentum in PyTorch's form with coupled decay, or AdamW; f32;
-//! microseconds a step, the least of several rounds taken in turn, torch's process too. models.txt has the lengths of
-//! the tensors.
+//! microseconds per step, the least of several rounds taken in turn; torch's process takes its turns too. models.txt
+//! has the lengths of the tensors.
 
 use std::{cell::RefCell, sync::Mutex};
 

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --features simd,half,rayon --bench passes [-- LONGEST]`; microseconds, least of several rounds taken in
 //! turn, f32: ours and the bare loop on one thread, then both on all. The bare loop's threads are rayon's too. Last
-//! `step_clipped` beside the two calls that it saves, on one thread.
+//! come `step_clipped` and the two calls that it replaces, on one thread.
 
 use std::hint::black_box;
 

@@ -2,8 +2,8 @@
 //! thread of the pool that sleeps must be woken, and the call waits for it.
 //!
 //! `cargo bench --features simd,rayon --bench pauses`; median of 151 calls in microseconds, f32, after a pause in which
-//! this thread works and the others have nothing to do: on one thread, on all called from outside the pool, and from
-//! inside it.
+//! this thread works and the others have nothing to do: on one thread, on all threads called from outside the pool, and
+//! on all threads called from inside it.
 
 use std::{
     hint::black_box,

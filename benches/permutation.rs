@@ -1,5 +1,5 @@
-//! The order without a table: filling a buffer that fits the caches, at any length; and the table of the longest epoch
-//! in the same run.
+//! Fills a buffer that fits the caches from the order without a table, at any length, and refills the table of the
+//! longest epoch in the same run.
 //!
 //! `cargo bench --bench permutation [-- LONGEST]`; nanoseconds per index, least of several rounds, one thread.
 

@@ -6,12 +6,11 @@
 //! cargo run --release --example half_precision --features half
 //! ```
 //!
-//! The network's outputs are means over 1,024 hidden units ("mean field", Mei et al. 2018), and
-//! each step takes the mean loss of all 7,200 digits. So the gradients of the logits are at most 1
-//! / (1,024 · 7,200) = 1.4 · 10^-7, twice the smallest number of f16, and most become 0. The
-//! learning rate is 1,024 times that of a sum. (With outputs that are sums, and batches of some
-//! hundred digits, this network learns in f16 without help. Widths and rates were found by trial,
-//! on these same held-out digits.)
+//! The network's outputs are means over 1,024 hidden units ("mean field", Mei et al. 2018), and each step takes the
+//! mean loss of all 7,200 digits. So the gradients of the logits are at most 1 / (1,024 · 7,200) = 1.4 · 10^-7, twice
+//! the smallest positive number of f16, and most become 0. The learning rate is 1,024 times that for outputs that are
+//! sums. (With outputs that are sums, and batches of some hundred digits, this network learns in f16 without help.
+//! Widths and rates were found by trial, on these same held-out digits.)
 //!
 //! Matrix products are computed in f32 and rounded, as hardware for half precision does. The
 //! embedded digits: E. Alpaydin, C. Kaynak, 1998, Optical Recognition of Handwritten Digits, UCI

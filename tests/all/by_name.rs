@@ -1,4 +1,4 @@
-//! `ByName`: what each tensor's own accumulator or average does, for all or for none.
+//! `ByName` does what each tensor's own accumulator or average does, for all tensors or for none.
 
 use gradstep::{Accumulator, ByName, Error, Restore, WeightAverage};
 use half::f16;

@@ -1,5 +1,6 @@
-//! The maintainers of `rand_chacha` have moved to `chacha20`. Both give the same words at the same positions, so that `chacha20`
-//! can replace `rand_chacha` without a change of values. (It has no `Clone`, so `Draws` would need [`copy`].)
+//! The maintainers of `rand_chacha` have moved to `chacha20`. Both give the same words at the same positions, so that
+//! `chacha20` can replace `rand_chacha` without a change of values. (It has no `Clone`, so `Draws` would need
+//! [`copy`].)
 
 use rand::{Rng, SeedableRng};
 

@@ -1,7 +1,7 @@
 //! The draws of a shuffle are uniform, and so are its orders: shown for every sequence of small words.
 //!
-//! [`draw`] and [`shuffle`] are written from `order.md`, for words of any number of bits. With 64 bits they are compared with the
-//! crate's; with a few bits every sequence of words is tried.
+//! [`draw`] and [`shuffle`] are written from `order.md`, for words of any number of bits. With 64 bits they are
+//! compared with the crate's; with a few bits every sequence of words is tried.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Half-precision parameters with an f32 copy move where they alone would stand still.
+//! Half-precision parameters with an f32 copy move where, without the copy, rounding would leave them unchanged.
 #![cfg(feature = "half")]
 
 use gradstep::{

@@ -1,4 +1,4 @@
-//! The tests of a file in src are in the module of its name; `optimizer` has what holds for every optimizer.
+//! The tests of a file in src are in the module of the same name; `optimizer` tests what holds for every optimizer.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,9 +1,10 @@
-//! Statistics that a bad shuffle and bad draws fail: [`orders`] and [`draws`] are fair, and what is bad on purpose is caught.
+//! Statistics that a bad shuffle and bad draws fail: [`orders`] and [`draws`] are fair, and what is bad on purpose is
+//! caught.
 //!
-//! Each check gives a score, which for a fair source is close to a standard normal number: beyond ±5 it counts as unfair. Of
-//! all sources of seeds, one in 10^6 would fail a given check by chance, and one in 10^5 those that count rare events
-//! (`fixed_points`), whose tail is somewhat heavier. There are some 1,400 scores: 1 in 500 for all, once, since every seed
-//! is fixed.
+//! Each check gives a score, which for a fair source is close to a standard normal number: beyond ±5 it counts as
+//! unfair. By chance, a check fails for one choice of its seed in 10^6, and for one in 10^5 if it counts rare events
+//! (`fixed_points`), because the tail of such a score is somewhat heavier. With some 1,400 scores, the chance that any
+//! fails is 1 in 500. It counts only once, since every seed is fixed.
 
 mod draws;
 mod orders;

@@ -1,4 +1,4 @@
-//! Orders and splits: the same checks for both orders, and for shuffles made bad on purpose.
+//! Orders and splits: the same checks for `Shuffle` and `Permutation`, and for shuffles made bad on purpose.
 
 use gradstep::{Batcher, Order as _, Permutation, Split};
 use rand::{Rng, SeedableRng};

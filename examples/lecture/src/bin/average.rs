@@ -1,6 +1,6 @@
-//! Trains one network with batch sizes from 1 to thousands, and compares the average of its weights with the last ones, and
-//! with those of a run whose learning rate falls to 0: accuracy, training loss and sharpness. README.md discusses the
-//! results.
+//! Trains one network with batch sizes from 1 to thousands, and compares the average of its weights with the last ones,
+//! and with those of a run whose learning rate falls to 0: accuracy, training loss and sharpness. README.md discusses
+//! the results.
 
 #[path = "../shared.rs"]
 mod shared;

@@ -1,5 +1,5 @@
-//! Trains one network with batch sizes from 1 to thousands and compares accuracy and sharpness after equal epochs, after
-//! equal updates, and at equal training loss. README.md discusses the results.
+//! Trains one network with batch sizes from 1 to thousands and compares accuracy and sharpness after equal epochs,
+//! after equal updates, and at equal training loss. README.md discusses the results.
 //!
 //! The rule is plain SGD, with a fixed learning rate and with one scaled with the batch size (Goyal et al. 2017).
 

@@ -1,6 +1,6 @@
-//! Trains one network on samples sorted by label, in five orders: shuffled, in windows of blocks ([`Blocks`]), of few large
-//! blocks, through a shuffle buffer, and not shuffled. The three between hold an eighth of the samples in memory. README.md
-//! discusses the results.
+//! Trains one network on samples sorted by label, in five orders: shuffled, in windows of many blocks ([`Blocks`]), in
+//! windows of few large ones, through a shuffle buffer, and not shuffled. The three in the middle hold at most an
+//! eighth of the samples in memory. README.md discusses the results.
 
 #[path = "../shared.rs"]
 mod shared;

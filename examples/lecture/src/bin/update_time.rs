@@ -1,8 +1,9 @@
 //! The time of an update against the batch size: constant while moving the weights through memory takes longest, then
 //! proportional to the multiply-adds. README.md discusses the results.
 //!
-//! Times two networks by matrices, on one thread and on all: one that fits in the caches, and one whose weights do not. The
-//! small one also goes sample by sample. The same run measures two limits of this machine, of memory and of arithmetic.
+//! Times two networks, computed by matrix products, on one thread and on all: one that fits in the caches, and one
+//! whose weights do not. The small one also goes sample by sample. The same run measures two limits of this machine, of
+//! memory and of arithmetic.
 
 #[path = "../shared.rs"]
 mod shared;

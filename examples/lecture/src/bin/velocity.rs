@@ -1,5 +1,5 @@
-//! What momentum does to a real network: its velocity as a weighted sum of past gradients, the best learning rate for each
-//! momentum, and the loss from step to step. README.md discusses the results.
+//! What momentum does to a real network: its velocity as a weighted sum of past gradients, the best learning rate for
+//! each momentum, and the loss from step to step. README.md discusses the results.
 
 #[path = "../shared.rs"]
 mod shared;
