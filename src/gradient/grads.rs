@@ -16,7 +16,8 @@ use crate::{
 ///
 /// [`scaled`](Grads::scaled) multiplies each gradient by a number, such as 1/S to undo a loss scale S, or a
 /// [`clip_scale`](crate::clip_scale). Gradients of bf16 or f16 parameters may also be f32 (`Grads::from_f32`), and
-/// `MasterCopy` converts bf16 and f16 gradients to f32. No scaled or converted gradient is written to memory.
+/// `MasterCopy` converts bf16 and f16 gradients to f32. Scaling takes no memory; converted gradients go
+/// through a block of 256 on the stack.
 ///
 /// A scaled gradient is `scale · g`, computed in f64 and rounded once to `P`. Under `MasterCopy` it is rounded to f32
 /// and never to half precision.
@@ -156,16 +157,6 @@ impl<'a, P> Grads<'a, P> {
     #[inline(always)]
     pub(crate) fn factor(&self) -> Option<f64> {
         self.scale.filter(|&scale| scale != 1.0)
-    }
-
-    /// Returns the slice if its values are of type `P`, otherwise an empty one.
-    #[inline(always)]
-    pub(crate) fn slice(&self) -> &'a [P] {
-        match self.source {
-            Source::Slice(grads) => grads,
-            #[cfg(feature = "half")]
-            _ => &[],
-        }
     }
 
     /// Splits into the first `at` gradients and the rest.

@@ -28,7 +28,8 @@ use crate::{
 /// around the `MasterCopy` checks them as `H` rounds them.
 ///
 /// State: the optimizer's, and 4 bytes per parameter for the copy. Cost of a step: the optimizer's pass over f32, which
-/// reads 2 bytes less per gradient and writes 2 bytes more per parameter; no allocation.
+/// reads 2 bytes less per gradient and writes 2 bytes more per parameter; no allocation, and a block of 1 KiB on the
+/// stack.
 ///
 /// # Example
 /// ```
@@ -136,7 +137,7 @@ impl<H: Half, O: Optimizer<f32>> Optimizer<H> for MasterCopy<H, O> {
     }
 
     fn update(&mut self, step: Step<H>) -> Result<(), Error> {
-        // The optimizer's own loop widens the gradients and writes the rounded parameters, so the step is one pass.
+        // Converted and rounded block by block (`halves.rs`), so the step is one pass over memory.
         let (params, grads) = step.into_parts();
         self.optimizer.update(Step::of_copy(&mut self.master, params, grads)?)
     }

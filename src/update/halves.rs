@@ -15,12 +15,8 @@ use crate::{
     simd::wide,
 };
 
-/// Few enough values that a block stays in the first-level cache, and enough that three calls per block cost little.
-const BLOCK_LEN: usize = 1024;
-
-/// Converted gradients. Aligned, so that no vector lies across two cache lines.
-#[repr(align(64))]
-struct Block<P>([P; BLOCK_LEN]);
+/// Few enough values that a block takes 1 KiB of stack, and enough that three calls per block cost little.
+const BLOCK_LEN: usize = 256;
 
 /// The half-precision parameters to which a step of their f32 copy writes the result too.
 pub(super) type Halves<'a> = Either<&'a mut [bf16], &'a mut [f16]>;
@@ -34,6 +30,10 @@ pub(super) fn run_converted<P: Float + Send + Sync + 'static, const N: usize>(
     halves: Option<Halves>,
     rule: impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy + Sync,
 ) -> Result<(), Error> {
+    // Not reached: only f32 has halves. Without this line, f64 would compile the loop again.
+    if const { size_of::<P>() > size_of::<f32>() } {
+        return Err(Error::NotASlice);
+    }
     run(params, state, Converted { grads, halves }, rule)
 }
 
@@ -65,18 +65,16 @@ impl<P: Float + Send + Sync + 'static> Input<P> for Converted<'_, P> {
         state: [&mut [P]; N],
         rule: &(impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy),
     ) {
-        let mut block = Block([P::zero(); BLOCK_LEN]);
+        let mut block = [P::zero(); BLOCK_LEN];
         let mut rest: Slices<P, Self, N> = (params, state, self);
-        // The first block is short, so that the others begin at a cache line.
-        let mut len = rest.0.as_ptr().align_offset(64).min(BLOCK_LEN);
         while !rest.0.is_empty() {
-            let at = len.min(rest.0.len());
-            let ((params, state, Converted { grads, halves }), others) = split(rest, at);
-            let block = &mut block.0[..params.len()];
+            let len = BLOCK_LEN.min(rest.0.len());
+            let ((params, state, Converted { grads, halves }), others) = split(rest, len);
+            let block = &mut block[..len];
             convert(grads, block);
             run_part((&mut *params, state, &*block), rule);
             round(params, halves);
-            (rest, len) = (others, BLOCK_LEN);
+            rest = others;
         }
     }
 }
@@ -84,20 +82,18 @@ impl<P: Float + Send + Sync + 'static> Input<P> for Converted<'_, P> {
 // Generic over the parameters' type only, as `round` is, so that it is compiled once for all rules.
 #[inline(never)]
 fn convert<P: Float + 'static>(grads: Grads<P>, block: &mut [P]) {
+    #[inline(always)]
+    fn fill<P: Float + 'static, T: Float + 'static>(block: &mut [P], values: &[T], scale: f64) {
+        for (to, &value) in block.iter_mut().zip(values) {
+            *to = Grads::rounded(scale, value);
+        }
+    }
     with_values!(grads.source(), values => wide(
         #[inline(always)]
         || match grads.factor() {
             // A constant, so that gradients without a scale are not multiplied.
-            None => {
-                for (to, &value) in block.iter_mut().zip(values) {
-                    *to = Grads::rounded(1.0, value);
-                }
-            }
-            Some(scale) => {
-                for (to, &value) in block.iter_mut().zip(values) {
-                    *to = Grads::rounded(scale, value);
-                }
-            }
+            None => fill(block, values, 1.0),
+            Some(scale) => fill(block, values, scale),
         }
     ));
 }

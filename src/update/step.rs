@@ -4,8 +4,11 @@ use super::elementwise::run;
 #[cfg(feature = "half")]
 use super::halves::{Halves, run_converted};
 #[cfg(feature = "half")]
-use crate::{check, float::half::Half, gradient::grads::Source};
-use crate::{error::Error, gradient::grads::Grads};
+use crate::{check, float::half::Half};
+use crate::{
+    error::Error,
+    gradient::grads::{Grads, Source},
+};
 
 /// What an update rule is given for one step of one tensor: the parameters, and [`Grads`] of the same length.
 ///
@@ -96,14 +99,19 @@ impl<P: Float + Send + Sync + 'static> Step<'_, P> {
         rule: impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy + Sync,
     ) -> Result<(), Error> {
         #[cfg(feature = "half")]
-        if !matches!((self.grads.source(), &self.halves), (Source::Slice(_), None)) {
+        let Step { params, grads, halves: None } = self else {
             return run_converted(self.params, state, self.grads, self.halves, rule);
-        }
-        let Step { params, grads, .. } = self;
+        };
+        #[cfg(not(feature = "half"))]
+        let Step { params, grads } = self;
         // Two loops, so that unscaled gradients are not multiplied.
-        match (grads.slice(), grads.factor()) {
-            (slice, None) => run(params, state, slice, rule),
-            (slice, Some(scale)) => run(params, state, slice, move |p, s, g| rule(p, s, Grads::rounded(scale, g))),
+        match (grads.source(), grads.factor()) {
+            (Source::Slice(slice), None) => run(params, state, slice, rule),
+            (Source::Slice(slice), Some(scale)) => {
+                run(params, state, slice, move |p, s, g| rule(p, s, Grads::rounded(scale, g)))
+            }
+            #[cfg(feature = "half")]
+            _ => run_converted(params, state, grads, None, rule),
         }
     }
 }
