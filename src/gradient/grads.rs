@@ -17,7 +17,7 @@ use crate::{
 /// [`scaled`](Grads::scaled) multiplies each gradient by a number, such as 1/S to undo a loss scale S, or a
 /// [`clip_scale`](crate::clip_scale). Gradients of bf16 or f16 parameters may also be f32 (`Grads::from_f32`), and
 /// `MasterCopy` converts bf16 and f16 gradients to f32. Scaling takes no memory; converted gradients go
-/// through a block of 256 on the stack.
+/// through a block of 512 on the stack.
 ///
 /// A scaled gradient is `scale · g`, computed in f64 and rounded once to `P`. Under `MasterCopy` it is rounded to f32
 /// and never to half precision.

@@ -28,7 +28,7 @@ use crate::{
 /// around the `MasterCopy` checks them as `H` rounds them.
 ///
 /// State: the optimizer's, and 4 bytes per parameter for the copy. Cost of a step: the optimizer's pass over f32, which
-/// reads 2 bytes less per gradient and writes 2 bytes more per parameter; no allocation, and a block of 1 KiB on the
+/// reads 2 bytes less per gradient and writes 2 bytes more per parameter; no allocation, and a block of 2 KiB on the
 /// stack.
 ///
 /// # Example

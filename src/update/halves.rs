@@ -15,8 +15,8 @@ use crate::{
     simd::wide,
 };
 
-/// Few enough values that a block takes 1 KiB of stack, and enough that three calls per block cost little.
-const BLOCK_LEN: usize = 256;
+/// Few enough values that a block takes 2 KiB of stack, and enough that three calls per block cost little.
+const BLOCK_LEN: usize = 512;
 
 /// The half-precision parameters to which a step of their f32 copy writes the result too.
 pub(super) type Halves<'a> = Either<&'a mut [bf16], &'a mut [f16]>;

@@ -34,7 +34,7 @@ in_types!(by_hand: f32 f64);
 /// Columns: parameters, then the averages; rows: updates. `torch_average.py` made them.
 #[test]
 fn averages_of_pytorch() {
-    let rows = golden::table(include_str!("../data/average.csv"));
+    let rows = golden::table(include_str!("../data/average.csv"), 60);
     let rows: Vec<Vec<f64>> = rows.map(|row| row.iter().map(|cell| cell.parse().unwrap()).collect()).collect();
     assert_eq!(rows.len(), 60);
     let ema = || WeightAverage::ema(0.9, 5).unwrap();

@@ -59,7 +59,7 @@ const SMALL: fn(usize) -> usize = |i| i * i % 97;
 #[test]
 fn value_stability_of_mixtures() {
     let mut rows = 0;
-    for row in table(include_str!("../data/order_mixture.csv")) {
+    for row in table(include_str!("../data/order_mixture.csv"), 24) {
         let len: usize = row[1].parse().unwrap();
         let (kind, numbers) = row[0].split_once(' ').unwrap_or((row[0], ""));
         let numbers: Vec<u64> = numbers.split_whitespace().map(|number| number.parse().unwrap()).collect();

@@ -6,7 +6,7 @@ use crate::common::golden::{Row, digest, rows};
 
 #[test]
 fn value_stability_batcher() {
-    for Row { len, seed, epoch, digest: expected, values } in rows(include_str!("../data/order_batcher.csv")) {
+    for Row { len, seed, epoch, digest: expected, values } in rows(include_str!("../data/order_batcher.csv"), 431) {
         let batcher = Batcher::new(len.try_into().unwrap(), 1, seed).unwrap();
         let order: Vec<_> = batcher.epoch(epoch).indices().iter().map(|&index| index as u64).collect();
         let shown = if len <= 33 { order.clone() } else { [&order[..8], &order[order.len() - 8..]].concat() };

@@ -2,9 +2,13 @@
 
 use gradstep::Optimizer;
 
-/// The rows of a file: comments begin with #, and one line names the columns.
-pub(crate) fn table(csv: &str) -> impl Iterator<Item = Vec<&str>> {
-    csv.lines().filter(|line| !line.starts_with('#')).skip(1).map(|row| row.split(',').collect())
+/// The rows of a file, which must be `count`: comments begin with #, and one line names the columns.
+pub(crate) fn table(csv: &str, count: usize) -> impl Iterator<Item = Vec<&str>> {
+    let mut rows = csv.lines().filter(|line| !line.starts_with('#')).map(|row| row.split(',').collect::<Vec<_>>());
+    let columns = rows.next().unwrap().len();
+    assert_eq!(rows.clone().filter(|row| row.len() == columns).count(), count);
+    assert_eq!(rows.clone().count(), count);
+    rows
 }
 
 // Trajectories of `torch.optim.SGD` in float64, which tests/data/torch_optimizers.py records --------------------------------
@@ -40,6 +44,7 @@ pub(crate) fn farthest(mut optimizer: impl Optimizer<f64>, trajectory: &Trajecto
     for (learning_rate, grads, expected) in &trajectory.steps {
         optimizer.set_learning_rate(*learning_rate).unwrap();
         optimizer.step(&mut params, grads).unwrap();
+        assert_eq!(params.len(), expected.len());
         for distance in params.iter().zip(expected).map(|(a, b)| (a - b).abs()) {
             farthest = if distance.is_nan() || distance > farthest { distance } else { farthest };
         }
@@ -63,8 +68,8 @@ pub(crate) struct Row {
     pub(crate) values: Vec<u64>,
 }
 
-pub(crate) fn rows(csv: &str) -> impl Iterator<Item = Row> {
-    table(csv).map(|row| {
+pub(crate) fn rows(csv: &str, count: usize) -> impl Iterator<Item = Row> {
+    table(csv, count).map(|row| {
         let [len, seed, epoch] = [0, 1, 2].map(|column| row[column].parse().unwrap());
         let digest = u64::from_str_radix(row[3], 16).unwrap();
         Row { len, seed, epoch, digest, values: row[4].split(' ').map(|value| value.parse().unwrap()).collect() }

@@ -180,8 +180,8 @@ pub(crate) const LENS: [usize; 25] = [
     0, 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 255, 256, 257, 1000, 131_071, 131_072, 131_073, 300_007,
 ];
 
-/// Short ones, ones for whole vectors and a rest, and one that goes to two threads.
-pub(crate) const FEW_LENS: [usize; 5] = [1, 31, 130, 1000, (1 << 17) + 77];
+/// Short ones, ones for whole vectors and a rest, around blocks of halves (512), and one that goes to two threads.
+pub(crate) const FEW_LENS: [usize; 7] = [1, 31, 130, 512, 513, 1000, (1 << 17) + 77];
 
 /// Numbers of all sizes and signs, with zeros of both signs and subnormals among them; reproducible.
 pub(crate) fn numbers<F: Float>(len: usize, salt: u64) -> Vec<F> {

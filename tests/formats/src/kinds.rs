@@ -59,13 +59,13 @@ pub fn words(seed: u64) -> impl Iterator<Item = u64> {
     })
 }
 
-/// Twelve short values, the same in every run.
+/// Short values, the same in every run.
 pub fn values<T: Savable>() -> Vec<T> {
     let any = |seed| {
         let bytes: Vec<u8> = words(seed).take(300).flat_map(u64::to_le_bytes).collect();
         T::any(&mut Unstructured::new(&bytes)).ok()
     };
-    (0..).filter_map(any).filter(|value| serde_json::to_string(value).unwrap().len() < 4000).take(12).collect()
+    (0..).filter_map(any).filter(|value| serde_json::to_string(value).unwrap().len() < 4000).take(T::VALUES).collect()
 }
 
 #[test]
@@ -84,4 +84,23 @@ fn the_values_have_the_numbers_that_are_hard_to_save() {
     check::<f64>();
     let mut steps = values::<Momentum<f64>>().into_iter().map(|value| value.steps());
     assert!(steps.any(|steps| steps > 1 << 53 && steps % 2 == 1), "every count of steps is a number of f64");
+}
+
+#[test]
+fn the_values_have_every_order_schedule_form_and_decay() {
+    fn check<T: Savable>(names: &[&str]) {
+        let text: String = values::<T>().iter().map(|value| serde_json::to_string(value).unwrap()).collect();
+        for name in names {
+            assert!(text.contains(&format!("\"{name}\"")), "no {name}");
+        }
+    }
+    let orders = ["shuffle", "sequential", "permutation", "blocks", "weighted", "mixture", "hash of the samples"];
+    check::<Position>(&orders);
+    let simple = ["constant", "linear", "polynomial", "geometric", "step_decay", "inverse_time", "cosine"];
+    check::<Schedule>(&simple);
+    check::<Schedule>(&["cosine_restarts", "one_cycle"]);
+    check::<MomentumForm>(&["Classical", "Nesterov", "PyTorch", "PyTorchNesterov"]);
+    check::<WeightDecay>(&["None", "Coupled", "Decoupled"]);
+    // Rates of 0 and of the largest number.
+    check::<Sgd<f64>>(&["0e0", "1.7976931348623157e308"]);
 }

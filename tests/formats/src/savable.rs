@@ -60,6 +60,9 @@ pub trait Savable: Serialize + DeserializeOwned + Clone + PartialEq + Debug + 's
     /// Whether there is an untagged enum inside, which postcard and bincode cannot read.
     const UNTAGGED: bool = false;
 
+    /// How many values the tests try: enough for one of each kind.
+    const VALUES: usize = 12;
+
     /// A value made from the bytes of `u`.
     fn any(u: &mut Unstructured) -> arbitrary::Result<Self>;
 
@@ -458,6 +461,8 @@ impl Savable for NoiseScale {
 // Schedules -----------------------------------------------------------------------------------------------------------
 
 impl Savable for Schedule {
+    const VALUES: usize = 40;
+
     fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
         let [from, to] = [setting::<f64>(u)?, setting::<f64>(u)?];
         let [steps, other] = [whole(u)?, whole(u)?];
@@ -540,6 +545,8 @@ fn orders() -> [Box<dyn Order>; 9] {
 }
 
 impl Savable for Position {
+    const VALUES: usize = 40;
+
     fn any(u: &mut Unstructured) -> arbitrary::Result<Self> {
         let (order, batch_size): (Box<dyn Order>, _) = match u.int_in_range(0..=11)? {
             0 => (Box::new(made(Shuffle::new(whole(u)? as usize, whole(u)?))?), whole(u)?),

@@ -14,7 +14,7 @@ struct Arguments {
     #[command(flatten)]
     common: Options,
     /// The number of runs, each with its own seed, for each order
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, conflicts_with = "quick")]
     seeds: u64,
 }
 

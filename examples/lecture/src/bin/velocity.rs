@@ -12,13 +12,13 @@ struct Arguments {
     #[command(flatten)]
     common: Options,
     /// The number of samples in a batch
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 32, conflicts_with = "quick")]
     batch_size: usize,
     /// The number of steps of a run
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 4000, conflicts_with = "quick")]
     steps: usize,
     /// The number of runs, each with its own seed
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, conflicts_with = "quick")]
     seeds: u64,
 }
 
