@@ -12,7 +12,7 @@ struct Arguments {
     #[command(flatten)]
     common: Options,
     /// The number of samples in a batch
-    #[arg(long, default_value_t = 32, conflicts_with = "quick")]
+    #[arg(long, default_value_t = 32)]
     batch_size: usize,
     /// The number of steps of a run
     #[arg(long, default_value_t = 4000, conflicts_with = "quick")]
