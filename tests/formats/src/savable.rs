@@ -60,7 +60,8 @@ pub trait Savable: Serialize + DeserializeOwned + Clone + PartialEq + Debug + 's
     /// Whether there is an untagged enum inside, which postcard and bincode cannot read.
     const UNTAGGED: bool = false;
 
-    /// How many values the tests try: enough for one of each kind.
+    /// How many values the tests of this package try: enough for one of each kind.
+    #[allow(dead_code, reason = "the fuzz target does not use it")]
     const VALUES: usize = 12;
 
     /// A value made from the bytes of `u`.
