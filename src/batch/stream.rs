@@ -178,7 +178,7 @@ impl<O: Order> Stream<O> {
     pub fn next_batch(&mut self) -> Option<&[usize]> {
         if self.is_epoch_end() {
             self.epoch = self.epoch.checked_add(1)?;
-            // What is filled belongs to the epoch that has ended.
+            // The samples in the buffer belong to the epoch that has ended.
             (self.done, self.filled) = (0, 0..0);
         }
         let start = self.done;

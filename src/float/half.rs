@@ -93,7 +93,7 @@ impl Convert for f16 {
         // itself adds 1, and 15 << 10 takes 113 off, since modulo 2^16 it is -(113 << 10). Subnormal numbers have no
         // leading one, so that nothing is added, and their exponent becomes 0.
         let large = f32::from_bits(exponent + (13 << 23) + (15 << 10));
-        // Of `number` only the lower 16 bits count.
+        // Only the lower 16 bits of `number` are used.
         let number = (exponent >> 13).wrapping_add((f32::from_bits(within) + large).to_bits());
         let nan = if value.is_nan() { 0x0200 } else { 0 };
         f16::from_bits((sign | number | nan) as u16)

@@ -200,7 +200,7 @@ crate::saved::saved! {
     bad: Exact<Vec<u64>> = Accumulator::saved_bad,
     sum: Exact<Vec<f64>>,
     => {
-        // As in `with_sum`.
+        // `with_sum` checks the same.
         if sum.iter().any(|&sum| sum != 0.0) {
             check::at_least_one("samples", samples)?;
         }

@@ -90,7 +90,7 @@ fn merge_sort<L: Ord>(labels: &[L], samples: &mut [u32], scratch: &mut [u32], ea
         if order.is_eq() {
             earlier[*b as usize] = *a;
         }
-        // Of two equal labels, the left sample is kept, which is the earlier one.
+        // If two labels are equal, the left sample is kept, because it is the earlier one.
         scratch[len] = if order.is_gt() { *b } else { *a };
         len += 1;
         left = if order.is_gt() { left } else { left_rest };

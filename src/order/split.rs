@@ -509,8 +509,8 @@ impl<'a> Dealer<'a> {
             rest -= *count;
             self.lacks.push((self.shares.lacks(part, self.seen, self.given[part]), part));
         }
-        // What is left goes to the parts that lack most of their share of all samples so far, one sample each. (No two
-        // have the same key, so an unstable sort gives one order.)
+        // Each of the remaining samples goes to another part: first to the one that lacks most of its share of all
+        // samples so far. (No two parts have the same key, so an unstable sort gives one order.)
         self.lacks.sort_unstable_by_key(|&(lacks, part)| (Reverse(lacks), part));
         for &(_, part) in self.lacks.iter().take(rest) {
             counts[part] += 1;

@@ -130,7 +130,7 @@ fn integers(weights: &[f64], len: usize) -> Result<Vec<u64>, Error> {
         *integer = (quotient + u128::from((part << 63) - quotient * sum >= sum)) as u64;
         rest -= *integer;
     }
-    // What is left is less than two for each weight above 0.
+    // The rest is less than 2 per weight above 0, so at most two rounds hand it out.
     while rest > 0 {
         for (integer, _) in integers.iter_mut().zip(weights).filter(|(_, weight)| **weight > 0.0) {
             let one = rest.min(1);

@@ -82,7 +82,7 @@ impl<P: Copy + Sync> Input<P> for &[P] {
 }
 
 /// The loop for `grads` of the same length as `params`, which the caller has checked.
-// Inlined, as is what it calls: each call makes a step of 64 parameters measurably slower.
+// This function and what it calls are inlined: each call makes a step of 64 parameters measurably slower.
 #[inline(always)]
 pub(super) fn run<P: Copy + Send + Sync, G: Input<P>, const N: usize>(
     params: &mut [P],

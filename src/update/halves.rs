@@ -30,7 +30,8 @@ pub(super) fn run_converted<P: Float + Send + Sync + 'static, const N: usize>(
     halves: Option<Halves>,
     rule: impl Fn(P, [P; N], P) -> (P, [P; N]) + Copy + Sync,
 ) -> Result<(), Error> {
-    // Not reached: only f32 has halves. Without this line, f64 would compile the loop again.
+    // f64 parameters never come here: their gradients are f64, and they have no halves. Without this line, the loop
+    // would be compiled for f64 too.
     if const { size_of::<P>() > size_of::<f32>() } {
         return Err(Error::NotASlice);
     }

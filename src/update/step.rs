@@ -91,7 +91,8 @@ impl<P: Float + Send + Sync + 'static> Step<'_, P> {
     /// assert_eq!((params, velocity), ([0.5, 2.5], [1.0, -1.0]));
     /// # Ok::<(), gradstep::Error>(())
     /// ```
-    // Inlined: a call copies the pointers of all slices, which makes a step of 64 parameters measurably slower.
+    // This function is inlined: a call copies the pointers of all slices, which makes a step of 64 parameters
+    // measurably slower.
     #[inline(always)]
     pub fn apply<const N: usize>(
         self,

@@ -46,8 +46,8 @@ impl WeightDecay {
     }
 
     /// Runs [`Step::apply`] with the decay before `rule`, in the same pass.
-    // Inlined, as is what it calls: a call copies the pointers of all slices, which makes a step of 64 parameters
-    // measurably slower.
+    // This function and what it calls are inlined: a call copies the pointers of all slices, which makes a step of 64
+    // parameters measurably slower.
     #[inline(always)]
     pub(crate) fn apply<P: Float + Send + Sync + 'static, const N: usize>(
         self,

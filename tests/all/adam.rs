@@ -352,7 +352,7 @@ fn what_is_not_finite_spreads_and_a_square_may_overflow() {
     assert!(params[0].is_nan() && params[2] == 1.0 && adam.v()[2] == f32::INFINITY, "{params:?}");
 }
 
-// What is rejected ----------------------------------------------------------------------------------------------------
+// Rejected inputs -----------------------------------------------------------------------------------------------------
 
 #[test]
 fn invalid_settings_are_rejected() {

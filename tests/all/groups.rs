@@ -130,7 +130,7 @@ fn a_model_without_tensors() {
     empty.step(&mut [("", &mut [], &[])]).unwrap();
 }
 
-// What is rejected ----------------------------------------------------------------------------------------------------
+// Rejected inputs -----------------------------------------------------------------------------------------------------
 
 /// Tensors in disorder, and the message, whichever way to step is called. The numbers are how many parameters and gradients
 /// are given.

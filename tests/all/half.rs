@@ -390,7 +390,7 @@ fn reset_leaves_the_copy() {
     assert_eq!(params, [bf16::from_f32(7.5)]);
 }
 
-// What is rejected ----------------------------------------------------------------------------------------------------
+// Rejected inputs -----------------------------------------------------------------------------------------------------
 
 /// When the copy is created, and not in mid-run; also behind a wrapper and a box.
 #[test]

@@ -17,7 +17,7 @@ fn half<F: Scalar>(learning_rate: f64, form: MomentumForm) -> Momentum<F> {
 /// g = 1.
 const ONE: fn(usize, [f64; 1]) -> [f64; 1] = |_, _| [1.0];
 
-// By hand, in fractions that f32 and f64 hold exactly -------------------------------------------------------------------
+// Computed by hand, in fractions that f32 and f64 hold exactly --------------------------------------------------------
 
 /// bf16 has 8 bits, which is enough.
 fn by_hand<F: Scalar>() {
@@ -274,7 +274,7 @@ proptest! {
     }
 }
 
-// What is rejected ----------------------------------------------------------------------------------------------------
+// Rejected inputs -----------------------------------------------------------------------------------------------------
 
 #[test]
 fn invalid_momentum_is_rejected() {

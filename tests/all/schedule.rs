@@ -498,7 +498,7 @@ fn a_power_below_the_normal_numbers_loses_digits() {
     assert_eq!(Schedule::polynomial(1e300, 0.0, 2600.0, 4).unwrap().at(1), 0.0);
 }
 
-// What is rejected ----------------------------------------------------------------------------------------------------
+// Rejected inputs -----------------------------------------------------------------------------------------------------
 
 #[test]
 fn bad_rates_are_rejected() {

@@ -6,8 +6,8 @@ use gradstep::Optimizer;
 pub(crate) fn table(csv: &str, count: usize) -> impl Iterator<Item = Vec<&str>> {
     let mut rows = csv.lines().filter(|line| !line.starts_with('#')).map(|row| row.split(',').collect::<Vec<_>>());
     let columns = rows.next().unwrap().len();
-    assert_eq!(rows.clone().filter(|row| row.len() == columns).count(), count);
     assert_eq!(rows.clone().count(), count);
+    assert!(rows.clone().all(|row| row.len() == columns), "a row has not the {columns} columns of the header");
     rows
 }
 

@@ -85,7 +85,7 @@ fn check<F: Scalar>(input: &Input) {
     let max_norm = input.max_norm.get::<f64>();
     let clipped = clip_global_norm(&mut slices, max_norm);
     if let Ok(norm) = norm {
-        // As text, since NaN is not equal to NaN.
+        // The results are compared as text, since NaN is not equal to NaN.
         assert_eq!(format!("{clipped:?}"), format!("{:?}", clip_scale(norm, max_norm).map(|_| norm)));
     }
     scaled(&copy, input.limit.get::<f64>(), max_norm);

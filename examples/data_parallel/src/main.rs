@@ -104,7 +104,7 @@ fn train(options: &Options, world: &SimpleCommunicator) -> Result<()> {
     };
     let (name, data, epochs, batcher, shard) = agreed(prepare(), world)?;
     let network = Network { inputs: data.train.inputs, hidden: options.hidden, classes: 10 };
-    // By samples and not by steps, so that another batch size has the same schedule.
+    // The schedule counts samples and not steps, so that it is the same with another batch size.
     let samples_per_epoch = batcher.samples_per_epoch() as u64;
     let schedule = Schedule::cosine(LEARNING_RATE, 0.0, epochs.saturating_mul(samples_per_epoch))?;
 

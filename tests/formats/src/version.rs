@@ -20,7 +20,7 @@ fn every_version_in_a_text() {
         let mut others: Vec<_> =
             places.iter().map(|&place| format!("{} v2{}", &text[..place], &text[place + 3..])).collect();
         let before = &text[..places[0]];
-        // What follows the first version may have a shape that version 1 does not know.
+        // A later version may have a shape that version 1 does not know.
         for rest in ["}", r#","rate":[1.5,null,{"a":"b"}]}"#, r#","learning_rate":{},"steps":-1,"len":"x"}"#] {
             others.push(format!(r#"{before} v2"{rest}"#));
         }

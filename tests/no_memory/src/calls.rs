@@ -93,7 +93,7 @@ pub(crate) fn calls() -> Vec<Call> {
         error("ParamGroups::scale_learning_rates", |k| {
             changes(k, &mut model(), |model| model.scale_learning_rates(0.5));
         }),
-        // What ends the process: names, messages, settings, pieces, clones, and calls whose own pages say so.
+        // These end the process: names, messages, settings, pieces of schedules, clones, and calls whose pages say so.
         process("ParamGroups::insert", |k| changes(k, &mut model(), |model| model.insert("c", sgd()))),
         process("ParamGroups::restore", |k| {
             let saved = model();
