@@ -5,78 +5,71 @@
 //! use gradstep::{Batcher, Error, Momentum, Optimizer};
 //!
 //! fn main() -> Result<(), Error> {
-//!     // 100 points near the line y = 3x - 1.
+//!     // 100 points of the line y = 3x - 1.
 //!     let xs: Vec<f32> = (0..100).map(|i| i as f32 / 50.0 - 1.0).collect();
-//!     let noise = |i: usize| (i * 7 % 5) as f32 / 10.0 - 0.2;
-//!     let ys: Vec<f32> = (0..100).map(|i| 3.0 * xs[i] - 1.0 + noise(i)).collect();
+//!     let ys: Vec<f32> = xs.iter().map(|x| 3.0 * x - 1.0).collect();
 //!
-//!     let mut params = [0.0_f32, 0.0]; // slope and intercept
-//!     // Learning rate, momentum, number of parameters.
-//!     let mut momentum = Momentum::new(0.05, 0.8, params.len())?;
-//!     // Number of samples, batch size, seed.
-//!     let batcher = Batcher::new(xs.len(), 10, 42)?;
-//!
+//!     let mut params = [0.0, 0.0]; // slope and intercept
+//!     let mut momentum = Momentum::new(0.05, 0.8, 2)?; // learning rate, momentum, parameters
+//!     let batcher = Batcher::new(100, 10, 42)?; // samples, batch size, seed
 //!     for epoch in 0..5 {
-//!         let mut loss = 0.0;
 //!         // Each epoch has every sample once, in a new order.
 //!         for batch in &batcher.epoch(epoch) {
 //!             let mut grads = [0.0; 2];
 //!             for &i in batch {
 //!                 let error = params[0] * xs[i] + params[1] - ys[i];
-//!                 loss += error * error / xs.len() as f32;
 //!                 grads[0] += 2.0 * error * xs[i] / batch.len() as f32;
 //!                 grads[1] += 2.0 * error / batch.len() as f32;
 //!             }
 //!             momentum.step(&mut params, &grads)?;
 //!         }
-//!         println!("epoch {epoch}: loss {loss:.4}");
 //!     }
 //!     println!("slope {:.2}, intercept {:.2}", params[0], params[1]);
+//!     # assert_eq!(format!("{:.2}, {:.2}", params[0], params[1]), "3.00, -1.00");
 //!     Ok(())
 //! }
 //! ```
 //!
-//! Four pages tell more: [`recipes`] (whole pieces of training loops), [`saving`], [`reproducibility`] (also about threads), and
-//! [`other_libraries`] (what torch, Keras, optax and scikit-learn call these things).
+//! [`recipes`] has whole pieces of training loops. [`saving`] tells how to resume, [`reproducibility`] what may run on
+//! threads, and [`other_libraries`] what torch, Keras, optax and scikit-learn call these things.
 //!
 //! # Update rules
-//! [`Sgd`], [`Momentum`] and [`Adam`] implement the trait [`Optimizer`]. [`MomentumForm`] chooses among four forms of momentum
-//! (classical and PyTorch's, plain and Nesterov), [`WeightDecay`] adds coupled or decoupled decay, and [`FiniteGuard`] rejects
-//! gradients that are not finite. [`ParamGroups`] steps several named tensors as one model. [`WeightAverage`] averages the
-//! parameters over training. A [`Schedule`] is the learning rate, or any other setting, as a function of the step;
-//! [`ReduceOnPlateau`] lowers it when the loss stops falling.
+//! [`Sgd`], [`Momentum`] (in four [forms](MomentumForm)) and [`Adam`] implement the trait [`Optimizer`].
+//! [`WeightDecay`] is coupled or decoupled, and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`]
+//! steps named tensors as one model, [`WeightAverage`] averages the parameters over training, and a [`Schedule`] or
+//! [`ReduceOnPlateau`] sets the learning rate.
 //!
-//! Parameters may be of any type that is a `num_traits::Float`; settings are f64. bf16 and f16 parameters lose [small updates](Optimizer#half-precision) to
-//! rounding: step them through a `MasterCopy` (feature `half`).
+//! Parameters may be of any `num_traits::Float`; settings are f64. bf16 and f16 lose [small
+//! updates](Optimizer#half-precision) to rounding: step them through a `MasterCopy` (feature `half`).
 //!
-//! For a rule of your own, implement [`Optimizer`], as `examples/custom_optimizer.rs` does for Lion: it can then be clipped,
-//! scaled, guarded and grouped as the others are. [`MomentumRule`] steps a velocity that your program keeps. [`elementwise`] is the loop alone,
-//! and [`elementwise_rows`] runs it over chosen rows of a table, such as embeddings.
+//! For a rule of your own, implement [`Optimizer`], as `examples/custom_optimizer.rs` does for Lion: it can then be
+//! clipped, scaled, guarded and grouped as the others are. [`MomentumRule`] steps a velocity that your program keeps;
+//! [`elementwise`] is the loop alone, and [`elementwise_rows`] runs it over chosen rows of a table, such as embeddings.
 //!
 //! # Gradients
 //! [`clip_global_norm`], [`clip_value`] and [`check_finite`] take one tensor or several;
-//! [`step_clipped`](Optimizer::step_clipped) clips during the step. [`Grads`] are gradients with a factor that the step applies.
-//! [`Accumulator`] computes the mean gradient of a large batch from micro-batches, [`LossScale`] keeps small f16 gradients from
+//! [`step_clipped`](Optimizer::step_clipped) clips during the step. [`Grads`] are gradients with a factor that the step
+//! applies. [`Accumulator`] computes the mean gradient of micro-batches, [`LossScale`] keeps small f16 gradients from
 //! becoming 0, and [`NoiseScale`] measures from which batch size on larger batches gain little.
 //!
 //! # Batches
-//! A [`Batcher`] yields shuffled minibatches: one [`Epoch`] at a time, or as a [`Stream`] that resumes at a [`Position`]. A
-//! [`Shard`] is one worker's part of each batch, and [`gather`] copies the rows of a batch. The trait [`Order`] says which sample
-//! comes when: [`Shuffle`], [`Sequential`], [`Permutation`] (too many samples for a table), [`Blocks`] (data on disk),
-//! [`Weighted`] and [`Mixture`] (imbalanced classes, several data sets), or an order of your own. [`Split`] makes training,
-//! validation and test sets, and folds; each part is a [`Subset`]. [`Draws`] are all other random numbers: initial
-//! weights, noise, dropout, augmentation.
+//! A [`Batcher`] yields minibatches, one [`Epoch`] at a time or as a [`Stream`] that resumes at a [`Position`]. A
+//! [`Shard`] is one worker's part of each batch, and [`gather`] copies the rows of a batch. An [`Order`] says which
+//! sample comes when: [`Shuffle`], [`Sequential`], [`Permutation`] (too many samples for a table), [`Blocks`] (data on
+//! disk), [`Weighted`] and [`Mixture`] (imbalanced classes, several data sets), or one of your own. [`Split`] makes
+//! validation sets and folds, each a [`Subset`]. [`Draws`] are all other random numbers: initial weights, noise,
+//! dropout, augmentation.
 //!
 //! # Errors
-//! A call that returns [`Err`](Error) has changed nothing, however the types of this crate and your own rules and wrappers are
-//! nested, if their `check` reports all that their `update` would reject, as [`Optimizer`] asks. (The page of [`ParamGroups::step_each`] names an
-//! exception.) The message says what was wrong, the value, and what was expected. [`Error::is_bad_gradient`] is true for
-//! gradients that are NaN, infinite or too large. No input panics. A rule of your own that panics may leave a part of the
-//! parameters updated.
+//! A call that returns [`Err`](Error) has changed nothing, however this crate's types and yours are nested, if the
+//! `check` of yours reports all that their `update` would reject. ([`ParamGroups::step_each`] names an exception.) The
+//! message says what was wrong, the value, and what was expected; [`Error::is_bad_gradient`] is true for gradients that
+//! are NaN, infinite or too large. No input panics. A rule of your own that panics may leave a part of the parameters
+//! updated.
 //!
-//! Where memory is missing, calls that allocate for each parameter or sample return [`Error::Memory`]. Small allocations
-//! (names, messages, settings, rayon's queue) end the process, as `Vec` does; so do clones, saving, loading, restoring,
-//! [`Batcher::epoch`] and [`Batcher::stream`]. [`Batcher::try_epoch`] and [`Batcher::try_stream`] return the error instead.
+//! Without memory, calls that allocate for each parameter or sample return [`Error::Memory`]. [`Batcher::epoch`],
+//! [`Batcher::stream`], clones, saving, loading, restoring, and small allocations (names, messages, rayon's queue) end
+//! the process, as `Vec` does; [`Batcher::try_epoch`] and [`Batcher::try_stream`] return the error.
 //!
 //! # Features
 //! No feature changes a value. The default dependencies are num-traits, rand, rand_chacha and thiserror.
