@@ -1,6 +1,6 @@
-"""Draws figures/*.svg and writes the tables of README.md, between their marks, from data/*.csv. Needs matplotlib.
+"""Draws figures/*.svg and writes README.md's tables, from a mark to the next empty line, out of data/*.csv.
 
-python3 benches/charts.py
+Needs matplotlib: python3 benches/charts.py
 """
 
 import re
@@ -17,33 +17,38 @@ import matplotlib.pyplot as plt
 HERE = Path(__file__).parent
 # Told apart also by those who see fewer colours (Okabe and Ito 2008). gradstep is orange in every chart.
 ORANGE, BLUE, SKY, GREEN, GREY = "#d55e00", "#0072b2", "#56b4e9", "#009e73", "#999999"
+# Where names would lie on each other: where the text begins or ends, in points from the dot, and what is one text.
+OFFSETS = {"MosaicML py1s": (8, 2), "MosaicML py1br": (7, 2), "MosaicML py1e": (-7, -4), "CorgiPile": (-7, -13)}
+OFFSETS |= {"Blocks 16 × 2560": (6, -15), "Blocks 52 × 2560": (7, 2), "Blocks 256 × 512": (7, 4)}
+OFFSETS |= {"Levanter's windows": (0, -16)}
+TEXTS = {"Grain's window": "Grain's window, Levanter's eras", "CorgiPile": "CorgiPile, FFCV"}
+TEXTS |= {"Levanter's eras": "", "FFCV quasi-random": ""}
+# As the recommended blocks, as a shuffle, and not shuffled at all.
+LEFT_OUT = ["Blocks 52 × 2560 in 8 lanes", "Permutation", "Sequential"]
+# What the features add to a file's name.
+FEATURES = {"": ("default features", GREY), "_simd": ("simd", SKY), "_simd_rayon": ("simd, rayon", BLUE)}
+# Whose least time is the fastest Rust peer's.
 RUST = ["descend", "stochastic_optimizers", "candle-optimisers", "burn"]
 RULES = ["Sgd", "Momentum"]
-# Where names would lie on each other: the text, and where it begins or ends, in points from the dot.
-LABELS = {
-    "Grain's window": ("Grain's window, Levanter's eras", (7, -4)),
-    "Levanter's eras": ("", (0, 0)),
-    "MosaicML py1s": ("MosaicML py1s", (8, 2)),
-    "MosaicML py1br": ("MosaicML py1br", (7, 2)),
-    "MosaicML py1e": ("MosaicML py1e", (-7, -4)),
-    "CorgiPile": ("CorgiPile, FFCV", (-7, -13)),
-    "FFCV quasi-random": ("", (0, 0)),
-    "Levanter's windows": ("Levanter's windows", (0, -16)),
-    "Blocks 16 x 2560": ("Blocks 16 × 2560", (6, -15)),
-    "Blocks 52 x 2560": ("Blocks 52 × 2560", (7, 2)),
-    "Blocks 256 x 512": ("Blocks 256 × 512", (7, 4)),
-}
-# As the recommended blocks, as a shuffle, and not shuffled at all.
-LEFT_OUT = ["Blocks 52 x 2560 in 8 lanes", "Permutation", "Sequential"]
-FEATURES = {"none": ("default features", GREY), "simd": ("simd", SKY), "simd+rayon": ("simd, rayon", BLUE)}
+# Rows that a table leaves to the file, since they say what another one says.
+ALIKE = ["check_finite", "clip_global_norm, clips", "clip_value", "Accumulator::add", "Accumulator::mean", "Adam::step"]
+ALIKE += ["WeightAverage::swap", "live / WeightAverage::update of parameters that became 0", "Sgd::step"]
+ALIKE += ["bf16 norm / global_norm of bf16", "two calls / step_clipped, Sgd", "two calls / step_clipped, does not clip"]
+ALIKE += ["a thousand of 64, AdamW", "1,000 of 4, each step a new order", "2^20, with average", "10,000"]
+ALIKE += [
+    "uniform f32, singly",
+    "Mixture::balanced, 10,000,000",
+    "MosaicML py1e",
+    "FFCV quasi-random",
+    "Levanter's eras",
+]
 
 
-def records(pattern):
-    """The rows of the files, each as a dictionary; numbers are numbers, and what was not measured is None."""
-    for path in sorted(HERE.glob(f"data/{pattern}.csv")):
-        lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
-        names, *rows = (re.split(r", *(?: |$)", line) for line in lines)
-        yield from (dict(zip(names, map(value, row), strict=True)) for row in rows)
+def records(file):
+    """The rows, each as a dictionary; numbers are numbers, and what was not measured is None."""
+    lines = [line for line in (HERE / f"data/{file}.csv").read_text().splitlines() if not line.startswith("#")]
+    names, *rows = (re.split(r", *(?: |$)", line) for line in lines)
+    return [dict(zip(names, map(value, row), strict=True)) for row in rows]
 
 
 def value(cell):
@@ -51,6 +56,14 @@ def value(cell):
         return float(cell) if cell not in ("", "nan") else None
     except ValueError:
         return cell
+
+
+def by(rows, outer, inner, column=None):
+    """For each value of `outer`: of each value of `inner`, the row, or its cell in `column`."""
+    found = {}
+    for row in rows:
+        found.setdefault(row[outer], {})[row[inner]] = row[column] if column else row
+    return found
 
 
 def save(figure, name):
@@ -61,120 +74,76 @@ def save(figure, name):
 
 
 def table(head, rows):
-    """The first cell of the head names the file."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(
-        "|" + "|".join(cell if isinstance(cell, str) else short(cell) for cell in line) + "|" for line in lines
-    )
+    shown = (row for row in rows if row[0].split("](")[0].lstrip("[") not in ALIKE)
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *shown]
+    return "\n".join(f"|{'|'.join(map(short, line))}|" for line in lines)
 
 
 def link(text, file):
     return f"[{text}](data/{file}.csv)"
 
 
-def runs():
-    """The files by what their first lines say: date, machine, versions, features."""
-    found = {}
-    for path in sorted(HERE.glob("data/*.csv")):
-        line = path.read_text().split("\n", 1)[0].removeprefix("# ").rsplit("; ", 1)[0]
-        found.setdefault(re.sub(r" \([0-9a-f]{9} [-0-9]+\)", "", line), []).append(link(path.stem, path.stem))
-    return "\n".join(f"- {line}: {', '.join(files)}" for line, files in found.items())
-
-
 def length(n):
     return f"2^{int(n).bit_length() - 1}" if n > 2**16 and int(n).bit_count() == 1 else f"{n:,.0f}"
 
 
-def short(value):
+def short(cell):
     """Three digits; what was not measured is a dash."""
-    return (
-        "-" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-    )
+    return cell if isinstance(cell, str) else "-" if cell is None else f"{cell:,.{(cell < 100) + (cell < 10)}f}"
 
 
 def ratio(a, b):
     return a / b if a and b else None
 
 
-def epoch():
-    rows = list(records("epoch"))
-    lens = [row["len"] for row in rows]
-    figure, axes = plt.subplots(figsize=(8, 4.4), layout="constrained")
-    labels = {
-        "numpy": ("numpy permutation", GREY),
-        "torch": ("torch.randperm", GREEN),
-        "rand": ("rand shuffle", BLUE),
-        "gradstep 1T": ("gradstep", ORANGE),
-    }
-    for name, (label, color) in labels.items():
-        times = [one_thread(row) if color == ORANGE else row[name] for row in rows]
-        axes.plot(lens, times, "o-", color=color, linewidth=3 if color == ORANGE else 2, markersize=5, label=label)
-    axes.set(xscale="log", yscale="log", xlabel="len, samples in an epoch", ylabel="nanoseconds per index")
-    axes.set_yticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"], minor=False)
-    axes.minorticks_off()
-    axes.set_title("The shuffled order of an epoch, one thread; lower is better")
-    axes.grid(axis="y", color="#dddddd")
-    axes.legend(frameon=False)
-    save(figure, "epoch")
-
-    others = ["rand", "batched", "rip_shuffle", "torch", "numpy"]
-    head = [link("len", "epoch"), "ours, ns", *(f"{name} /" for name in others), "2T, ns", "1T / 2T"]
-    cells = lambda row: [one_thread(row), *(ratio(row[name], one_thread(row)) for name in others)]
-    threads = lambda row: [row["gradstep"], row["gradstep 1T"] / row["gradstep"]] if row["len"] > 2**20 else ["-", "-"]
-    return table(head, ([length(row["len"]), *cells(row), *threads(row)] for row in rows))
+def beside(times, ours, *others):
+    """Our time, and the others' in ours."""
+    return [times.get(ours), *(ratio(times.get(name), times.get(ours)) for name in others)]
 
 
-def one_thread(row):
-    """Up to 2^20 an order is one thread's work, and handing it over to another is not."""
-    return row["gradstep 1T" if row["len"] > 2**20 else "gradstep"]
+def runs():
+    """What the first lines of at least half the files say, and the files that say anything else."""
+    paths, files = sorted(HERE.glob("data/*.csv")), {}
+    for path in paths:
+        line = path.read_text().split("\n", 1)[0].removeprefix("# ").rsplit("; ", 1)[0]
+        line = re.sub(r" \([0-9a-f]{9} [-0-9]+\)", "", line).replace(", 1 cores", ", 1 core")
+        line = re.sub(r"; (simd|rayon|simd\+rayon)$", r"; features \1", line).replace("; none", "; default features")
+        for part in re.split(r"; |(?<=\)), ", line):
+            files.setdefault(part, []).append(path.stem)
+    usual = [part for part, names in files.items() if 2 * len(names) >= len(paths)]
+    others = [f"- {part}: {', '.join(names)}" for part, names in files.items() if part not in usual]
+    return "\n".join(["- most files: " + "; ".join(usual), *others])
 
 
 def step():
-    """Both features' runs beside the bare loop in the same process."""
-    rows = list(records("step")), list(records("step_simd"))
-    lens = sorted({row["n"] for row in rows[0]})
-    lines = []
-    for features, found in zip(["default features", "simd"], rows):
-        for rule in RULES:
-            times = {row["n"]: row for row in found if row["rule"] == rule}
-            lines.append(
-                [f"{rule}, {features}", times[64]["ours"], *(times[n]["bare"] / times[n]["ours"] for n in lens)]
-            )
-    head = [f"{link('loop /', 'step')} {link('ours', 'step_simd')}", "64: ours, ns", *map(length, lens)]
-    return table(head, lines)
+    def times(file, rule):
+        """Nanoseconds of each contender at each length."""
+        rows = [row for row in records(file) if row["rule"] == rule and row.get("dtype", "float32") == "float32"]
+        if "contender" in rows[0]:
+            return by(rows, "n", "contender", "ns")
+        return {row["n"]: {"gradstep": row["ours"], "bare": row["bare"]} for row in rows}
 
+    def ratios(found, contenders):
+        """At each length, the least time of these contenders, in gradstep's."""
+        least = lambda of: min((of[name] for name in contenders if name in of), default=None)
+        return [ratio(least(of), of["gradstep"]) for _, of in sorted(found.items())]
 
-def peers():
-    rows = [row for row in records("peers*") if row["dtype"] == "float32"]
-    lens = sorted({row["n"] for row in rows})
-
-    def ratios(features, rule, contenders):
-        """For each length the least time of these contenders, in gradstep's of the same run."""
-        found = [row for row in rows if (row["features"], row["rule"]) == (features, rule)]
-        least = lambda names, n: min(
-            (row["ns"] for row in found if row["n"] == n and row["contender"] in names), default=None
-        )
-        return [ratio(least(contenders, n), least(["gradstep"], n)) for n in lens]
-
-    series = {(rule, features): ratios(features, rule, RUST) for rule in RULES for features in FEATURES}
-    torch = {rule: ratios("simd+rayon", rule, ["torch fused 2T"]) for rule in RULES}
+    peers = {(rule, suffix): times(f"peers{suffix}", rule) for rule in RULES for suffix in FEATURES}
+    fastest = {key: ratios(found, RUST) for key, found in peers.items()}
+    torch = {rule: ratios(peers[rule, "_simd_rayon"], ["torch fused 2T"]) for rule in RULES}
+    lens = sorted(peers["Sgd", ""])
     figure, panels = plt.subplots(2, 2, figsize=(8, 6.4), sharex=True, sharey="row", layout="constrained")
     places = range(len(lens))
     for (upper, lower), rule in zip(panels.T, RULES):
-        for i, (features, (label, color)) in enumerate(FEATURES.items()):
-            upper.bar([x + 0.27 * (i - 1) for x in places], series[rule, features], 0.25, color=color, label=label)
+        for i, (suffix, (label, color)) in enumerate(FEATURES.items()):
+            upper.bar([x + 0.27 * (i - 1) for x in places], fastest[rule, suffix], 0.25, color=color, label=label)
         lower.bar(places, [value - 1 for value in torch[rule]], 0.6, bottom=1, color=GREEN)
         for x, value in zip(places, torch[rule]):
             lower.annotate(short(value), (x, max(value, 1)), (0, 3), textcoords="offset points", ha="center")
         upper.set_title(rule)
         lower.set(yscale="log", xlabel="parameters (f32)")
-        lower.set_xticks(
-            places,
-            [f"$2^{{{length(n)[2:]}}}$" if "^" in length(n) else length(n) for n in lens],
-            rotation=35,
-            ha="right",
-            rotation_mode="anchor",
-        )
+        names = [f"$2^{{{length(n)[2:]}}}$" if "^" in length(n) else length(n) for n in lens]
+        lower.set_xticks(places, names, rotation=35, ha="right", rotation_mode="anchor")
         for axes in (upper, lower):
             axes.axhline(1, color=ORANGE, linewidth=2)
             axes.tick_params(axis="x", length=0)
@@ -183,38 +152,33 @@ def peers():
     panels[0][0].set_ylabel("fastest Rust peer,\ntime / gradstep's")
     panels[1][0].set_ylabel("torch's fused SGD, 2 threads,\ntime / gradstep's (log)")
     figure.suptitle("Others' time of a step, in gradstep's (the line at 1): above it gradstep is faster", fontsize=12)
-    figure.legend(
-        *panels[0][0].get_legend_handles_labels(),
-        frameon=False,
-        ncols=3,
-        loc="outside lower center",
-        title="gradstep's features (torch: both)",
-    )
+    handles, title = panels[0][0].get_legend_handles_labels(), "gradstep's features (torch: both)"
+    figure.legend(*handles, frameon=False, ncols=3, loc="outside lower center", title=title)
     save(figure, "step")
-    front(rows)
+    front(peers["Momentum", "_simd_rayon"][65536])
 
     lines = []
-    for rule in RULES:
-        of = lambda name: link("fastest peer", f"peers_{name.replace('+', '_')}".removesuffix("_none"))
-        lines += [[f"{rule}, {label}: {of(name)}", *series[rule, name]] for name, (label, _) in FEATURES.items()]
-        lines.append([f"{rule}, simd, rayon: torch", *torch[rule]])
-    return table(["theirs / ours", *map(length, lens)], lines)
+    for (rule, suffix), found in peers.items():
+        title = f"{rule}, {FEATURES[suffix][0]}"
+        if suffix != "_simd_rayon":
+            alone = times(f"step{suffix}", rule)
+            lines.append([f"{title}: {link('loop', f'step{suffix}')}", alone[64]["gradstep"], *ratios(alone, ["bare"])])
+        peer = f"{title}: {link('fastest peer', f'peers{suffix}')}"
+        lines.append([peer, found[64]["gradstep"], *fastest[rule, suffix]])
+        if suffix == "_simd_rayon":
+            lines.append([f"{title}: torch", found[64]["gradstep"], *torch[rule]])
+    return table(["theirs / ours", "64: ours, ns", *map(length, lens)], lines)
 
 
-def front(rows):
+def front(times):
     """One step, everyone who takes it: for the front page. gradstep takes one thread for this length."""
-    names = {name: name for name in ["gradstep", *RUST, "numpy"]} | {
-        "torch fused 1T": "torch, 1 thread",
-        "torch fused 2T": "torch, 2 threads",
-    }
-    key = {"features": "simd+rayon", "rule": "Momentum", "n": 65536}
-    rows = [row for row in rows if row["contender"] in names and all(row[name] == value for name, value in key.items())]
-    rows.sort(key=lambda row: -row["ns"])
-    labels = [names[row["contender"]] for row in rows]
-    figure, axes = plt.subplots(figsize=(8, 0.9 + 0.42 * len(rows)), layout="constrained")
-    colors = [ORANGE if label == "gradstep" else GREY for label in labels]
-    bars = axes.barh(labels, [row["ns"] for row in rows], 0.65, color=colors)
-    axes.bar_label(bars, [f"{short(row['ns'] / 1000)} µs" for row in rows], padding=5)
+    torch = {"torch fused 1T": "torch, 1 thread", "torch fused 2T": "torch, 2 threads"}
+    names = {name: name for name in ["gradstep", *RUST, "numpy"]} | torch
+    times = sorted(((time, names[name]) for name, time in times.items() if name in names), reverse=True)
+    figure, axes = plt.subplots(figsize=(8, 0.9 + 0.42 * len(times)), layout="constrained")
+    colors = [ORANGE if name == "gradstep" else GREY for _, name in times]
+    drawn = axes.barh([name for _, name in times], [time for time, _ in times], 0.65, color=colors)
+    axes.bar_label(drawn, [f"{short(time / 1000)} µs" for time, _ in times], padding=5)
     figure.suptitle("A momentum step of 65,536 f32 parameters (microseconds; shorter is better)", fontsize=12)
     axes.tick_params(axis="y", length=0, labelsize=12)
     axes.xaxis.set_visible(False)
@@ -224,162 +188,107 @@ def front(rows):
 
 
 def passes():
-    rows = {}
-    for row in records("passes"):
-        rows.setdefault(row["pass"], {})[row["n"]] = row
-    one, two = [4096, 65536, 2**20, 2**25], [2**20, 2**25]
-    head = [link("loop / ours", "passes"), *(f"1T, {length(n)}" for n in one), *(f"2T, {length(n)}" for n in two)]
-    head.append(f"ours: 1T / 2T, {length(two[1])}")
+    one, two, last = [4096, 65536, 2**20, 2**25], 2**20, 2**25
+    head = [link("loop /", "passes"), *(f"1T, {length(n)}" for n in one), f"2T, {length(two)}"]
     lines = []
-    for name, of in rows.items():
-        line = [ratio(of[n]["bare 1T"], of[n]["ours 1T"]) for n in one]
-        line += [ratio(of[n]["bare"], of[n]["ours"]) for n in two]
-        line.append(ratio(of[two[1]]["ours 1T"], of[two[1]]["ours"]))
-        lines.append([name.replace(";", ","), *line])
-    return table(head, lines)
-
-
-def models():
-    rows = list(records("models"))
-    names = list(dict.fromkeys(row["model"] for row in rows))
-    figure, panels = plt.subplots(1, 2, figsize=(8, 3.6), sharey=True, layout="constrained")
-    for axes, model in zip(panels, names):
-        found = [row for row in rows if row["model"] == model][::-1]
-        times = [row["us"] / 1000 for row in found]
-        labels = [row["contender"] for row in found]
-        bars = axes.barh(
-            labels, times, 0.7, color=[ORANGE if label.startswith("ParamGroups") else GREY for label in labels]
-        )
-        axes.bar_label(bars, [f"{time:.1f}" for time in times], padding=4)
-        axes.set_title(model)
-        axes.tick_params(axis="y", length=0)
-        axes.xaxis.set_visible(False)
-        axes.margins(x=0.15)
-        axes.spines[["left", "bottom"]].set_visible(False)
-    figure.suptitle(
-        "A momentum step of all tensors (milliseconds; shorter is better; 1T: one thread, else 2)", fontsize=12
-    )
-    save(figure, "models")
-
-    adamw = list(records("models_adamw"))
-    columns = [{row["contender"]: row["us"] for row in rows if row["model"] == model} for model in names]
-    columns.append({row["contender"]: row["us"] for row in adamw if row["model"] == names[0]})
-    cell = lambda column, name: f"{short(column[name])} ({column[name] / column['ParamGroups']:.2f})"
-    lines = [[name, *(cell(column, name) for column in columns)] for name in columns[0]]
-    head = [link("µs (/ ParamGroups)", "models"), *names, f"{link('AdamW', 'models_adamw')}, {names[0]}"]
-    return table(head, lines)
-
-
-def average():
-    times = {}
-    for row in records("average"):
-        times.setdefault(row["n"], {})[row["contender"]] = row["us"]
-    head = [
-        link("n", "average"),
-        "ours, µs",
-        "torch / ours",
-        "one pass / ours",
-        "1T: ours, µs",
-        "torch / ours",
-        "one pass / ours",
-    ]
-    cells = lambda of, t, ours: [of[ours], of[t] / of[ours], of["one pass without a check" + ours[8:]] / of[ours]]
-    lines = (
-        [length(n), *cells(of, "torch fused 2T", "gradstep"), *cells(of, "torch fused 1T", "gradstep 1T")]
-        for n, of in times.items()
-    )
-    return table(head, lines)
-
-
-def dead():
-    cells = {}
-    for row in records("dead"):
-        worst = max(row[share] for share in ("1 %", "10 %", "100 %")) / row["live"]
-        rule, kind = row["rule"].rsplit(" of ", 1)
-        cells.setdefault(rule, {})[kind] = f"{short(row['live'])} ({worst:.2f})"
-    kinds = ["f32", "f64", "bf16", "f16"]
-    lines = ([rule, *(of.get(kind, "-") for kind in kinds)] for rule, of in cells.items())
-    return table([link("µs (dead / live)", "dead"), *kinds], lines)
+    for name, of in by(records("passes"), "pass", "n").items():
+        cells = [ratio(of[n]["bare 1T"], of[n]["ours 1T"]) for n in one]
+        cells += [ratio(of[two]["bare"], of[two]["ours"]), ratio(of[last]["ours 1T"], of[last]["ours"])]
+        lines.append([name.replace(";", ","), *cells])
+    return table([*head, f"ours: 1T / 2T, {length(last)}"], lines)
 
 
 def pauses():
     passes = ["global_norm", "Sgd::step", "Momentum::step", "Adam::step"]
-    rows = [row for row in records("pauses") if row["pause"] == 1000 and row["n"] in (2**17, 2**18, 2**20)]
-    name = lambda row: f"{length(row['n'])}, {row['threads'].replace(';', ',')}"
-    return table(
-        [link("n, threads", "pauses"), *passes], ([name(row), *(row[name] for name in passes)] for row in rows)
-    )
+    rows = by((row for row in records("pauses") if row["pause"] == 1000), "n", "threads")
+    cell = lambda of, name: "{:.2f} ({:.2f})".format(*(of["one"][name] / of[two][name] for two in list(of)[1:]))
+    lines = ([length(n), *(cell(rows[n], name) for name in passes)] for n in (2**17, 2**18, 2**20))
+    return table([link("1T / 2T", "pauses"), *passes], lines)
 
 
-def groups():
-    orders, lens = {}, [1000, 10_000]
+def dead():
+    rules, lines = dict.fromkeys(row["rule"].rsplit(" of ", 1)[0] for row in records("dead")), {}
+    for row in records("dead"):
+        rule, kind = row["rule"].rsplit(" of ", 1)
+        worst = max(row[share] for share in ("1 %", "10 %", "100 %")) / row["live"]
+        lines.setdefault(kind, dict.fromkeys(rules, "-"))[rule] = f"{short(row['live'])} ({worst:.2f})"
+    head = [link("µs (dead / live)", "dead"), *rules]
+    return table(head, ([kind, *lines[kind].values()] for kind in ("f32", "f64", "bf16", "f16")))
+
+
+def models():
+    torch, lines = ["torch fused 2T", "torch fused 1T"], []
+
+    def line(title, file, times, two, one, loop):
+        cells = [*beside(times, two, torch[0], "flat"), *beside(times, one, torch[1], loop)]
+        lines.append([link(title, file), *cells])
+
+    for file, rule in {"models": "", "models_adamw": ", AdamW"}.items():
+        for model, times in by(records(file), "model", "contender", "us").items():
+            line(model + rule, file, times, "ParamGroups", "ParamGroups 1T", "bare loops 1T")
     for row in records("groups"):
-        orders.setdefault(row["order"], {})[row["n"]] = [row["named"], row["bare"]]
-    head = [link("order, µs", "groups"), *(f"{length(n)}, {name}" for n in lens for name in ("named", "bare"))]
-    return table(head, ([order, *of[lens[0]], *of[lens[1]]] for order, of in orders.items()))
+        if row["n"] > 100 and row["order"] != "that of the last step":
+            order = row["order"].replace("a new one each step", "each step a new order")
+            line(f"{length(row['n'])} of 4, {order}", "groups", row, None, "named", "bare")
+    for n, times in by(records("average"), "n", "contender", "us").items():
+        title = f"{length(n)}, with average"
+        line(title, "average", times, "gradstep", "gradstep 1T", "one pass without a check 1T")
+    return table(["µs", "2T: ours", "torch /", "flat /", "1T: ours", "torch /", "loop /"], lines)
 
 
-def permutation():
-    first, *rows = records("permutation")
-    head = [link("len", "permutation"), *(length(row["len"]) for row in rows), f"`refill`, {length(first['len'])}"]
-    return table(head, [["ns", *(row["ns"] for row in [*rows, first])]])
+def epoch():
+    rows = records("epoch")
+    for row in rows:
+        if row["len"] <= 2**20:
+            # One thread's work; handing it over to another is not.
+            row |= {"gradstep 1T": row["gradstep"], "gradstep": None}
+    lens = [row["len"] for row in rows]
+    figure, axes = plt.subplots(figsize=(8, 4.4), layout="constrained")
+    lines = [("numpy", "numpy permutation", GREY), ("torch", "torch.randperm", GREEN), ("rand", "rand shuffle", BLUE)]
+    for name, label, color in [*lines, ("gradstep 1T", "gradstep", ORANGE)]:
+        times, width = [row[name] for row in rows], 3 if color == ORANGE else 2
+        axes.plot(lens, times, "o-", color=color, linewidth=width, markersize=5, label=label)
+    axes.set(xscale="log", yscale="log", xlabel="len, samples in an epoch", ylabel="nanoseconds per index")
+    axes.set_yticks([1, 2, 5, 10, 20, 50, 100], ["1", "2", "5", "10", "20", "50", "100"], minor=False)
+    axes.minorticks_off()
+    axes.set_title("The shuffled order of an epoch, one thread; lower is better")
+    axes.grid(axis="y", color="#dddddd")
+    axes.legend(frameon=False)
+    save(figure, "epoch")
+
+    others = ["rand", "batched", "rip_shuffle", "torch", "numpy"]
+    head = [link("len", "epoch"), "1T, ns", *(f"{name} /" for name in others), "2T, ns", "1T / 2T"]
+    cells = lambda row: [*beside(row, "gradstep 1T", *others), *beside(row, "gradstep", "gradstep 1T")]
+    permutation = {row["len"]: row["ns"] for row in records("permutation") if row["order"].startswith("Permutation")}
+    lines = ([length(row["len"]), *cells(row), permutation.get(row["len"])] for row in rows)
+    return table([*head, link("Permutation, ns", "permutation")], lines)
 
 
 def draws():
-    simd, plain = list(records("draws_simd")), {(row["draw"], row["len"]): row for row in records("draws")}
+    plain = by(records("draws"), "draw", "len")
     others = ["rand", "torch", "numpy"]
-    head = [
-        link("fill of 16,384", "draws_simd"),
-        "simd: ours, ns",
-        *(f"{name} /" for name in others),
-        f"{link('without', 'draws')}: ours, ns",
-        "rand /",
-    ]
+    head = [link("16,384 at once", "draws_simd"), "simd: ours, ns", *(f"{name} /" for name in others)]
+    head += [f"{link('without', 'draws')}: ours, ns", "rand /"]
     lines = []
-    for row in simd:
+    for row in records("draws_simd"):
         if row["len"] in (1, 16384):
             name = row["draw"] + (", singly" if row["len"] == 1 else "")
-            slow = plain[row["draw"], row["len"]]
-            ratios = [ratio(row[name], row["gradstep"]) for name in others]
-            lines.append([name, row["gradstep"], *ratios, slow["gradstep"], ratio(slow["rand"], slow["gradstep"])])
+            cells = beside(row, "gradstep", *others) + beside(plain[row["draw"]][row["len"]], "gradstep", "rand")
+            lines.append([name, *cells])
     return table(head, lines)
 
 
 def weighted():
-    rows = [row for row in records("weighted") if row["order"] == "Weighted"]
     others = ["rand_distr", "torch", "numpy"]
-    head = [
-        link("weights", "weighted"),
-        "ours, ns",
-        *(f"{name} /" for name in others),
-        "to make: ours, ns",
-        "rand_distr /",
-    ]
-    make = lambda row: [row["gradstep to make"], ratio(row["rand_distr to make"], row["gradstep to make"])]
-    cells = lambda row: [row["gradstep"], *(ratio(row[name], row["gradstep"]) for name in others), *make(row)]
-    return table(head, ([length(row["len"]), *cells(row)] for row in rows))
-
-
-def mixtures():
-    rows = [row for row in records("weighted") if row["order"] != "Weighted"]
-    head = [link("10 classes of 10^6", "weighted"), *(row["order"] for row in rows)]
-    lines = {"to make": "gradstep to make", "an epoch refilled": "gradstep"}
-    return table(head, ([title, *(row[name] for row in rows)] for title, name in lines.items()))
-
-
-def gather():
-    rows = list(records("gather"))
-    head = [link("bytes per row", "gather"), *(length(row["bytes"]) for row in rows)]
-    lines = [
-        ["gather, ns", *(row["gather"] for row in rows)],
-        ["bare loop / gather", *(row["bare"] / row["gather"] for row in rows)],
-    ]
-    return table(head, lines)
+    head = [link("order, samples", "weighted"), "ours, ns", *(f"{name} /" for name in others)]
+    cells = lambda row: beside(row, "gradstep", *others) + beside(row, "gradstep to make", "rand_distr to make")
+    lines = ([f"{row['order']}, {length(row['len'])}", *cells(row)] for row in records("weighted"))
+    return table([*head, "to make: ours, ns", "rand_distr /"], lines)
 
 
 def locality():
-    rows = list(records("locality"))
-    judged = [row for row in rows if row["tail"] is not None]
+    judged = [row | {"scheme": row["scheme"].replace(" x ", " × ")} for row in records("locality") if row["tail"]]
+    judged = [row for row in judged if row["scheme"] not in LEFT_OUT]
     figure, axes = plt.subplots(figsize=(8, 5.6), layout="constrained")
     held = [2 ** (i / 8) / 10 for i in range(80)]
     for unit in [4096, 256, 52, 16]:
@@ -387,20 +296,16 @@ def locality():
         n = 2**20 / unit
         line = [(x, 1 + 256 / (k := x / 100 * n) * (1 - k / n)) for x in held if x / 100 * n >= 1]
         axes.plot(*zip(*line), color="#cccccc", linewidth=1.5, zorder=0)
-        axes.annotate(
-            f"blocks of {unit:,}", max(line[0], line[13]), (3, 4), textcoords="offset points", color=GREY, fontsize=9
-        )
+        text, at = f"blocks of {unit:,}", max(line[0], line[13])
+        axes.annotate(text, at, (3, 4), textcoords="offset points", color=GREY, fontsize=9)
     for row in judged:
-        if row["scheme"] in LEFT_OUT:
-            continue
         own = row["scheme"].startswith("Blocks")
         x, y = row["held"], row["variance"]
         axes.plot(x, y, "o", color=ORANGE if own else BLUE, markersize=7 if own else 5)
-        label, offset = LABELS.get(row["scheme"], (row["scheme"], (7, -4)))
+        label, offset = TEXTS.get(row["scheme"], row["scheme"]), OFFSETS.get(row["scheme"], (7, -4))
         side = "right" if offset[0] < 0 else "left"
         axes.annotate(label, (x, y), offset, textcoords="offset points", ha=side, fontsize=9)
-    axes.set(xscale="log", yscale="log", xlim=(0.3, 400), ylim=(0.5, 600))
-    axes.set(xlabel="samples held in memory, % of all")
+    axes.set(xscale="log", yscale="log", xlim=(0.3, 400), ylim=(0.5, 600), xlabel="samples held in memory, % of all")
     axes.set(ylabel="variance of a batch's shares of the classes\n(1: a full shuffle)")
     axes.set_xticks([1, 10, 100], ["1", "10", "100"])
     axes.set_yticks([1, 10, 100], ["1", "10", "100"])
@@ -410,14 +315,12 @@ def locality():
     save(figure, "locality")
 
     columns = {"tail": ".2f", "neighbours": ",.0f", "epochs": "z.2f", "seeds": "z.2f", "spearman": ".3f"}
-    name = lambda row: row["scheme"].replace(" x ", " × ")
     ms = lambda row: f"{1000 * row['first']:.2g}" if row["first"] else "-"
     cells = lambda row: (format(row[column], digits) for column, digits in columns.items())
     head = [link("scheme", "locality"), "held, %", "variance", *columns, "first batch, ms"]
-    shown = [row for row in judged if row["scheme"] not in LEFT_OUT]
-    return table(head, ([name(row), row["held"], row["variance"], *cells(row), ms(row)] for row in shown))
+    return table(head, ([row["scheme"], row["held"], row["variance"], *cells(row), ms(row)] for row in judged))
 
 
 README = HERE / "README.md"
-write = lambda match: f"<!-- table: {match[1]} -->\n{globals()[match[1]]()}\n<!-- end -->"
-README.write_text(re.sub(r"<!-- table: (\w+) -->.*?<!-- end -->", write, README.read_text(), flags=re.S))
+write = lambda match: f"<!-- table: {match[1]} -->\n{globals()[match[1]]()}\n"
+README.write_text(re.sub(r"<!-- table: (\w+) -->\n(?:.+\n)*", write, README.read_text()))
