@@ -297,6 +297,35 @@ fn a_full_disk_leaves_the_last_checkpoint() {
     spoiled("limit", &["sh", "-c", limit, "sh"], [&|_| (), &mend], "File too large (os error 27)");
 }
 
+/// A real file system, without room for a second checkpoint beside the first. It is mounted in a namespace of its own.
+#[test]
+#[cfg(target_os = "linux")]
+#[ignore = "needs the right to mount"]
+fn a_mounted_disk_that_is_full_keeps_the_last_checkpoint() {
+    in_directory("mounted", |directory| {
+        let (expected, _) = undisturbed(&directory.join("undisturbed"));
+        let path = directory.join("checkpoint");
+        killed(&path, 7, Duration::ZERO);
+        let before = fs::read(&path).unwrap();
+        let script = r#"
+            mount -t tmpfs -o size="$1k" none "$2/disk" && cp "$2/checkpoint" "$2/disk" || exit
+            "$3" "$2/disk/checkpoint" 2>"$2/error"
+            cp "$2/disk/checkpoint" "$2/kept"
+            mount -o remount,size=1m "$2/disk" && "$3" "$2/disk/checkpoint" && cp "$2/disk/checkpoint" "$2/end""#;
+        fs::create_dir(directory.join("disk")).unwrap();
+        let kilobytes = (before.len() / 1024 * 3 / 2).to_string();
+        let mut mounted = Command::new("unshare");
+        mounted.args(["-rm", "sh", "-c", script, "sh", &kilobytes]).arg(directory).arg(program().get_program());
+        let output = mounted.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+        let error = fs::read_to_string(directory.join("error")).unwrap();
+        assert!(error.ends_with("disk/checkpoint: not saved: No space left on device (os error 28)\n"), "{error}");
+        assert!(fs::read(directory.join("kept")).unwrap() == before);
+        assert!(fs::read(directory.join("end")).unwrap() == expected);
+    });
+}
+
 /// The command that starts a program for which permissions hold, even if root runs it.
 #[cfg(target_os = "linux")]
 fn by_permission() -> &'static [&'static str] {
