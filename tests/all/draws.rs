@@ -69,7 +69,6 @@ fn both(draws: &Draws, kind: &str, argument: &str, len: usize) -> anyhow::Result
 
 #[test]
 fn value_stability_draws() {
-    let mut rows = 0;
     for row in table(include_str!("../data/draws.csv"), 531) {
         let [kind, argument, seed, purpose, counter0, counter1, position, values] = row[..] else { panic!("{row:?}") };
         let number = |column: &str| column.parse::<u64>().unwrap();
@@ -79,9 +78,7 @@ fn value_stability_draws() {
         for drawn in both(&draws, kind, argument, values.len()).unwrap() {
             assert_eq!(drawn, values, "{row:?}");
         }
-        rows += 1;
     }
-    assert!(rows > 500, "{rows} rows");
 }
 
 /// Blocks, buffers and vectors begin and end anywhere, also in the middle of a word.

@@ -58,7 +58,6 @@ const SMALL: fn(usize) -> usize = |i| i * i % 97;
 
 #[test]
 fn value_stability_of_mixtures() {
-    let mut rows = 0;
     for row in table(include_str!("../data/order_mixture.csv"), 24) {
         let len: usize = row[1].parse().unwrap();
         let (kind, numbers) = row[0].split_once(' ').unwrap_or((row[0], ""));
@@ -78,9 +77,7 @@ fn value_stability_of_mixtures() {
             _ => panic!("{row:?}"),
         };
         assert_eq!(digest_and_first_40(&samples), row[2..], "{row:?}");
-        rows += 1;
     }
-    assert_eq!(rows, 24);
 }
 
 /// 12 samples per epoch of two sets, at 1 to 3; from epoch 3 on at 2 to 1, from epoch 5 on at 3 to 5.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::common::{
     DECAYS, FEW_LENS, FORMS, LEARNING_RATE, Scalar, bits, config, golden, in_types, number, numbers, path, same, says,
-    starts_and_grads, two_params, with_gradient_theta,
+    starts_and_grads, with_gradient_theta,
 };
 
 /// λ = 1/2.
@@ -52,30 +52,6 @@ fn a_changing_learning_rate_tells_the_forms_apart<F: Scalar>() {
     }
 }
 in_types!(a_changing_learning_rate_tells_the_forms_apart: f32 f64);
-
-fn both_nesterov_forms_agree_at_a_constant_learning_rate<F: Scalar>() {
-    // m <- m/2 - θ/4 ; θ <- θ + (m/2 - θ/4), with the old θ on the right
-    // m = -4                              θ = 16 - 2 - 4 = 10
-    // m = -2 - 5/2 = -9/2                 θ = 10 - 9/4 - 5/2 = 21/4
-    // m = -9/4 - 21/16 = -57/16           θ = 21/4 - 57/32 - 21/16 = 69/32
-    // m = -57/32 - 69/128 = -297/128      θ = 69/32 - 297/256 - 69/128 = 117/256
-    // m = -297/256 - 117/1024 = -1305/1024   θ = 117/256 - 1305/2048 - 117/1024 = -603/2048
-    let expected = [10.0, 21.0 / 4.0, 69.0 / 32.0, 117.0 / 256.0, -603.0 / 2048.0];
-    for form in [MomentumForm::Nesterov, MomentumForm::PyTorchNesterov] {
-        assert_eq!(with_gradient_theta(half::<F>(0.25, form), 5), expected);
-    }
-}
-in_types!(both_nesterov_forms_agree_at_a_constant_learning_rate: f32 f64);
-
-#[test]
-fn momentum_with_two_parameters() {
-    // η = 1/2, λ = 1/4
-    // m = -1/4, -1/8                                    θ = 3/4, -17/8
-    // m = -1/16 + 1/2 = 7/16, -1/32 - 3/2 = -49/32      θ = 19/16, -117/32
-    // m = 7/64 - 0 = 7/64, -49/128 + 1/4 = -17/128      θ = 83/64, -485/128
-    let expected = [3.0 / 4.0, -17.0 / 8.0, 19.0 / 16.0, -117.0 / 32.0, 83.0 / 64.0, -485.0 / 128.0];
-    assert_eq!(two_params(Momentum::<f32>::new(0.5, 0.25, 2).unwrap()), expected);
-}
 
 /// With `digits` digits the largest momentum below 1 is 1 - 2^-digits. At g = -1 the classical velocity goes 1, 2 and 3 (each a
 /// tie, to even), then 4 - 2^(2 - digits): λ 3 = 3 - 3 · 2^-digits, to the nearest multiple of 2^(2 - digits).
@@ -221,25 +197,6 @@ fn dampening_is_a_factor_of_all_gradients_but_the_first() {
 proptest! {
     #![proptest_config(config(256))]
 
-    #[test]
-    fn parts_of_a_velocity_step_as_the_whole((start, grads) in starts_and_grads(), cut in 0.0..1.0) {
-        for form in [MomentumForm::Classical, MomentumForm::Nesterov, MomentumForm::PyTorch, MomentumForm::PyTorchNesterov] {
-            let momentum = |len| Momentum::new(0.125, 0.75_f64, len).unwrap().with_form(form);
-            let (mut whole, mut params) = (momentum(start.len()), start.clone());
-            whole.step(&mut params, &grads[0]).unwrap();
-            let cut = (cut * start.len() as f64) as usize;
-            let mut halves = params.clone();
-            for range in [0..cut, cut..start.len()] {
-                let velocity = &whole.velocity()[range.clone()];
-                let mut part = momentum(range.len()).with_velocity(velocity, whole.steps()).unwrap();
-                part.step(&mut halves[range.clone()], &grads[0][range]).unwrap();
-                prop_assert_eq!(part.steps(), 2);
-            }
-            whole.step(&mut params, &grads[0]).unwrap();
-            prop_assert_eq!(bits(&halves), bits(&params));
-        }
-    }
-
     /// m_k = -η Σ_j λ^(k-j) g_j
     #[test]
     fn velocity_is_the_weighted_sum_of_all_earlier_gradients((start, grads) in starts_and_grads()) {
@@ -288,23 +245,8 @@ fn invalid_momentum_is_rejected() {
     let just_below_one = 1.0 - f64::EPSILON / 2.0;
     assert_eq!(Momentum::<f64>::new(0.1, just_below_one, 3).unwrap().rule().momentum, just_below_one);
     assert!(Momentum::<f64>::new(0.1, 0.0, 3).is_ok());
-}
-
-#[test]
-fn another_length_is_rejected() {
-    let mut params = [1.0_f32, 2.0];
-    for form in FORMS {
-        let mut momentum = Momentum::new(0.1, 0.9, 2).unwrap().with_form(form);
-        says(momentum.step(&mut params, &[1.0]), "grads has length 1, expected 2, the length of params");
-        let mut longer = [1.0; 5];
-        says(momentum.step(&mut longer, &[1.0; 5]), "grads has length 5, expected 2, the length of velocity");
-        assert_eq!((momentum.velocity(), momentum.steps(), longer), (&[0.0; 2][..], 0, [1.0; 5]));
-    }
-    assert_eq!(params, [1.0, 2.0]);
-    says(
-        Momentum::<f64>::new(0.1, 0.9, usize::MAX),
-        &format!("velocity of length {} does not fit in memory", usize::MAX),
-    );
+    let message = format!("velocity of length {} does not fit in memory", usize::MAX);
+    says(Momentum::<f64>::new(0.1, 0.9, usize::MAX), &message);
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! `NoiseScale` where |G|² and tr Σ are known: from exact expectations, and from every batch that there is.
 
 use approx::assert_relative_eq;
-use gradstep::{Batcher, Error, NoiseScale, global_norm};
+use gradstep::{Error, NoiseScale};
 use proptest::prelude::*;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 use crate::common::{config, says};
 
@@ -104,58 +102,6 @@ fn over_every_draw_without_replacement_it_is_what_the_page_says() {
         assert_relative_eq!(covariance_trace, squares / 4.0, max_relative = 1e-12);
         assert_relative_eq!(squared_norm, whole_squared_norm - squares / 4.0 / 5.0, max_relative = 1e-12);
     }
-}
-
-/// A shuffled epoch, as in training: all its batches, and the whole.
-#[test]
-fn over_many_shuffled_epochs_it_comes_to_what_the_page_says() {
-    let set: Vec<[f64; 2]> = (0..60_u32).map(|i| [f64::from(i * i % 61) / 8.0, f64::from(i * 7 % 13)]).collect();
-    let (whole_squared_norm, squares) = truth(&set);
-    let expected = squares / 59.0;
-    let mut epoch = Batcher::new(60, 4, 1).unwrap().epoch(0);
-    let (mut trace, epochs) = (0.0, 4_000);
-    for number in 0..epochs {
-        epoch.refill(number);
-        let small = epoch.iter().map(|batch| squared_norm_of_mean(&set, batch)).sum::<f64>() / 15.0;
-        let (g, s) = estimate((4, small), (60, whole_squared_norm)).unwrap();
-        assert_relative_eq!(g + s / 60.0, whole_squared_norm, max_relative = 1e-12);
-        trace += s / epochs as f64;
-    }
-    // The standard error is 0.4 % here.
-    assert_relative_eq!(trace, expected, max_relative = 0.016);
-}
-
-/// Gradients from N(G, diag(σ²)) in 20 dimensions: |G|² = 20 · 1/4 = 5 and tr Σ = Σ σ² = 1² + 2² + … + 20² = 2,870.
-#[test]
-fn gaussian_gradients_average_to_the_known_noise_scale() {
-    let mut words = ChaCha8Rng::seed_from_u64(7);
-    let mut unit = || (words.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-    let mut normal = || (-2.0 * (1.0 - unit()).ln()).sqrt() * (std::f64::consts::TAU * unit()).cos(); // Box and Muller
-    let (small, big, steps) = (8, 256, 2_000);
-    let (mut noise, mut negative) = (NoiseScale::new(), 0);
-    for _ in 0..steps {
-        let (mut first, mut whole) = ([0.0; 20], [0.0; 20]);
-        for sample in 0..big {
-            for dimension in 0..20 {
-                let g = 0.5 + (dimension + 1) as f64 * normal();
-                whole[dimension] += g / big as f64;
-                if sample < small {
-                    first[dimension] += g / small as f64;
-                }
-            }
-        }
-        let square = |grads: [f64; 20]| global_norm(&[grads]).unwrap().powi(2);
-        let (small, big) = ((small, square(first)), (big, square(whole)));
-        noise.add(small, big).unwrap();
-        negative += u32::from(estimate(small, big).unwrap().0 <= 0.0);
-    }
-    let (squared_norms, traces) = (noise.squared_norm().unwrap(), noise.covariance_trace().unwrap());
-    // Within four standard errors, of 0.18 and 28. A single estimate of |G|² is often negative.
-    assert!((squared_norms - 5.0).abs() < 4.0 * 0.18, "{squared_norms}");
-    assert!((traces - 2_870.0).abs() < 4.0 * 28.0, "{traces}");
-    assert!(negative > steps / 10, "{negative}");
-    let noise_scale = noise.batch_size().unwrap();
-    assert!((574.0 / 1.2..574.0 * 1.2).contains(&noise_scale), "{noise_scale}, expected 574");
 }
 
 proptest! {

@@ -4,7 +4,7 @@ use approx::assert_relative_eq;
 use gradstep::{Optimizer, Sgd, WeightDecay};
 use half::{bf16, f16};
 
-use crate::common::{Scalar, golden, in_types, path, says, two_params, with_gradient_theta};
+use crate::common::{Scalar, golden, in_types, path, says, with_gradient_theta};
 
 /// bf16 has 8 bits, which is enough. θ <- θ - θ/4 = 3/4 θ: 16, 12, 9, 27/4, 81/16
 fn by_hand<F: Scalar>() {
@@ -14,31 +14,12 @@ fn by_hand<F: Scalar>() {
 in_types!(by_hand: f32 f64 f16 bf16);
 
 #[test]
-fn sgd_with_two_parameters() {
-    // η = 1/2:  1 - 1/4 = 3/4     -2 - 1/8 = -17/8
-    //         3/4 + 1/2 = 5/4  -17/8 - 3/2 = -29/8
-    //           5/4 - 0 = 5/4  -29/8 + 1/4 = -27/8
-    let expected = [0.75, -17.0 / 8.0, 1.25, -29.0 / 8.0, 1.25, -27.0 / 8.0];
-    assert_eq!(two_params(Sgd::<f32>::new(0.5).unwrap()), expected);
-}
-
-#[test]
 fn sgd_contracts_a_quadratic_by_one_minus_learning_rate_times_curvature() {
     for (learning_rate, h) in [(0.1, 1.0), (0.1, 15.0), (0.3, 6.0), (0.01, 250.0)] {
         let path = path(Sgd::<f64>::new(learning_rate).unwrap(), [1.0], 50, |_, [x]| [h * x]);
         for (k, theta) in (1..).zip(path) {
             assert_relative_eq!(theta, (1.0 - learning_rate * h).powi(k), max_relative = 1e-12);
         }
-    }
-}
-
-#[test]
-fn sgd_at_its_best_has_the_rate_of_the_condition_number() {
-    let condition = 100.0;
-    let learning_rate = 2.0 / (condition + 1.0);
-    for h in [1.0, condition] {
-        let path = path(Sgd::<f64>::new(learning_rate).unwrap(), [1.0], 100, |_, [x]| [h * x]);
-        assert_relative_eq!(path[99].abs(), ((condition - 1.0) / (condition + 1.0)).powi(100), max_relative = 1e-12);
     }
 }
 

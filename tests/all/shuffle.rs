@@ -32,17 +32,6 @@ fn value_stability_across_batch_sizes_and_refills() {
     }
 }
 
-#[test]
-fn other_seeds_and_epochs_give_other_orders() {
-    let order = |seed, epoch| Batcher::new(50, 1, seed).unwrap().epoch(epoch).indices().to_vec();
-    // 50! orders: that two of these agree by chance is out of the question.
-    let mut orders: Vec<_> = (0..10).flat_map(|seed| (0..10).map(move |epoch| order(seed, epoch))).collect();
-    assert_eq!(orders[0], order(0, 0));
-    orders.sort();
-    orders.dedup();
-    assert_eq!(orders.len(), 100);
-}
-
 /// Also above 2^20, where the order needs the most, and above 2^22, where it has scratch: 20 KiB with all that a thread of std
 /// needs, in a build for tests, and 16 in a release.
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gradstep::{Batcher, Draws, Error, Order, Permutation, Position, Shuffle, Stream, Subset};
+use gradstep::{Batcher, Draws, Error, Order, Permutation, Position, Shuffle, Stream};
 use proptest::prelude::*;
 
 use crate::common::{Blocks, Rotated, batchers, config, named, says};
@@ -70,22 +70,6 @@ fn a_stream_ends_with_the_last_epoch_that_a_u64_can_count() {
 }
 
 #[test]
-fn another_world_size_in_mid_epoch_sees_the_same_samples() {
-    let batcher = Batcher::new(1000, 64, 7).unwrap();
-    let samples = |stream: &mut Stream, world_size: usize| {
-        let batch = stream.next_batch().unwrap();
-        (0..world_size).flat_map(|rank| batcher.shard(rank, world_size).unwrap().of(batch).to_vec()).collect::<Vec<_>>()
-    };
-    let (mut one, mut changing) = (batcher.stream(), batcher.stream());
-    for world_size in [4, 3, 1, 7, 64, 2] {
-        changing = batcher.resume(&changing.position()).unwrap();
-        for _ in 0..9 {
-            assert_eq!(samples(&mut changing, world_size), samples(&mut one, 1));
-        }
-    }
-}
-
-#[test]
 fn the_last_position() {
     let batcher = Batcher::new(10, 4, u64::MAX).unwrap();
     let end = batcher.position(u64::MAX, 10).unwrap(); // there is no epoch after it
@@ -124,21 +108,6 @@ fn resuming_with_other_settings() {
     let dropping = batcher.drop_last().position(2, 4).unwrap();
     says(resumed(batcher, &dropping), "saved drop_last is true, expected false");
     assert!(resumed(batcher, &position).is_ok());
-
-    let subset = |last| Batcher::over(Subset::new(vec![1, 2, 3, last]).unwrap(), 2).unwrap();
-    let position = subset(4).position(0, 2).unwrap();
-    assert!(resumed(subset(4), &position).is_ok());
-    let error = resumed(subset(5), &position).unwrap_err().to_string();
-    assert!(error.starts_with("saved hash of the samples is "), "{error}");
-}
-
-/// A position knows the order and not the samples, as its documentation says: any 60,000 samples are accepted.
-#[test]
-fn a_position_is_taken_by_any_samples_of_that_number() {
-    let (digits, clothes) = (Batcher::new(60_000, 32, 1).unwrap(), Batcher::new(60_000, 32, 1).unwrap());
-    let position = digits.position(2, 64).unwrap();
-    assert_eq!(clothes.resume(&position).unwrap().next_batch(), digits.epoch(2).batch(2));
-    says(Batcher::new(50_000, 32, 1).unwrap().resume(&position), "saved len is 60000, expected 50000");
 }
 
 /// A comma in a name does not make two settings of one, nor one of two.

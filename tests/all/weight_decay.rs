@@ -2,7 +2,7 @@
 
 use gradstep::{Momentum, MomentumForm, Optimizer, Sgd, WeightDecay};
 
-use crate::common::{Scalar, in_types, number, says, steps_to, tiny, two_params, with_gradient_theta};
+use crate::common::{Scalar, in_types, number, path, says, steps_to, tiny, with_gradient_theta};
 
 /// η = w = 1/4, λ = 1/2, g = θ, θ₀ = 16.
 fn four_steps<F: Scalar>(form: MomentumForm, decay: WeightDecay) -> Vec<f64> {
@@ -46,7 +46,8 @@ fn both_decays_agree_without_momentum() {
     //    g' = -1/2 - 201/256 = -329/256, θ = -201/64 + 329/512 = -1279/512
     let expected = [5.0 / 8.0, -15.0 / 8.0, 67.0 / 64.0, -201.0 / 64.0, 469.0 / 512.0, -1279.0 / 512.0];
     for decay in [WeightDecay::Coupled(0.25), WeightDecay::Decoupled(0.25)] {
-        assert_eq!(two_params(Sgd::<f32>::new(0.5).unwrap().with_weight_decay(decay).unwrap()), expected);
+        let sgd = Sgd::<f32>::new(0.5).unwrap().with_weight_decay(decay).unwrap();
+        assert_eq!(path(sgd, [1.0, -2.0], 3, |k, _| [[0.5, 0.25], [-1.0, 3.0], [0.0, -0.5]][k]), expected);
     }
 }
 

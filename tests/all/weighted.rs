@@ -34,7 +34,6 @@ fn golden_weight(name: &str, i: usize) -> f64 {
 
 #[test]
 fn value_stability_of_weighted_draws() {
-    let mut rows = 0;
     for row in table(include_str!("../data/order_weighted.csv"), 63) {
         let [name, number, seed, epoch, hash, samples] = row[..] else { panic!("{row:?}") };
         let [number, seed, epoch] = [number, seed, epoch].map(|number| number.parse::<u64>().unwrap());
@@ -47,9 +46,7 @@ fn value_stability_of_weighted_draws() {
         assert_eq!((&first[..], &last[..]), samples.split_at(16), "{row:?}");
         let hash = u64::from_str_radix(hash, 16).unwrap();
         assert_eq!(order.settings()[3..], [("number of weights", number), ("hash of the weights", hash)]);
-        rows += 1;
     }
-    assert_eq!(rows, 63);
 }
 
 /// Weights 1 and 3 are 2^61 and 3 · 2^61 of 2^63. There are two buckets of 2^62, chosen by the word's highest bit. The first

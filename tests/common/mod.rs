@@ -504,8 +504,3 @@ pub(crate) fn path<F: Scalar, const N: usize>(
 pub(crate) fn with_gradient_theta<F: Scalar>(optimizer: impl Optimizer<F>, steps: usize) -> Vec<f64> {
     path(optimizer, [16.0], steps, |_, theta| theta)
 }
-
-/// Three steps of two parameters, with gradients that change.
-pub(crate) fn two_params<F: Scalar>(optimizer: impl Optimizer<F>) -> Vec<f64> {
-    path(optimizer, [1.0, -2.0], 3, |k, _| [[0.5, 0.25], [-1.0, 3.0], [0.0, -0.5]][k])
-}

@@ -1,11 +1,9 @@
 //! Readers and writers whose numbers are all f64 (JavaScript, jq): the same bits or an error, never another value.
 
-use gradstep::{Batcher, Position};
-
 use crate::{
     formats::Format,
     hostile::{Token, tokens},
-    kinds::{files, words},
+    kinds::files,
     verdict,
 };
 
@@ -47,17 +45,4 @@ fn numbers_that_became_f64() {
         }
     }
     verdict(failures);
-}
-
-/// 1,000 seeds (and epochs) of 64 random bits.
-#[test]
-fn seeds_that_became_f64() {
-    for seed in words(0).take(1000) {
-        let position = Batcher::new(10, 4, seed).unwrap().position(seed, 4).unwrap();
-        let text = serde_json::to_string(&position).unwrap();
-        for foreign in [shortest, exact].map(|write| rewritten(&text, write)) {
-            let loaded = [Format::Json, Format::Json5F64].map(|format| format.load::<Position>(foreign.as_bytes()));
-            assert!(loaded.iter().flatten().all(|loaded| *loaded == position), "{text}");
-        }
-    }
 }

@@ -50,7 +50,7 @@ pub fn files(format: Format) -> impl Iterator<Item = (Kind, Vec<u8>)> {
 }
 
 /// SplitMix64.
-pub fn words(seed: u64) -> impl Iterator<Item = u64> {
+fn words(seed: u64) -> impl Iterator<Item = u64> {
     (1..).map(move |i: u64| {
         let state = seed.wrapping_add(i.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
