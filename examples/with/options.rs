@@ -1,4 +1,4 @@
-//! The options of the program with candle.
+//! The options of the programs with candle and burn.
 
 use std::path::PathBuf;
 

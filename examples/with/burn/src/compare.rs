@@ -7,9 +7,9 @@ use burn::optim::{GradientsParams, ModuleOptimizer, SgdConfig, momentum::Momentu
 use burn::tensor::{Device, Tensor};
 use gradstep::Batcher;
 
-use crate::{Mlp, data, glue::Stepper, momentum};
+use crate::{Mlp, data, glue::Stepper, momentum, row};
 
-/// Prints `| framework | same trajectory | a step here, µs | a step there, µs | lines of glue | copied |`.
+/// Prints a row of a table.
 pub(crate) fn row() -> Result<()> {
     let [here, there] = [Stepper(momentum).into(), burns()].map(digits);
     let (here, there) = (numbers(&here?)?, numbers(&there?)?);
@@ -24,14 +24,12 @@ pub(crate) fn row() -> Result<()> {
             *least = least.min(time());
         }
     }
-    let glue = include_str!("glue.rs").split("// glue\n").nth(1).unwrap_or_default().lines().map(str::trim);
-    let lines = glue.filter(|line| !line.is_empty() && !line.starts_with("//")).count();
     let same = if differ == 0 { format!("{} bits, 300 steps", 32 * here.len()) } else { format!("to {farthest:e}") };
-    println!("| burn | {same} | {:.0} | {:.0} | {lines} | what another holds |", least[0], least[1]);
+    row::print("burn", &same, least, include_str!("glue.rs"), "what another holds");
     Ok(())
 }
 
-/// burn's own, as PyTorch has it: without the dampening of 0.1 that is burn's default.
+/// burn's own, as in PyTorch: without dampening, whose default in burn is 0.1.
 pub(crate) fn burns() -> ModuleOptimizer {
     SgdConfig::new().with_momentum(Some(MomentumConfig::new().with_momentum(0.9).with_dampening(0.0))).init()
 }

@@ -10,15 +10,19 @@
 mod checkpoint;
 mod compare;
 #[path = "../../../common/data.rs"]
+#[allow(dead_code, reason = "only the digits are read here")]
 mod data;
 mod glue;
 #[path = "../../../common/network.rs"]
 #[allow(dead_code, reason = "the initial weights alone are taken")]
 mod network;
+#[path = "../../options.rs"]
+mod options;
+#[path = "../../row.rs"]
+#[allow(dead_code, reason = "compare.rs measures the times")]
+mod row;
 #[cfg(test)]
 mod tests;
-
-use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use burn::module::{Module, Param};
@@ -31,47 +35,19 @@ use data::Samples;
 use glue::Stepper;
 use gradstep::{Batcher, Momentum, MomentumForm, Position, Schedule, gather};
 use network::Network;
+use options::Options;
 use serde::{Deserialize, Serialize};
 
-/// Trains a small multilayer perceptron in burn, from its last checkpoint on if there is one.
-#[derive(Parser)]
-struct Options {
-    /// The learning rate of the first step, from which it falls along a cosine to 0
-    #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
-    learning_rate: f64,
-    /// How many samples a step averages over
-    #[arg(long, default_value_t = 32)]
-    batch_size: usize,
-    /// How often to go through the training samples
-    #[arg(long, default_value_t = 5)]
-    epochs: u64,
-    /// Seeds the initial weights and the order of the samples
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// A folder with the four files of MNIST, raw or .gz, to train on instead of the embedded digits
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-    /// Where to save after every epoch, and to resume from
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
-    /// Ends after so many steps, as if it had been killed
-    #[arg(long)]
-    stop_at: Option<u64>,
-    /// Fails below this held-out accuracy, in percent
-    #[arg(long, default_value_t = 95.0)]
-    bar: f64,
-    /// Prints a row of a table instead: the trajectory of burn's own Sgd? In what time?
-    #[arg(long)]
-    compare: bool,
-}
+/// The seed of the initial weights and of the order of the samples.
+const SEED: u64 = 0;
 
-/// All that decides how the run goes on; the data and the code aside.
+/// All that decides the rest of a run, apart from the data and the code.
 #[derive(Serialize, Deserialize)]
 struct State {
-    position: Position,   // with batch size and seed
-    module: Vec<u8>,      // parameters, and the random ids by which burn finds their state
-    optimizer: Vec<u8>,   // that state
-    step: u64,            // burn's optimizers do not tell how often they stepped
+    position: Position, // with batch size and seed
+    module: Vec<u8>,    // parameters, and the random ids by which burn finds their state
+    optimizer: Vec<u8>, // that state
+    step: u64,          // burn's optimizers do not tell how often they stepped
     schedule: Schedule,
 }
 
@@ -128,23 +104,23 @@ fn main() -> Result<()> {
     }
     let (accuracy, _) = train(&options)?;
     println!("held-out accuracy: {accuracy:.1} %");
-    ensure!(options.stop_at.is_some() || accuracy >= options.bar, "expected at least {} %", options.bar);
+    ensure!(options.stop_at.is_some() || accuracy >= 95.0, "expected at least 95 %");
     Ok(())
 }
 
-/// PyTorch's form, which is burn's.
+/// burn's momentum has PyTorch's form.
 fn momentum(len: usize) -> Result<Momentum<f32>, gradstep::Error> {
     Ok(Momentum::new(0.0, 0.9, len)?.with_form(MomentumForm::PyTorch))
 }
 
 fn train(options: &Options) -> Result<(f64, Mlp)> {
-    let data = options.data.as_deref().map_or_else(data::digits, data::mnist)?;
-    let batcher = Batcher::new(data.train.len(), options.batch_size, options.seed)?;
+    let data = data::digits()?;
+    let batcher = Batcher::new(data.train.len(), 32, SEED)?;
     let steps = options.epochs.saturating_mul(batcher.batches_per_epoch() as u64);
     let schedule = Schedule::cosine(options.learning_rate, 0.0, steps)?;
 
     let device = Device::flex().autodiff();
-    let mut mlp = Mlp::new(data.train.inputs, 128, options.seed, &device);
+    let mut mlp = Mlp::new(data.train.inputs, 128, SEED, &device);
     let mut optimizer = ModuleOptimizer::from(Stepper(momentum));
     let (mut stream, mut step) = (batcher.stream(), 0);
 
