@@ -321,6 +321,15 @@ def locality():
     return table(head, ([row["scheme"], row["held"], row["variance"], *cells(row), ms(row)] for row in judged))
 
 
+def train():
+    head = [link("threads", "train"), "gradstep, s", "torch /", "gradstep, %", "torch, %"]
+    threads = by(records("train"), "threads", "network")
+    accuracy = lambda run: f"{run['accuracy']:.2f} ± {run['deviation']:.2f}"
+    pairs = ((n, of["gradstep"], of["torch"]) for n, of in threads.items())
+    cells = lambda ours, theirs: [ours["least"], ratio(theirs["least"], ours["least"]), *map(accuracy, (ours, theirs))]
+    return table(head, ([f"{n:.0f}", *cells(ours, theirs)] for n, ours, theirs in pairs))
+
+
 README = HERE / "README.md"
 write = lambda match: f"<!-- table: {match[1]} -->\n{globals()[match[1]]()}\n"
 README.write_text(re.sub(r"<!-- table: (\w+) -->\n(?:.+\n)*", write, README.read_text()))
