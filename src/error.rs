@@ -168,7 +168,7 @@ pub enum Error {
         value: f64,
     },
 
-    /// A mean or norm of finite gradients that is too large for its type, or for the call.
+    /// A mean or norm of finite gradients, or a parameter to average, that is too large for its type or for the call.
     #[error("{name} is {value:?}, expected at most {max:?} in absolute value")]
     Overflow {
         /// What was computed, with the index of the first value that is too large, such as `mean[3]`.
@@ -240,7 +240,8 @@ impl Error {
     /// ```
     pub fn is_bad_gradient(&self) -> bool {
         match self {
-            Error::NonFinite { .. } | Error::Overflow { .. } => true,
+            // `WeightAverage` returns these for parameters.
+            Error::NonFinite { name, .. } | Error::Overflow { name, .. } => !name.starts_with("params"),
             Error::InTensor { error, .. } => error.is_bad_gradient(),
             _ => false,
         }

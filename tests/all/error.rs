@@ -3,8 +3,8 @@
 use std::ops::Bound::{Excluded, Included};
 
 use gradstep::{
-    Accumulator, Error, FiniteGuard, Momentum, Optimizer, ParamGroups, Relation, Sgd, check_finite, clip_global_norm,
-    clip_value, global_norm,
+    Accumulator, Error, FiniteGuard, Momentum, Optimizer, ParamGroups, Relation, Sgd, WeightAverage, check_finite,
+    clip_global_norm, clip_value, global_norm,
 };
 
 /// Each variant, and each form of a range and of a relation.
@@ -116,6 +116,8 @@ fn bad_gradients_are_told_from_all_else_in_every_nesting() {
         clip_global_norm(&mut [[1.0]], f64::INFINITY).unwrap_err(),
         Accumulator::new(1).unwrap().mean(&mut [0.0_f32]).unwrap_err(),
         Sgd::<f32>::new(f64::NAN).unwrap_err(),
+        WeightAverage::mean(1).unwrap().update(&[f64::NAN]).unwrap_err(),
+        WeightAverage::mean(1).unwrap().update(&[f64::MAX]).unwrap_err(),
     ];
     for error in other {
         assert!(!error.is_bad_gradient(), "{error}");

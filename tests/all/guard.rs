@@ -24,7 +24,7 @@ fn what_is_rejected_changes_nothing() {
     // Lengths first, in the words of the optimizer inside.
     says(guard.step(&mut params, &[f64::NAN]), "grads has length 1, expected 3, the length of params");
     says(guard.step(&mut [0.0], &[f64::NAN]), "grads has length 1, expected 3, the length of velocity");
-    assert_eq!((guard.0.steps(), &guard), (1, &before));
+    assert_eq!((guard.steps(), guard.state_len(), &guard), (1, Some(3), &before));
 }
 
 /// The smallest, the largest and no numbers at all are finite.

@@ -357,6 +357,7 @@ fn from_a_master() {
         alone.step(&mut full, &vec![0.5; len]).unwrap();
         copy.step(&mut params, &grads).unwrap();
         assert!(copy.master() == full && params == rounded(&full) && copy.optimizer() == &alone);
+        assert_eq!(copy.state_len(), Some(len));
 
         let before = copy.clone();
         let mut wrong = vec![bf16::ONE; len + 1];
