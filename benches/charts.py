@@ -108,7 +108,7 @@ def runs():
         line = path.read_text().split("\n", 1)[0].removeprefix("# ").rsplit("; ", 1)[0]
         line = re.sub(r" \([0-9a-f]{9} [-0-9]+\)", "", line).replace(", 1 cores", ", 1 core")
         line = re.sub(r"; (simd|rayon|simd\+rayon)$", r"; features \1", line).replace("; none", "; default features")
-        for part in re.split(r"; |(?<=\)), ", line):
+        for part in re.split(r"; |(?<=\)), |, (?=numpy)", line):
             files.setdefault(part, []).append(path.stem)
     usual = [part for part, names in files.items() if 2 * len(names) >= len(paths)]
     others = [f"- {part}: {', '.join(names)}" for part, names in files.items() if part not in usual]

@@ -34,10 +34,10 @@
 //! threads, and [`other_libraries`] what torch, Keras, optax and scikit-learn call these things.
 //!
 //! # Update rules
-//! [`Sgd`], [`Momentum`] (in four [forms](MomentumForm)) and [`Adam`] implement the trait [`Optimizer`].
-//! [`WeightDecay`] is coupled or decoupled, and [`FiniteGuard`] rejects gradients that are not finite. [`ParamGroups`]
-//! steps named tensors as one model, [`WeightAverage`] averages the parameters over training, and a [`Schedule`] or
-//! [`ReduceOnPlateau`] sets the learning rate.
+//! [`Sgd`], [`Momentum`] (classical, or in three other [forms](MomentumForm)) and [`Adam`] implement the trait
+//! [`Optimizer`]. [`WeightDecay`] is coupled or decoupled, and [`FiniteGuard`] rejects gradients that are not finite.
+//! [`ParamGroups`] steps named tensors as one model, [`WeightAverage`] averages the parameters over training, and a
+//! [`Schedule`] or [`ReduceOnPlateau`] sets the learning rate.
 //!
 //! Parameters may be of any `num_traits::Float`; settings are f64. bf16 and f16 lose [small
 //! updates](Optimizer#half-precision) to rounding: step them through a `MasterCopy` (feature `half`).
@@ -78,7 +78,7 @@
 //! |---|---|---|
 //! | `std` (default) | run-time CPU detection in rand_chacha and half; without it the crate is `no_std` with `alloc` | |
 //! | `simd` | wider vectors where the CPU has them, detected at run time | pulp |
-//! | `rayon` | [threads](reproducibility#threads), for calls with more than 131,072 values | rayon |
+//! | `rayon` | [threads](reproducibility#threads): beyond 131,072 values, in a shuffled epoch 2^20 | rayon |
 //! | `half` | `MasterCopy`: bf16 and f16 parameters with an f32 copy | half |
 //! | `serde` | [saving and loading](saving) to the bit | serde |
 #![no_std]

@@ -25,7 +25,7 @@ pub(crate) fn row() -> Result<()> {
         }
     }
     let same = if differ == 0 { format!("{} bits, 300 steps", 32 * here.len()) } else { format!("to {farthest:e}") };
-    row::print("burn", &same, least, include_str!("glue.rs"), "what another holds");
+    row::print("burn", &same, least, include_str!("glue.rs"), "what somebody else holds too");
     Ok(())
 }
 
