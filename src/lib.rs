@@ -1,5 +1,6 @@
 //! SGD, momentum, Adam and seeded minibatches over plain float slices. You compute gradients; gradstep takes the steps,
-//! shuffles the batches, and resumes where it stopped. The same inputs give the same bits on every machine.
+//! shuffles the batches, and resumes where it stopped. The same inputs give the same bits on every machine. It has no
+//! tensors and no automatic differentiation, and does not run on GPUs.
 //!
 //! ```
 //! use gradstep::{Batcher, Error, Momentum, Optimizer};
