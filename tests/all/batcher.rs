@@ -49,7 +49,9 @@ proptest! {
     fn epochs_do_not_depend_on_the_ones_before(batcher in batchers(), first in any::<u64>(), second in any::<u64>()) {
         let mut epoch = batcher.epoch(first);
         epoch.refill(second);
-        prop_assert_eq!(&epoch, &batcher.epoch(second));
+        let alone = batcher.epoch(second);
+        prop_assert_eq!((epoch.number(), epoch.indices()), (second, alone.indices()));
+        prop_assert_eq!(epoch == batcher.epoch(first), first == second);
         epoch.refill(first);
         prop_assert_eq!(&epoch, &batcher.epoch(first));
     }
