@@ -93,6 +93,11 @@ fn a_mean_that_is_not_finite_names_the_micro_batch() {
             says(accumulator.mean(&mut grads), &message); // the first of two
             assert_eq!(grads, vec![7.0; len]);
             assert_eq!(accumulator.samples(), 9);
+            let mut loaded = accumulator.clone().with_sum(&vec![2.0; len], 1).unwrap();
+            loaded.mean(&mut grads).unwrap();
+            assert_eq!(grads, vec![2.0; len]);
+            loaded.add(&vec![f64::NAN; len], 1).unwrap(); // all of them, so that equal bits meet
+            says(loaded.mean(&mut grads), "micro-batch after 1 samples: sum[0] is NaN, expected a finite number");
             accumulator.reset();
             assert_eq!(accumulator, Accumulator::new(len).unwrap());
             accumulator.add(&bad(0, 1.0), 2).unwrap();

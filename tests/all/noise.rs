@@ -168,6 +168,9 @@ fn the_mean_comes_before_the_ratio() {
     assert_eq!((noise.squared_norm(), noise.covariance_trace(), noise.batch_size()), (None, None, None));
     noise.add((2, 3.0), (4, 1.0)).unwrap();
     assert_eq!(noise.batch_size(), None); // |G|² is -1
+    let mut at_zero = NoiseScale::new();
+    at_zero.add((1, 2.0), (2, 1.0)).unwrap(); // |G|² is (2 · 1 - 1 · 2) / (2 - 1) = 0
+    assert_eq!((at_zero.squared_norm(), at_zero.batch_size()), (Some(0.0), None));
     noise.add((1, 10.0), (4, 4.0)).unwrap();
     noise.add((2, 1.0), (4, 3.0)).unwrap();
     assert_eq!((noise.estimates(), noise.squared_norm(), noise.batch_size()), (3, Some(2.0), Some(8.0 / 3.0 / 2.0)));

@@ -66,6 +66,7 @@ fn nothing_is_at_len_or_beyond() {
 fn fill_is_get_from_any_start() {
     for len in LENS.into_iter().chain(HUGE).filter(|&len| usize::try_from(len).is_ok()) {
         let order = at(len, 7, 3);
+        assert_eq!(filled(&order, 0, 0, 40), filled(&at(len, 7, 0), 0, 0, 40)); // another epoch than its own
         for count in [0, 1, 2, 31, 32, 33, 63, 64, 65, 300] {
             let row = len.isqrt();
             for start in [0, 1, 31, 32, row - 40, row, len / 2, len - 400, len - count] {
