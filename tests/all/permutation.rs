@@ -55,6 +55,7 @@ fn nothing_is_at_len_or_beyond() {
     for len in LENS.into_iter().chain(HUGE) {
         let order = at(len, 0, 0);
         assert_eq!(order.len(), len);
+        assert_eq!((order.settings(), order.longest_run()), (vec![("permutation", 1), ("len", len), ("seed", 0)], 1));
         for beyond in [len, len + 1, u64::MAX] {
             assert_eq!((order.get(beyond), order.place(beyond)), (None, None), "{beyond}, len {len}");
         }
