@@ -35,13 +35,8 @@ ALIKE = ["check_finite", "clip_global_norm, clips", "clip_value", "Accumulator::
 ALIKE += ["WeightAverage::swap", "live / WeightAverage::update of parameters that became 0", "Sgd::step"]
 ALIKE += ["bf16 norm / global_norm of bf16", "two calls / step_clipped, Sgd", "two calls / step_clipped, does not clip"]
 ALIKE += ["a thousand of 64, AdamW", "1,000 of 4, each step a new order", "2^20, with average", "10,000"]
-ALIKE += [
-    "uniform f32, singly",
-    "Mixture::balanced, 10,000,000",
-    "MosaicML py1e",
-    "FFCV quasi-random",
-    "Levanter's eras",
-]
+ALIKE += ["uniform f32, singly", "Mixture::balanced, 10,000,000", "MosaicML py1e", "FFCV quasi-random"]
+ALIKE += ["Levanter's eras"]
 
 
 def records(file):
@@ -323,11 +318,12 @@ def locality():
 
 def train():
     head = [link("threads", "train"), "gradstep, s", "torch /", "gradstep, %", "torch, %"]
-    threads = by(records("train"), "threads", "network")
-    accuracy = lambda run: f"{run['accuracy']:.2f} ± {run['deviation']:.2f}"
-    pairs = ((n, of["gradstep"], of["torch"]) for n, of in threads.items())
-    cells = lambda ours, theirs: [ours["least"], ratio(theirs["least"], ours["least"]), *map(accuracy, (ours, theirs))]
-    return table(head, ([f"{n:.0f}", *cells(ours, theirs)] for n, ours, theirs in pairs))
+    lines = []
+    for threads, runs in by(records("train"), "threads", "network").items():
+        times = {name: run["least"] for name, run in runs.items()}
+        accuracies = (f"{runs[name]['accuracy']:.2f} ± {runs[name]['deviation']:.2f}" for name in ("gradstep", "torch"))
+        lines.append([f"{threads:.0f}", *beside(times, "gradstep", "torch"), *accuracies])
+    return table(head, lines)
 
 
 README = HERE / "README.md"

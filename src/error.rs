@@ -240,7 +240,7 @@ impl Error {
     /// ```
     pub fn is_bad_gradient(&self) -> bool {
         match self {
-            // `WeightAverage` returns these for parameters.
+            // `WeightAverage` returns these errors for parameters, which it names `params`.
             Error::NonFinite { name, .. } | Error::Overflow { name, .. } => !name.starts_with("params"),
             Error::InTensor { error, .. } => error.is_bad_gradient(),
             _ => false,

@@ -82,7 +82,8 @@ impl<P: Copy + Sync> Input<P> for &[P] {
 }
 
 /// The loop for `grads` of the same length as `params`, which the caller has checked.
-// This function and what it calls are inlined: each call makes a step of 64 parameters measurably slower.
+// This function and those that it calls must be inlined: each call would make a step of 64 parameters measurably
+// slower.
 #[inline(always)]
 pub(super) fn run<P: Copy + Send + Sync, G: Input<P>, const N: usize>(
     params: &mut [P],

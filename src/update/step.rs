@@ -91,7 +91,7 @@ impl<P: Float + Send + Sync + 'static> Step<'_, P> {
     /// assert_eq!((params, velocity), ([0.5, 2.5], [1.0, -1.0]));
     /// # Ok::<(), gradstep::Error>(())
     /// ```
-    // This function is inlined: a call copies the pointers of all slices, which makes a step of 64 parameters
+    // This function must be inlined: a call would copy the pointers of all slices, and make a step of 64 parameters
     // measurably slower.
     #[inline(always)]
     pub fn apply<const N: usize>(
