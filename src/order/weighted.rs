@@ -295,6 +295,16 @@ mod tests {
         }
     }
 
+    /// The weights add up to 8, so that a bucket holds 2: sample 1 fills its own exactly, and what sample 0 lacks comes from
+    /// sample 2. The last word of sample 0 is the one before the middle of its bucket.
+    #[test]
+    fn a_bucket_to_the_word() {
+        let order = Weighted::new(&[1.0, 2.0, 3.0, 2.0], 1, 0).unwrap();
+        let middle = 1 << 61; // a bucket has 2^62 words
+        let words = [0, middle - 1, middle, 2 * middle - 1, 2 * middle, 4 * middle - 1];
+        assert_eq!(words.map(|word| order.sample(word)), [0, 0, 2, 2, 1, 1]);
+    }
+
     #[test]
     fn the_corners() {
         for len in [1, 2, 3, 4, 5, 8, 9, 1024, 1025] {

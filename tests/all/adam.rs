@@ -390,9 +390,11 @@ fn another_state() {
 #[test]
 fn settings_read_back_and_are_set_under_way() {
     let decay = WeightDecay::Coupled(0.25);
-    let mut adam = Adam::<f64>::with_settings(0.5, [0.5, 0.75], 1.0, 1).unwrap().with_weight_decay(decay).unwrap();
-    assert_eq!((adam.learning_rate(), adam.betas(), adam.eps()), (0.5, [0.5, 0.75], 1.0));
-    assert_eq!((adam.weight_decay(), adam.state_len(), adam.steps()), (decay, Some(1), 0));
+    let adam = Adam::<f64>::with_settings(0.5, [0.5, 0.75], 0.5, 2).unwrap().with_weight_decay(decay).unwrap();
+    assert_eq!((adam.learning_rate(), adam.betas(), adam.eps()), (0.5, [0.5, 0.75], 0.5));
+    assert_eq!((adam.weight_decay(), adam.state_len(), adam.steps()), (decay, Some(2), 0));
+    let mut adam = by_hand(1);
+    adam.set_weight_decay(decay).unwrap();
     adam.set_weight_decay(WeightDecay::None).unwrap();
     along(&mut adam, 0.0, &[1.0]); // m = 1/2, v = 1/4
     // β₁ = 3/4, 1 - β₁² = 7/16, m = 3/8 + 1/4 = 5/8; β₂ = 0, v = 1: θ = -1/2 · (16/7) · (5/8) / 2
@@ -402,4 +404,15 @@ fn settings_read_back_and_are_set_under_way() {
     assert_eq!((adam.m(), adam.v()), (&[0.625][..], &[1.0][..]));
     adam.reset();
     assert_eq!(adam, Adam::with_settings(0.5, [0.75, 0.0], 1.0, 1).unwrap());
+}
+
+/// As long as 1 - βᵗ is not 1 in f64, βᵗ counts: 0.566⁶⁴ is 1.5e-16, so 1 - β₁⁶⁴ = 1 - 2^-53, and 3/2 divided by it is the
+/// next number after 3/2. With β₂ = 0 and ε = g = 1/2, m is divided by 1: θ = -(3/2 + 2^-52) m.
+#[test]
+fn the_smallest_power_that_counts() {
+    let adam = Adam::<f64>::with_settings(1.5, [0.566, 0.0], 0.5, 1).unwrap();
+    let mut adam = adam.with_state(&[1.0], &[0.0], 63).unwrap();
+    let theta = along(&mut adam, 0.0, &[0.5])[0];
+    assert_eq!(theta, -(1.5 + f64::EPSILON) * adam.m()[0]);
+    assert_ne!(theta, -1.5 * adam.m()[0]);
 }

@@ -334,4 +334,5 @@ fn settings_are_set_under_way() {
     assert_eq!((params, momentum.velocity()), ([-0.25 - 5.0 / 32.0 - 0.5], &[-0.625][..]));
     let fresh = Momentum::<f64>::with_rule(*momentum.rule(), 3).unwrap();
     assert_eq!((fresh.rule(), fresh.velocity(), fresh.steps()), (momentum.rule(), &[0.0; 3][..], 0));
+    assert_eq!(fresh.state_len(), Some(3));
 }

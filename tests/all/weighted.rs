@@ -46,6 +46,7 @@ fn value_stability_of_weighted_draws() {
         assert_eq!((&first[..], &last[..]), samples.split_at(16), "{row:?}");
         let hash = u64::from_str_radix(hash, 16).unwrap();
         assert_eq!(order.settings()[3..], [("number of weights", number), ("hash of the weights", hash)]);
+        assert_eq!((order.longest_run(), order.run(epoch, 5)), (1, 5..6));
     }
 }
 

@@ -142,11 +142,11 @@ fn nearest_half<H: Scalar>(value: f64, beyond_max: f64) -> H {
     if value.is_sign_negative() { -size } else { size }
 }
 
-/// True for one input in 64, by its hash, so that the mutations of a slow input are seldom slow.
+/// True for one input in 512, by its hash, so that the mutations of a slow input are seldom slow.
 pub fn seldom(input: &impl Hash) -> bool {
     let mut hasher = DefaultHasher::new();
     input.hash(&mut hasher);
-    hasher.finish().is_multiple_of(64)
+    hasher.finish().is_multiple_of(512)
 }
 
 /// Whether a rule over `F` accepts the setting `value`: it is in the range, the number to which `F` rounds it is too,

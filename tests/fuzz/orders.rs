@@ -122,12 +122,15 @@ fn mixture(input: &Input) {
         for &index in batcher.epoch(number).indices() {
             let (source, sample) = (index % k, index / k);
             let own = &mixture.sources()[source];
-            let in_turn = Batcher::over(own, 1).unwrap().epoch(counts[source] / own.len());
-            assert_eq!(sample, in_turn.indices()[(counts[source] % own.len()) as usize]);
+            let (epoch, place) = (counts[source] / own.len(), counts[source] % own.len());
+            let run = own.run(epoch, place);
+            let mut in_turn = vec![0; (run.end - run.start) as usize];
+            own.try_fill(epoch, run.start, &mut in_turn).unwrap();
+            assert_eq!(sample, in_turn[(place - run.start) as usize]);
             (counts[source], t) = (counts[source] + 1, t + 1);
             assert!(counts.iter().zip(&shares).all(|(count, share)| (count * sum).abs_diff(t * share) < sum));
             if t > 50 {
-                return; // each sample fills an epoch
+                return; // each sample fills a run
             }
         }
     }
