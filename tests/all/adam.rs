@@ -406,8 +406,9 @@ fn settings_read_back_and_are_set_under_way() {
     assert_eq!(adam, Adam::with_settings(0.5, [0.75, 0.0], 1.0, 1).unwrap());
 }
 
-/// As long as 1 - βᵗ is not 1 in f64, βᵗ counts: 0.566⁶⁴ is 1.5e-16, so 1 - β₁⁶⁴ = 1 - 2^-53, and 3/2 divided by it is the
-/// next number after 3/2. With β₂ = 0 and ε = g = 1/2, m is divided by 1: θ = -(3/2 + 2^-52) m.
+/// A power βᵗ that is small, but large enough to change 1 - βᵗ in f64, must not be taken for 0. Here β₁⁶⁴ is 1.5e-16, so
+/// 1 - β₁⁶⁴ rounds to 1 - 2^-53, and η = 3/2 divided by that rounds to 3/2 + 2^-52. With β₂ = 0 and ε = g = 1/2 the
+/// denominator √v + ε is 1, so θ = -(3/2 + 2^-52) m.
 #[test]
 fn the_smallest_power_that_counts() {
     let adam = Adam::<f64>::with_settings(1.5, [0.566, 0.0], 0.5, 1).unwrap();
