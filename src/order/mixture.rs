@@ -124,30 +124,22 @@ impl<O: Order> Mixture<O> {
         &self.sources
     }
 
-    /// Calls `visit` for each of `count` places from `first` on. It gets the number of the place, counted from 0 at
-    /// `first`, its source, and how many places that source had before.
+    /// Calls `visit` for each of `count` places from `first` on, which are of one epoch. It gets the number of the place,
+    /// counted from 0 at `first`, its source, and how many places that source had before.
     fn each_place(&self, first: u128, count: usize, mut visit: impl FnMut(usize, usize, u128)) {
-        let mut done = 0;
-        while done < count {
-            let place = first + done as u128;
-            // The shares that hold at this place, and up to which place they hold.
-            let next = self.blends.partition_point(|blend| blend.start <= place);
-            let until = self.blends.get(next).map_or(u128::MAX, |blend| blend.start);
-            let blend = &self.blends[next - 1];
-            let len = blend.period.len() as u128;
-            // The loop counts on from here, without a division per place.
-            let (mut cycle, mut at) = ((place - blend.start) / len, ((place - blend.start) % len) as usize);
-            let end = count.min(usize::try_from(until - first).unwrap_or(usize::MAX));
-            for i in done..end {
-                let (source, rank) = blend.period[at];
-                let source = source as usize;
-                visit(i, source, blend.before[source] + cycle * u128::from(blend.shares[source]) + u128::from(rank));
-                at += 1;
-                if at == blend.period.len() {
-                    (cycle, at) = (cycle + 1, 0);
-                }
+        // Shares change only where an epoch starts.
+        let Some(blend) = self.blends.iter().rfind(|blend| blend.start <= first) else { return };
+        let len = blend.period.len() as u128;
+        // The loop counts on from here, without a division per place.
+        let (mut cycle, mut at) = ((first - blend.start) / len, ((first - blend.start) % len) as usize);
+        for i in 0..count {
+            let (source, rank) = blend.period[at];
+            let source = source as usize;
+            visit(i, source, blend.before[source] + cycle * u128::from(blend.shares[source]) + u128::from(rank));
+            at += 1;
+            if at == blend.period.len() {
+                (cycle, at) = (cycle + 1, 0);
             }
-            done = end;
         }
     }
 
@@ -410,9 +402,7 @@ fn period(shares: &[u64], len: u64) -> Result<Vec<(u32, u32)>, Error> {
         let Some(Reverse((_, source))) = ready.pop() else { break };
         period.push((source as u32, had[source] as u32));
         had[source] += 1;
-        if had[source] < shares[source] {
-            waiting.push(Reverse((from(source, had[source]), source)));
-        }
+        waiting.push(Reverse((from(source, had[source]), source)));
     }
     Ok(period)
 }

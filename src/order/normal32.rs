@@ -96,10 +96,11 @@ mod tests {
         });
     }
 
-    /// The ends of both ranges, and of the integers that an f32 can hold; tests/data/order.py prints them.
+    /// The ends of both ranges, and of the integers that an f32 can hold, and a probability of √½ · 2^-k, where the
+    /// logarithm takes the other exponent; tests/data/order.py prints them.
     #[test]
     fn value_stability_of_the_quantiles() {
-        let quantiles: [(u32, u32); 10] = [
+        let quantiles: [(u32, u32); 11] = [
             (0x0000_0000, 0x2FA0_6C99),
             (0x0000_0001, 0x3070_A2E6),
             (0x007F_FFFF, 0x3BA0_6CC2),
@@ -110,6 +111,7 @@ mod tests {
             (0x7F80_0000, 0x4038_AE3C),
             (0x7FFF_FFFE, 0x40C5_5362),
             (0x7FFF_FFFF, 0x40CA_D08D),
+            (0x7E95_F619, 0x4022_A25A),
         ];
         for (word, bits) in quantiles {
             assert_eq!(normal(word).to_bits(), bits, "{word:#x}");

@@ -171,11 +171,12 @@ const F: [f64; 8] = [
 mod tests {
     use super::*;
 
-    /// Two words that show the last term of the logarithm, and the ends of the three ranges; tests/data/order.py prints
-    /// them.
+    /// A probability of √½ · 2^-k, where the logarithm takes the other exponent, two words that show its last term, and
+    /// the ends of the three ranges; tests/data/order.py prints them.
     #[test]
     fn value_stability_of_the_quantiles() {
-        let quantiles: [(u64, u64); 11] = [
+        let quantiles: [(u64, u64); 12] = [
+            (0x7FF4_AFB0_CCC0_6219, 0x400C_A13D_92B8_95B7),
             (0x7A57_BABD_DFDF_21FF, 0x4000_1902_0809_6360),
             (0x7FFF_FF4B_0002_2B13, 0x4015_6E4A_CCC4_45EF),
             (0x0000_0000_0000_0000, 0x3BF4_0D93_1FF6_2706),

@@ -82,6 +82,9 @@ fn a_model_without_tensors() {
     let mut model: ParamGroups<f64, Sgd<f64>> = ParamGroups::default();
     model.step(&mut []).unwrap();
     assert_eq!((model.steps(), model.names().count(), model.get("a")), (1, 0, None));
+    model.set_steps(41);
+    model.step(&mut []).unwrap();
+    assert_eq!(model.steps(), 42);
     model.scale_learning_rates(0.5).unwrap();
     says(model.step(&mut [("a", &mut [], &[])]), "tensor `a` is unknown");
     let mut empty = ParamGroups::new();

@@ -91,6 +91,9 @@ fn inverse_time_of_any_power() {
     assert_eq!(Schedule::inverse_time(3.0, 0.5, 2).unwrap().at(16), 1.0);
     // 2^64 - 1 and as many more are half; 1 + (2^64 - 1) is 2^64.
     assert_eq!(Schedule::inverse_time(1.0, 1.0, u64::MAX).unwrap().at(u64::MAX), 0.5);
+    // 1 + k / n is 1.1250077…, of numbers with more bits than an f64 has: the quotient to 60 digits is 0.888882764364209….
+    let schedule = Schedule::inverse_time(1.0, 1.0, 9_223_372_037_937_045_569).unwrap();
+    assert_eq!(schedule.at(1_152_992_998_833_853_505), 0.8888827643642092);
     assert_eq!(Schedule::inverse_time(1.0, 0.5, 1).unwrap().at(u64::MAX), 1.0 / (1_u64 << 32) as f64);
 }
 

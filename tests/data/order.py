@@ -572,9 +572,10 @@ def draws_streams():
 # Found by a search through the stream.
 FAR = (1207513883, 34157073052)
 
-# The words at the ends of the ranges (the least magnitude, the ends of the centre and of the middle, the largest), and
-# two for which the last term of the logarithm counts.
+# The words at the ends of the ranges (the least magnitude, the ends of the centre and of the middle, the largest), two
+# for which the last term of the logarithm counts, and one whose probability is √½ times a power of two.
 QUANTILES = [
+    0x7FF4AFB0CCC06219,
     8815720120268562943,
     9223371259465837331,
     0,
@@ -587,8 +588,9 @@ QUANTILES = [
     2**63 - 128050000,
     2**63 - 1,
 ]
-# The least magnitude, the last integer i for which i + 1/2 is an f32 and the next, the ends of the centre, the largest.
-QUANTILES_32 = [0, 1, 2**23 - 1, 2**23, 2**30, 0x6CCCCD40, 0x6CCCCD41, 2**31 - 2**23, 2**31 - 2, 2**31 - 1]
+# The least magnitude, the last integer i for which i + 1/2 is an f32 and the next, the ends of the centre, the largest,
+# and one whose probability is √½ times a power of two.
+QUANTILES_32 = [0, 1, 2**23 - 1, 2**23, 2**30, 0x6CCCCD40, 0x6CCCCD41, 2**31 - 2**23, 2**31 - 2, 2**31 - 1, 0x7E95F619]
 
 
 def draws_rows():
