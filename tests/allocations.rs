@@ -163,7 +163,7 @@ fn epochs_and_batches() {
     let (rows, mut out) = (vec![0_u8; 1000], Vec::new());
     gather(&rows, 10, &[1, 2, 3], &mut out).unwrap();
     allocates_nothing("gather", || gather(&rows, 10, &[7, 99], &mut out).unwrap());
-    let mut stream = Batcher::over(Permutation::new(1 << 40, 1).unwrap(), 100).unwrap().stream();
+    let mut stream = Batcher::over(Permutation::new(1 << 31, 1).unwrap(), 100).unwrap().stream();
     allocates_nothing("the first batch of random access", || stream.next_batch().map(<[usize]>::len));
     let subset = Subset::new((0..100).collect()).unwrap().shuffled(1).unwrap();
     let mut part = Batcher::over(subset, 7).unwrap().stream();

@@ -7,6 +7,7 @@
 #[path = "../examples/common/checkpoint.rs"]
 mod checkpoint;
 
+use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -20,8 +21,15 @@ use rand_chacha::ChaCha8Rng;
 
 // The program ---------------------------------------------------------------------------------------------------------
 
-/// Cargo builds it here, since this test may be built without the examples and without the feature.
+/// Cargo builds it here, since this test may be built without the examples and without the feature. In tests/portable it
+/// is built already, for a machine that `RUNNER` imitates.
 fn program() -> Command {
+    if let Some(path) = option_env!("CARGO_BIN_EXE_resume") {
+        let Some(runner) = env::var_os("RUNNER") else { return Command::new(path) };
+        let mut program = Command::new(runner);
+        program.arg(path);
+        return program;
+    }
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let path = PROGRAM.get_or_init(|| {
         let build = Command::new(env!("CARGO"))
@@ -260,7 +268,9 @@ fn a_place_that_cannot_be_written_to_is_rejected() {
 /// A run that another program starts.
 #[cfg(target_os = "linux")]
 fn started(by: &[&str], checkpoint: &Path) -> Output {
-    Command::new(by[0]).args(&by[1..]).arg(program().get_program()).arg(checkpoint).output().unwrap()
+    let program = program();
+    let words = program.get_args();
+    Command::new(by[0]).args(&by[1..]).arg(program.get_program()).args(words).arg(checkpoint).output().unwrap()
 }
 
 /// Stops a run, spoils its directory, and starts it again `by` another program: it cannot save, and says the `reason`.

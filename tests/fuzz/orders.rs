@@ -118,20 +118,22 @@ fn mixture(input: &Input) {
     // Each source gives its own epochs in turn, and at any time as many samples as its share is, give or take one.
     let sum: u64 = shares.iter().sum();
     let (mut counts, mut t) = (vec![0_u64; k], 0);
+    let mut runs = vec![(0, vec![]); k]; // for each source the first place and the samples of the run that it is in
     for number in 0..change.min(3) {
         for &index in batcher.epoch(number).indices() {
             let (source, sample) = (index % k, index / k);
-            let own = &mixture.sources()[source];
-            let (epoch, place) = (counts[source] / own.len(), counts[source] % own.len());
-            let run = own.run(epoch, place);
-            let mut in_turn = vec![0; (run.end - run.start) as usize];
-            own.try_fill(epoch, run.start, &mut in_turn).unwrap();
-            assert_eq!(sample, in_turn[(place - run.start) as usize]);
-            (counts[source], t) = (counts[source] + 1, t + 1);
-            assert!(counts.iter().zip(&shares).all(|(count, share)| (count * sum).abs_diff(t * share) < sum));
-            if t > 50 {
-                return; // each sample fills a run
+            let (count, (start, run)) = (&mut counts[source], &mut runs[source]);
+            if *count == *start + run.len() as u64 {
+                let own = &mixture.sources()[source];
+                let (epoch, place) = (*count / own.len(), *count % own.len());
+                let places = own.run(epoch, place);
+                assert_eq!(places.start, place);
+                (*start, *run) = (*count, vec![0; (places.end - place) as usize]);
+                own.try_fill(epoch, place, run).unwrap();
             }
+            assert_eq!(sample, run[(*count - *start) as usize]);
+            (*count, t) = (*count + 1, t + 1);
+            assert!(counts.iter().zip(&shares).all(|(count, share)| (count * sum).abs_diff(t * share) < sum));
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use gradstep::{
-    Accumulator, Adam, Batcher, Blocks, ByName, Mixture, Momentum, Optimizer, Order, ParamGroups, Permutation,
+    Accumulator, Adam, Batcher, Blocks, ByName, Error, Mixture, Momentum, Optimizer, Order, ParamGroups, Permutation,
     Position, Restore, Schedule, Sgd, Shuffle, Split, Subset, WeightAverage, Weighted, check_finite, clip_scale,
     gather,
 };
@@ -52,7 +52,13 @@ pub(crate) fn calls() -> Vec<Call> {
         error("Mixture::new", |k| makes_from(k, shuffles(), |sources| Mixture::new(sources, &[2, 6], 10))),
         error("Mixture::of_sets", |k| makes_from(k, shuffles(), |sets| Mixture::of_sets(sets, &[3, 1], 10))),
         error("Mixture::with_shares_from", |k| {
-            makes_from(k, mixture(), |mixture| mixture.with_shares_from(1, &[3, 4]));
+            makes_from(k, mixture(), |mixture| {
+                mixture.with_shares_from(1, &[3, 4]).inspect_err(|error| {
+                    if let Error::Memory { name: "changes of the shares", len } = error {
+                        assert_eq!(*len, 2);
+                    }
+                })
+            });
         }),
         error("Mixture::stratified", |k| makes(k, || Mixture::stratified(&LABELS, 42))),
         error("Mixture::balanced", |k| makes(k, || Mixture::balanced(&LABELS, 10, 42))),
