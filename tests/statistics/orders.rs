@@ -182,11 +182,7 @@ fn permutation_is_fair_at_huge_lens() {
     for len in [1_000_000_000_000_u64, 1 << 48, 1 << 62] {
         let row = len.isqrt(); // where the left half of the position goes up by one
         let at = |seed, epoch| move |i| Permutation::new(len, seed).unwrap().at_epoch(epoch).get(i).unwrap();
-        let stretch = |seed, epoch| -> Vec<u64> {
-            let mut out = vec![0; SAMPLES as usize + 1];
-            Permutation::new(len, seed).unwrap().try_fill(epoch, len / 3, &mut out).unwrap();
-            out.into_iter().map(|sample| sample as u64).collect()
-        };
+        let stretch = |seed, epoch| (len / 3..=len / 3 + SAMPLES).map(at(seed, epoch)).collect::<Vec<u64>>();
         let minus = |a: u64, b: u64| (a + (len - b)) % len;
         let between = |a: Vec<u64>, b: Vec<u64>| a.into_iter().zip(b).map(|(a, b)| minus(a, b)).collect();
         let base = stretch(42, 6);
