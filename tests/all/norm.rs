@@ -1,6 +1,6 @@
 //! The global norm.
 
-use gradstep::{clip_global_norm, global_norm};
+use gradstep::{Grads, Optimizer, Sgd, clip_global_norm, global_norm};
 use half::{bf16, f16};
 use proptest::prelude::*;
 
@@ -64,6 +64,10 @@ fn no_overflow_and_no_underflow_on_the_way() {
     // Powers of two stay exact to the smallest subnormal: 3, 4 -> 5 times 2^-1074.
     let tiny = f64::from_bits(1);
     assert_eq!(global_norm(&[[3.0 * tiny, 4.0 * tiny]]).unwrap(), 5.0 * tiny);
+    // The gradients' own scale times the one that keeps the squares from underflow stays finite.
+    let (mut sgd, grads) = (Sgd::new(0.1).unwrap(), [3.0 * tiny, 4.0 * tiny]);
+    let norm = sgd.step_clipped(&mut [0.0; 2], Grads::new(&grads).scaled(1024.0), 1.0).unwrap();
+    assert_eq!(norm, 5.0 * tiny * 1024.0);
     assert_eq!(global_norm(&[[tiny]]).unwrap(), tiny);
     assert_eq!(global_norm(&[[f64::MIN_POSITIVE, -0.0]]).unwrap(), f64::MIN_POSITIVE);
     assert_eq!(global_norm(&[[-f64::MAX]]).unwrap(), f64::MAX);
