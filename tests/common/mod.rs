@@ -1,5 +1,5 @@
 //! What several modules need: the list of all optimizers, numbers, bits, messages, and paths that are compared.
-#![allow(dead_code, reason = "tests/allocations.rs needs only the list of optimizers")]
+#![allow(dead_code, reason = "tests/allocations.rs and tests/threads.rs need only a part")]
 
 pub(crate) mod golden;
 pub(crate) mod oracle;
