@@ -128,7 +128,8 @@ impl<O: Order> Mixture<O> {
     /// counted from 0 at `first`, its source, and how many places that source had before.
     fn each_place(&self, first: u128, count: usize, mut visit: impl FnMut(usize, usize, u128)) {
         // Shares change only where an epoch starts.
-        let Some(blend) = self.blends.iter().rfind(|blend| blend.start <= first) else { return };
+        let begun = self.blends.partition_point(|blend| blend.start <= first);
+        let Some(blend) = self.blends[..begun].last() else { return };
         let len = blend.period.len() as u128;
         // The loop counts on from here, without a division per place.
         let (mut cycle, mut at) = ((first - blend.start) / len, ((first - blend.start) % len) as usize);
