@@ -18,7 +18,9 @@ pub type Tensor<'n, 'p, P, G> = (&'n str, &'p mut [P], G);
 /// tensor.
 pub type Visit<'v, P> = dyn FnMut(&str, &mut [P], Grads<P>) -> Result<(), Error> + 'v;
 
-/// If a model has more parameters than this, threads step different tensors at the same time.
+/// If a model has more parameters than this, threads step different tensors at the same time. After a pause of 1 ms, as
+/// between two steps of training, waking them takes some 100 µs: up to 2^20 parameters, more than they save. With 1.3
+/// million, a step on two cores then takes 0.7 times as long as on one.
 const SIDE_BY_SIDE_LEN: usize = 8 * ONE_THREAD_LEN;
 
 impl<P, O: Optimizer<P>> ParamGroups<P, O> {
