@@ -361,13 +361,20 @@ fn a_read_only_directory_leaves_the_last_checkpoint() {
 #[test]
 #[cfg(target_os = "linux")]
 fn an_unreadable_checkpoint_is_rejected() {
+    use std::os::unix::fs::chown;
     in_directory("unreadable", |directory| {
         let path = directory.join("checkpoint");
         let (good, _) = undisturbed(&path);
         permit(&path, 0o000);
         let output = started(by_permission(), &path);
-        permit(&path, 0o644);
+        permit(&path, 0o600);
         assert_eq!(rejection(output, &path, &good), "Permission denied (os error 13)");
+        // Only root can give it to another user.
+        if chown(&path, Some(65_534), None).is_ok() {
+            let output = started(by_permission(), &path);
+            chown(&path, Some(0), None).unwrap();
+            assert_eq!(rejection(output, &path, &good), "Permission denied (os error 13)");
+        }
     });
 }
 
