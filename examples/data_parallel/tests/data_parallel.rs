@@ -71,6 +71,14 @@ fn exact_runs_have_the_same_bits_for_any_number_of_ranks() {
     }
 }
 
+#[test]
+fn the_readme_has_the_loss_of_the_first_epoch() {
+    let said = lines(mpirun(1).output().unwrap());
+    let first = said.iter().find_map(|line| line.strip_prefix("epoch  1  loss ")).unwrap();
+    let loss = first.split_once(' ').unwrap().0;
+    assert!(include_str!("../README.md").contains(&format!("({loss} after the first epoch)")), "{loss}");
+}
+
 /// 1,210 parameters are 5 blocks, the last one shorter: of 4 and 7 ranks some have none.
 #[test]
 fn the_norm_of_the_whole_clips_each_shard() {
