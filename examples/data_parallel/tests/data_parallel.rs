@@ -71,12 +71,15 @@ fn exact_runs_have_the_same_bits_for_any_number_of_ranks() {
     }
 }
 
+/// To rounding, which another platform's `exp` may change.
 #[test]
 fn the_readme_has_the_loss_of_the_first_epoch() {
     let said = lines(mpirun(1).output().unwrap());
     let first = said.iter().find_map(|line| line.strip_prefix("epoch  1  loss ")).unwrap();
-    let loss = first.split_once(' ').unwrap().0;
-    assert!(include_str!("../README.md").contains(&format!("({loss} after the first epoch)")), "{loss}");
+    let (readme, _) = include_str!("../README.md").split_once(" after the first epoch").unwrap();
+    let [loss, expected] =
+        [first.split(' ').next(), readme.rsplit('(').next()].map(|word| word.unwrap().parse::<f64>().unwrap());
+    assert!((loss - expected).abs() < 1e-3, "{loss}, but {expected} in README.md");
 }
 
 /// 1,210 parameters are 5 blocks, the last one shorter: of 4 and 7 ranks some have none.
