@@ -92,7 +92,8 @@ impl<'a, P> Grads<'a, P> {
         Grads { source: Source::Slice(grads), scale: None }
     }
 
-    /// Multiplies each gradient by `scale`. A second call multiplies by the product of both scales.
+    /// Multiplies each gradient by `scale`. A second call multiplies by the product of both scales. A scale of -1 is for
+    /// a function to maximise, and for code that computes the negative gradients.
     ///
     /// A scale that is NaN or infinite makes gradients NaN or infinite, which a [`FiniteGuard`](crate::FiniteGuard) and
     /// [`step_clipped`](crate::Optimizer::step_clipped) reject.

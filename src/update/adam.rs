@@ -30,7 +30,8 @@ use crate::{
 /// | Keras `Adam` | no decay; the ε of Keras is the paper's ε̂, the ε here times `√(1 - β₂ᵗ)` |
 /// | Keras `AdamW(weight_decay=w)` | `WeightDecay::Decoupled(w)`; ε as for `Adam` |
 ///
-/// (As of torch 2.15, optax 0.2 and Keras 3.) There is no AMSGrad, and no switch to maximise: negate the loss.
+/// (As of torch 2.15, optax 0.2 and Keras 3.) There is no AMSGrad, and no switch to maximise: negate the
+/// loss, or [scale](crate::Grads::scaled) the gradients by -1.
 ///
 /// # Arithmetic
 /// The rule is computed in `P`: β₁, β₂ and ε are rounded to `P`, and `1 - β` is computed from the rounded β.

@@ -33,7 +33,7 @@ use crate::{
 /// There is no setting for dampening, because it is a factor of the gradients: PyTorch's `dampening = d` takes the
 /// first gradient as it is, and multiplies each later one by `1 - d`. The second half of the example does that.
 /// (PyTorch dampens a coupled decay too; multiply its w in the same way.) There is no switch to maximise: negate the
-/// loss.
+/// loss, or [scale](crate::Grads::scaled) the gradients by -1.
 ///
 /// # Example
 /// ```
